@@ -1,0 +1,39 @@
+# sandcastle_unit_test(NAME SOURCES file... LIBS lib...): one Criterion binary, label "unit".
+# A leak is printed but does not fail the test by itself, hence the expression. Criterion
+# does not start under TSan: threads are tested by plain programs (sandcastle_stress_test).
+function(sandcastle_unit_test name)
+  cmake_parse_arguments(T "" "" "SOURCES;LIBS" ${ARGN})
+  if(SANDCASTLE_SANITIZE STREQUAL "thread" OR SANDCASTLE_FUZZ)
+    return()
+  endif()
+  pkg_check_modules(CRITERION REQUIRED IMPORTED_TARGET GLOBAL criterion)
+  add_executable(unit_${name} ${T_SOURCES})
+  target_link_libraries(unit_${name} PRIVATE ${T_LIBS} PkgConfig::CRITERION)
+  add_test(NAME unit_${name} COMMAND unit_${name} --timeout 20 -j2)
+  set_tests_properties(unit_${name} PROPERTIES LABELS unit TIMEOUT 120
+    FAIL_REGULAR_EXPRESSION "LeakSanitizer|AddressSanitizer|ThreadSanitizer|runtime error")
+endfunction()
+
+# A plain main() program with threads; its exit code is the result. Meant for TSan, runs in all builds.
+function(sandcastle_stress_test name)
+  cmake_parse_arguments(T "" "" "SOURCES;LIBS" ${ARGN})
+  if(SANDCASTLE_FUZZ)
+    return()
+  endif()
+  add_executable(stress_${name} ${T_SOURCES})
+  target_link_libraries(stress_${name} PRIVATE ${T_LIBS} Threads::Threads)
+  add_test(NAME stress_${name} COMMAND stress_${name})
+  set_tests_properties(stress_${name} PROPERTIES LABELS stress TIMEOUT 120
+    FAIL_REGULAR_EXPRESSION "LeakSanitizer|AddressSanitizer|ThreadSanitizer|runtime error")
+endfunction()
+
+# A libFuzzer target: bytes in, no KVM. Built only with -DSANDCASTLE_FUZZ=ON.
+function(sandcastle_fuzz name)
+  cmake_parse_arguments(T "" "" "SOURCES;LIBS" ${ARGN})
+  if(NOT SANDCASTLE_FUZZ)
+    return()
+  endif()
+  add_executable(fuzz_${name} ${T_SOURCES})
+  target_link_libraries(fuzz_${name} PRIVATE ${T_LIBS})
+  target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+endfunction()

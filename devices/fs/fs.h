@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* devices/fs/fs.h - virtio-fs (VIRTIO 1.2 section 5.11): host folders for the guest. */
+#ifndef DEVICES_FS_FS_H
+#define DEVICES_FS_FS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "devices/virtio/virtio.h"
+
+/*
+ * DOC: one file system, many exports
+ *
+ * The file system's root is a directory of our own making that holds one entry
+ * per export, by the export's name. A guest mounts the file system once and
+ * binds what it needs; a further export costs no device.
+ */
+
+enum fs_cache {
+	FS_CACHE_SHORT, /* a folder people work in: the host's changes show within a second */
+	FS_CACHE_LONG,  /* files that do not change while a sandbox runs */
+};
+
+struct fs_export_config {
+	const char *name; /* one path component; copied */
+	int fd;		  /* O_PATH: a directory, or a regular file (then the export is a
+			     directory that holds it as "file"); taken over, also on failure */
+	bool writable;
+	enum fs_cache cache;
+	/*
+	 * NULL: everything. Else a NULL-terminated list of the only names visible
+	 * in the export's top directory; borrowed for the device's life.
+	 */
+	const char *const *top_names;
+};
+
+struct fs_server;
+
+int fs_server_new(struct fs_server **out) MUST_CHECK;
+void fs_server_free(struct fs_server *server); /* NULL is fine */
+/* Before the device is used. -EEXIST, -EINVAL, -ENOMEM. */
+int fs_server_add_export(struct fs_server *server, const struct fs_export_config *export) MUST_CHECK;
+
+/* Takes server over, also on failure. `tag` has at most 36 bytes. */
+int virtio_fs_new(const char *tag, struct fs_server *server, struct virtio_device **out) MUST_CHECK;
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* devices/virtio/queue.h - split virtqueues, device side (VIRTIO 1.2 section 2.7). */
+#ifndef DEVICES_VIRTIO_QUEUE_H
+#define DEVICES_VIRTIO_QUEUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "vmm/guest_mem.h"
+
+/*
+ * DOC: trust boundary
+ *
+ * Ring memory belongs to the guest and may change between two reads. Every
+ * field is loaded once into a local, checked, and used from there. No caller
+ * outside queue.c sees a descriptor, an index or a guest address.
+ *
+ * Indirect descriptors (2.7.5.3) and EVENT_IDX (2.7.7) are supported. A chain
+ * has at most as many buffers as the queue has entries, indirect or not.
+ */
+
+enum {
+	VIRTQ_MAX_SIZE = 256,
+	VIRTQ_MAX_SEGS = VIRTQ_MAX_SIZE, /* buffers in one chain */
+};
+
+/* What the guest set and sees; plain data. */
+struct virtq_state {
+	uint16_t size; /* what the driver chose; power of two */
+	bool enabled;
+	gpa_t desc, avail, used;
+	uint16_t next_avail, next_used, last_signalled;
+};
+
+struct virtq {
+	struct virtq_state state;
+	const struct guest_mem *mem;
+	uint16_t max_size; /* what the device offers */
+	bool event_idx;
+	bool indirect;
+	bool ready; /* virtq_enable() succeeded */
+
+	/* Host views, valid while ready. */
+	const uint8_t *desc_ring;
+	uint8_t *avail_ring;
+	uint8_t *used_ring;
+};
+
+/*
+ * One request: the segments the device may read come first, then those it may
+ * write. Large (4 KiB): keep it in the device, not on the stack.
+ */
+struct virtq_chain {
+	uint16_t head;
+	unsigned int n_rd, n_wr;
+	size_t rd_len, wr_len; /* bytes in all */
+	struct iovec seg[VIRTQ_MAX_SEGS]; /* n_rd of them, then n_wr */
+};
+
+/* Validates size and ring addresses in vq->state. -EINVAL or -EFAULT leave vq not ready. */
+int virtq_enable(struct virtq *vq, const struct guest_mem *mem) MUST_CHECK;
+void virtq_reset(struct virtq *vq);
+
+/* 1: *chain filled. 0: ring empty. -EPROTO: the driver broke the ring; stop using it. */
+int virtq_pop(struct virtq *vq, struct virtq_chain *chain) MUST_CHECK;
+/* Returns the chain `head` to the driver, `written` bytes of it filled. Any order. */
+void virtq_push(struct virtq *vq, uint16_t head, uint32_t written);
+/* True if the driver wants an interrupt for what was pushed since the last call. */
+bool virtq_should_interrupt(struct virtq *vq);
+/*
+ * Asks the driver (not) to kick for new buffers. A hint: a kick may come all the
+ * same. After enabling, pop once more: a buffer may have come in between.
+ */
+void virtq_want_kick(struct virtq *vq, bool want);
+
+/*
+ * Bounded copies out of and into a chain, from byte `off` of its readable
+ * (writable) part; return the bytes copied, fewer than len at the chain's end.
+ */
+size_t chain_read(const struct virtq_chain *chain, size_t off, void *dst, size_t len);
+size_t chain_write(const struct virtq_chain *chain, size_t off, const void *src, size_t len);
+/*
+ * The writable (readable) part from byte `off`, at most `len` bytes, as an iovec
+ * array of at most `max` entries. Returns the number of entries.
+ */
+unsigned int chain_iov_wr(const struct virtq_chain *chain, size_t off, size_t len,
+			  struct iovec *iov, unsigned int max);
+unsigned int chain_iov_rd(const struct virtq_chain *chain, size_t off, size_t len,
+			  struct iovec *iov, unsigned int max);
+
+#endif

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* guest-agent/protocol.h - what the guest agent and the VMM say to each other. */
+#ifndef GUEST_AGENT_PROTOCOL_H
+#define GUEST_AGENT_PROTOCOL_H
+
+#include <stdint.h>
+
+/*
+ * DOC: the agent protocol
+ *
+ * Both ends are built from one tree and travel together (the agent is in the
+ * initramfs the VMM makes), so there is one version and no negotiation. The
+ * transport is vsock, the guest connects, the host (CID 2) listens:
+ *
+ *   SC_PORT_CONTROL  one connection, framed messages both ways
+ *   SC_PORT_STREAM   one connection per stdio stream of a command; it starts
+ *                    with a struct sc_stream_hello from the guest, raw bytes after that
+ *
+ * A message is a struct sc_header and `length` bytes of body. A body is a list
+ * of fields: struct sc_field, then `length` bytes, no padding. Integers are
+ * little endian and unaligned. Strings carry no terminator and hold no NUL.
+ * Unknown fields and messages are an error on either side.
+ *
+ *   guest                                host
+ *     HELLO {VERSION, KERNEL}         ->
+ *                                     <-   SETUP {...}      (sent at once,
+ *                                     <-   EXEC id {...}     without waiting)
+ *     READY                           ->
+ *     stream connections for id       ->
+ *     STARTED id {PID}                ->
+ *                                     <-   SIGNAL id, WINSIZE id
+ *     EXITED id {CODE or SIGNAL}      ->   after the last byte of stdout and stderr was sent
+ *                                     <-   SHUTDOWN
+ *
+ *   EXEC_FAILED id {ERRNO, TEXT} instead of STARTED when the command cannot be run
+ *   FAILED {TEXT} whenever the agent cannot go on; it powers off after it
+ *
+ * Host to guest bodies may be SC_BODY_MAX_HOST bytes long (argument lists),
+ * guest to host ones SC_BODY_MAX_GUEST.
+ *
+ * stdio: without a tty, three streams: 0 (host to guest), 1 and 2 (guest to
+ * host), the ends are shut down as pipes are. With a tty, stream 0 alone, both ways.
+ */
+
+enum {
+	SC_PROTOCOL_VERSION = 1,
+
+	SC_PORT_CONTROL = 1024,
+	SC_PORT_STREAM = 1025,
+
+	SC_BODY_MAX_HOST = 4 * 1024 * 1024,
+	SC_BODY_MAX_GUEST = 4096,
+};
+
+enum sc_message {
+	/* guest to host */
+	SC_MSG_HELLO = 1,
+	SC_MSG_READY = 2,
+	SC_MSG_STARTED = 3,
+	SC_MSG_EXEC_FAILED = 4,
+	SC_MSG_EXITED = 5,
+	SC_MSG_FAILED = 6,
+	/* host to guest */
+	SC_MSG_SETUP = 32,
+	SC_MSG_EXEC = 33,
+	SC_MSG_SIGNAL = 34,
+	SC_MSG_WINSIZE = 35,
+	SC_MSG_SHUTDOWN = 36,
+};
+
+/* Type in brackets: u32, str. "many": may repeat, order kept. */
+enum sc_field_tag {
+	SC_FIELD_VERSION = 1,  /* [u32] HELLO */
+	SC_FIELD_KERNEL = 2,   /* [str] HELLO: uname -r */
+	SC_FIELD_PID = 3,      /* [u32] STARTED */
+	SC_FIELD_ERRNO = 4,    /* [u32] EXEC_FAILED: Linux errno */
+	SC_FIELD_TEXT = 5,     /* [str] EXEC_FAILED, FAILED: what the agent was doing */
+	SC_FIELD_CODE = 6,     /* [u32] EXITED: exit status 0 to 255 */
+	SC_FIELD_SIGNAL = 7,   /* [u32] EXITED: ended by it; SIGNAL: to send */
+	SC_FIELD_HOSTNAME = 8, /* [str] SETUP */
+	SC_FIELD_USER = 9,     /* [str] SETUP: the invoking user's name; EXEC: run as (name or uid) */
+	SC_FIELD_UID = 10,     /* [u32] SETUP: the invoking user's */
+	SC_FIELD_GID = 11,     /* [u32] SETUP */
+	SC_FIELD_HOME = 12,    /* [str] SETUP: that user's home directory */
+	SC_FIELD_SHELL = 13,   /* [str] SETUP: that user's shell */
+	SC_FIELD_MAP = 14,     /* struct sc_map, then the guest path; SETUP, many */
+	SC_FIELD_ARG = 15,     /* [str] EXEC, many: argv, at least one */
+	SC_FIELD_ENV = 16,     /* [str] EXEC, many: K=V, added to the default environment */
+	SC_FIELD_CWD = 17,     /* [str] EXEC; the home directory if absent */
+	SC_FIELD_TTY = 18,     /* [u32] EXEC: 1 for a pty on stream 0 */
+	SC_FIELD_ROWS = 19,    /* [u32] EXEC, WINSIZE */
+	SC_FIELD_COLUMNS = 20, /* [u32] EXEC, WINSIZE */
+};
+
+struct sc_header {
+	uint32_t length; /* of the body, bytes */
+	uint16_t type;	 /* enum sc_message */
+	uint16_t zero;
+	uint32_t id; /* which command; 0 where none is meant */
+} __attribute__((packed));
+
+struct sc_field {
+	uint32_t tag;	 /* enum sc_field_tag */
+	uint32_t length; /* bytes that follow */
+} __attribute__((packed));
+
+/* A host folder in the guest: directory "map<index>" of the file system, mounted at the path. */
+struct sc_map {
+	uint32_t index;
+	uint32_t writable; /* 0 or 1: what the mount flag says; the host enforces it */
+	uint32_t is_file;  /* 1: one file, at "map<index>/file" */
+} __attribute__((packed));
+
+struct sc_stream_hello {
+	uint32_t id;	 /* which command */
+	uint32_t stream; /* 0, 1 or 2 */
+} __attribute__((packed));
+
+/* The one file system: virtio-fs tag; directory "base" in it is the host's root, read-only. */
+#define SC_FS_TAG  "sandcastle"
+#define SC_FS_BASE "base"
+
+/* In the initramfs: modules to load, one path a line, in order. "?" first: may fail. */
+#define SC_MODULES_LIST "/modules"
+
+#endif

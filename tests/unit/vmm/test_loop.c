@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+#include <criterion/criterion.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+
+#include "vmm/loop.h"
+
+struct pair {
+	struct loop *loop;
+	struct loop_source a, b;
+	unsigned int calls;
+};
+
+/* Whichever runs first removes the other, whose event is in the same batch. */
+static void remove_other(struct loop_source *src, uint32_t events)
+{
+	struct pair *p = src->name[0] == 'a' ? CONTAINER_OF(src, struct pair, a)
+					     : CONTAINER_OF(src, struct pair, b);
+
+	(void)events;
+	p->calls++;
+	loop_remove(&p->a);
+	loop_remove(&p->b);
+	loop_stop(p->loop);
+}
+
+Test(loop, a_source_removed_in_the_batch_is_not_called)
+{
+	struct pair p = {.calls = 0};
+
+	cr_assert_eq(loop_new(&p.loop), 0);
+	p.a = (struct loop_source){.fd = eventfd(1, 0), .fn = remove_other, .name = "a"};
+	p.b = (struct loop_source){.fd = eventfd(1, 0), .fn = remove_other, .name = "b"};
+	cr_assert_eq(loop_add(p.loop, &p.a, EPOLLIN), 0);
+	cr_assert_eq(loop_add(p.loop, &p.b, EPOLLIN), 0);
+	cr_assert_eq(loop_run(p.loop), 0);
+	cr_assert_eq(p.calls, 1);
+	close(p.a.fd);
+	close(p.b.fd);
+	loop_free(p.loop);
+}
+
+struct clock_test {
+	struct loop *loop;
+	struct loop_timer timer;
+	unsigned int fired;
+};
+
+static void tick(struct loop_timer *timer)
+{
+	struct clock_test *t = CONTAINER_OF(timer, struct clock_test, timer);
+
+	if (++t->fired == 3)
+		loop_stop(t->loop);
+	else
+		loop_timer_set(timer, 1);
+}
+
+Test(loop, a_timer_fires_once_each_time_it_is_set)
+{
+	struct clock_test t = {.fired = 0};
+
+	cr_assert_eq(loop_new(&t.loop), 0);
+	cr_assert_eq(loop_timer_init(&t.timer, t.loop, tick, "tick"), 0);
+	loop_timer_set(&t.timer, 1);
+	cr_assert_eq(loop_run(t.loop), 0);
+	cr_assert_eq(t.fired, 3);
+	loop_timer_fini(&t.timer);
+	loop_free(t.loop);
+}
+
+Test(loop, stopping_before_running_returns_at_once)
+{
+	struct loop *loop;
+
+	cr_assert_eq(loop_new(&loop), 0);
+	loop_stop(loop);
+	cr_assert_eq(loop_run(loop), 0);
+	loop_free(loop);
+	loop_free(NULL);
+}

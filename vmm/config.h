@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* vmm/config.h - what one sandbox is to be; filled by the launcher, read by machine and session. */
+#ifndef VMM_CONFIG_H
+#define VMM_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vmm/util.h"
+
+enum {
+	CONFIG_MAX_CPUS = 64,
+	CONFIG_MAX_MAPS = 64,
+};
+
+#define CONFIG_MIN_MEMORY (128ull << 20)
+#define CONFIG_MAX_MEMORY (1ull << 40)
+
+/* A host folder or file that the guest sees. */
+struct config_map {
+	char *host;	/* absolute, symlinks resolved; for messages */
+	char *guest;	/* absolute, normalised */
+	int fd;		/* O_PATH on host, opened while the configuration is checked */
+	bool writable;
+	bool is_file;
+};
+
+struct config_user {
+	char *name;
+	char *home;
+	char *shell;
+	uint32_t uid, gid;
+};
+
+/* Strings are owned by the struct. */
+struct sandbox_config {
+	char *name;		/* also the guest's host name */
+	unsigned int cpus;	/* 1 to CONFIG_MAX_CPUS */
+	uint64_t memory;	/* ceiling in bytes, a multiple of 2 MiB */
+	struct config_map *maps; /* no two overlap in the guest, parents first */
+	size_t n_maps;
+
+	char **argv;		/* NULL-terminated, at least one */
+	char **env;		/* NULL-terminated "K=V" */
+	char *workdir;		/* in the guest; NULL: the home directory */
+	char *run_as;		/* --user; NULL: the invoking user */
+	struct config_user user; /* the invoking user */
+	bool tty;		/* stdin and stdout are terminals */
+
+	char *kernel;		/* --kernel FILE; NULL: choose */
+	uint64_t timeout_ms;	/* 0: none */
+	bool debug_console;
+};
+
+void sandbox_config_init(struct sandbox_config *cfg);
+void sandbox_config_fini(struct sandbox_config *cfg);
+
+#endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/* vmm/pci.h - PCI functions behind ECAM, on one bus, with fixed BARs and MSI-X. */
+#ifndef VMM_PCI_H
+#define VMM_PCI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vmm/bus.h"
+#include "vmm/device.h"
+#include "vmm/wiring.h"
+
+/*
+ * DOC: what is modelled
+ *
+ * Bus 0 only, function 0 only, no hot-plug, no INTx, no I/O BARs. Each
+ * function's 4 KiB of configuration space is mapped on the MMIO bus at
+ * ECAM base + slot * 0x8000, as window PCI_WINDOW_CONFIG of its device; BAR n
+ * is window n. Slots without a function answer all-ones, as the bus does.
+ *
+ * BARs are placed by the machine and stay there: a write of all-ones is
+ * answered with the size as PCI 3.0 section 6.2.5.1 wants, any other write
+ * reads back the address it had. Doorbells and memory slots therefore never move.
+ */
+
+enum {
+	PCI_MAX_BARS = 6,
+	PCI_WINDOW_CONFIG = 16, /* window number of configuration space */
+	PCI_MAX_VECTORS = 32,
+	PCI_CONFIG_SIZE = 256,
+	PCI_ECAM_SLOT_STRIDE = 0x8000,
+	PCI_ECAM_FUNCTION_SIZE = 0x1000,
+};
+
+struct pci_function;
+
+struct pci_function_ops {
+	const char *name;
+	/* BAR registers, MSI-X table and PBA excepted: pci.c serves those. */
+	void (*bar_read)(struct pci_function *fn, unsigned int bar, uint64_t off, void *data,
+			 unsigned int len);
+	void (*bar_write)(struct pci_function *fn, unsigned int bar, uint64_t off,
+			  const void *data, unsigned int len);
+	void (*destroy)(struct pci_function *fn);
+};
+
+struct pci_msix_entry {
+	uint64_t addr;
+	uint32_t data;
+	uint32_t control; /* bit 0: masked */
+};
+
+/* All that the guest can see or change; plain data. */
+struct pci_state {
+	uint8_t config[PCI_CONFIG_SIZE];
+	struct pci_msix_entry msix[PCI_MAX_VECTORS];
+	uint32_t msix_pending;
+};
+
+struct pci_bar {
+	uint64_t size;	/* power of two >= 4096; 0: no such BAR */
+	bool is_64;
+	gpa_t addr; /* set by pci_bus_add() */
+};
+
+/* Embed in a device and pci_function_init() it there. */
+struct pci_function {
+	struct device dev;
+	const struct pci_function_ops *ops;
+	struct pci_state state;
+	uint8_t writable[PCI_CONFIG_SIZE]; /* bits of config the guest may change */
+	struct pci_bar bars[PCI_MAX_BARS];
+	unsigned int next_cap;
+
+	/* MSI-X; n_vectors 0 when the function has none. */
+	unsigned int n_vectors;
+	unsigned int msix_bar;
+	unsigned int msix_cap;
+	uint32_t msix_table_off, msix_pba_off;
+	struct wiring *wiring;
+	int vector_fd[PCI_MAX_VECTORS];
+	unsigned int vector_route[PCI_MAX_VECTORS];
+};
+
+struct pci_ids {
+	uint16_t vendor, device, subsystem_vendor, subsystem;
+	uint8_t revision;
+	uint32_t class_code; /* 24 bits: base class, subclass, interface */
+};
+
+void pci_function_init(struct pci_function *fn, const struct pci_function_ops *ops,
+		       const struct pci_ids *ids);
+/* Closes vector fds, ends the lock. A zeroed one is fine. */
+void pci_function_fini(struct pci_function *fn);
+
+/* Memory BAR; size is rounded up by the caller to a power of two >= 4096. */
+void pci_add_bar(struct pci_function *fn, unsigned int bar, uint64_t size, bool is_64);
+
+/*
+ * Appends a capability: `body` follows the two header bytes (id, next) and is
+ * `len` bytes. Returns its offset in configuration space.
+ */
+unsigned int pci_add_capability(struct pci_function *fn, uint8_t id, const void *body, size_t len);
+
+/* Table and PBA inside `bar` at table_off; creates one eventfd a vector. */
+int pci_add_msix(struct pci_function *fn, struct wiring *wiring, unsigned int n_vectors,
+		 unsigned int bar, uint32_t table_off, uint32_t pba_off) MUST_CHECK;
+
+/*
+ * Raises vector v, or marks it pending while it or the function is masked
+ * (PCI 3.0 section 6.8.3.5). Out of range is ignored. Under dev.lock.
+ */
+void pci_msix_raise(struct pci_function *fn, unsigned int v);
+
+/* True once the guest set Memory Space / Bus Master in the command register. */
+bool pci_memory_enabled(const struct pci_function *fn);
+bool pci_bus_master(const struct pci_function *fn);
+
+struct pci_bus {
+	struct bus *mmio;
+	gpa_t ecam;
+	gpa_t next32, end32; /* 32-bit BAR window left */
+	unsigned int next_slot;
+};
+
+void pci_bus_init(struct pci_bus *pci, struct bus *mmio, gpa_t ecam, gpa_t base32, uint64_t len32);
+/*
+ * Gives fn the next slot, places its BARs, maps its windows. -ENOSPC when slots
+ * or window are used up. fn stays the caller's. Before vCPUs run.
+ */
+int pci_bus_add(struct pci_bus *pci, struct pci_function *fn) MUST_CHECK;
+
+/* The host bridge (slot 0): identity only. */
+int pci_host_bridge_new(struct pci_function **out) MUST_CHECK;
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* vmm/wiring.h - eventfds that the hypervisor itself reads and writes. */
+#ifndef VMM_WIRING_H
+#define VMM_WIRING_H
+
+#include "vmm/guest_mem.h"
+#include "vmm/util.h"
+
+/*
+ * DOC: why a table
+ *
+ * An interrupt is raised by writing an eventfd (irqfd), a doorbell arrives as
+ * one (ioeventfd). vm.c connects them through KVM; unit tests and fuzz targets
+ * put a table of their own here and need no /dev/kvm. All calls from any
+ * thread; fds stay the caller's.
+ */
+struct wiring;
+
+struct wiring_ops {
+	/* Reserves a message-signalled interrupt that `eventfd` will raise; quiet until set. */
+	int (*msi_new)(struct wiring *w, int eventfd, unsigned int *route);
+	/* (Re)programs it with the address and data the guest chose. */
+	int (*msi_set)(struct wiring *w, unsigned int route, uint64_t addr, uint32_t data);
+	/* An edge on interrupt line `gsi` (I/O APIC pin) for each write to eventfd. */
+	int (*line_add)(struct wiring *w, unsigned int gsi, int eventfd);
+	/* A guest write of any width to addr signals eventfd instead of leaving KVM. */
+	int (*doorbell_add)(struct wiring *w, gpa_t addr, int eventfd);
+};
+
+struct wiring {
+	const struct wiring_ops *ops;
+};
+
+#endif
