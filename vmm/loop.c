@@ -120,6 +120,7 @@ int loop_run(struct loop *loop)
 		}
 		loop->n_batch = 0;
 	}
+	atomic_store(&loop->stopping, false);
 	return 0;
 }
 

@@ -36,7 +36,10 @@ int loop_modify(struct loop_source *src, uint32_t events) MUST_CHECK;
 /* Not watched is fine. */
 void loop_remove(struct loop_source *src);
 
-/* Dispatches until loop_stop(); 0, or -errno if epoll itself failed. */
+/*
+ * Dispatches until loop_stop(), which ends one run, also when it comes before
+ * the run; 0, or -errno if epoll itself failed.
+ */
 int loop_run(struct loop *loop) MUST_CHECK;
 /* Safe from any thread and from a signal handler. */
 void loop_stop(struct loop *loop);

@@ -31,6 +31,7 @@ struct virtq_state {
 	bool enabled;
 	gpa_t desc, avail, used;
 	uint16_t next_avail, next_used, last_signalled;
+	bool no_kick; /* virtq_want_kick(vq, false) */
 };
 
 struct virtq {
@@ -62,9 +63,16 @@ struct virtq_chain {
 int virtq_enable(struct virtq *vq, const struct guest_mem *mem) MUST_CHECK;
 void virtq_reset(struct virtq *vq);
 
-/* 1: *chain filled. 0: ring empty. -EPROTO: the driver broke the ring; stop using it. */
+/*
+ * 1: *chain filled. 0: ring empty or not ready; the driver has been asked to kick
+ * unless virtq_want_kick() said otherwise. -EPROTO: the driver broke the ring;
+ * stop using it. *chain is undefined unless 1 is returned.
+ */
 int virtq_pop(struct virtq *vq, struct virtq_chain *chain) MUST_CHECK;
-/* Returns the chain `head` to the driver, `written` bytes of it filled. Any order. */
+/*
+ * Returns the chain `head` to the driver, `written` bytes of it filled. Any
+ * order; nothing happens when the queue was reset or broken since.
+ */
 void virtq_push(struct virtq *vq, uint16_t head, uint32_t written);
 /* True if the driver wants an interrupt for what was pushed since the last call. */
 bool virtq_should_interrupt(struct virtq *vq);

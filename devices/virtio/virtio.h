@@ -40,7 +40,10 @@ struct virtio_device_ops {
 	void (*activate)(struct virtio_device *vdev);
 	/* New buffers in queue q; also called once for every ready queue after activate. */
 	void (*queue_kick)(struct virtio_device *vdev, unsigned int q);
-	/* Optional. Forget the driver: after it returns, no guest memory is touched. */
+	/*
+	 * Optional. Forget the driver: after it returns, no guest memory is
+	 * touched. Also called on a device that was never activated.
+	 */
 	void (*reset)(struct virtio_device *vdev);
 	/* Optional. The driver wrote vdev->config[off, off+len). */
 	void (*config_written)(struct virtio_device *vdev, size_t off, size_t len);
@@ -88,6 +91,19 @@ void virtio_device_flush(struct virtio_device *vdev, unsigned int q);
 
 /* A change of vdev->config the driver should look at. */
 void virtio_device_config_changed(struct virtio_device *vdev);
+
+/*
+ * For transports: what a driver does to a device, whatever carries it.
+ *
+ * activate is DRIVER_OK: vdev->acked and the queues' state are final. A queue
+ * with impossible addresses breaks the device. The transport then kicks every
+ * ready queue once, on the loop's thread. kick is ignored for a queue that is
+ * absent, not ready or broken. reset is possible at any time.
+ */
+uint64_t virtio_device_features(const struct virtio_device *vdev);
+void virtio_device_activate(struct virtio_device *vdev, const struct guest_mem *mem);
+void virtio_device_kick(struct virtio_device *vdev, unsigned int q);
+void virtio_device_reset(struct virtio_device *vdev);
 
 /* True if feature bit number `bit` was negotiated. */
 static inline bool virtio_has(const struct virtio_device *vdev, unsigned int bit)
