@@ -70,22 +70,23 @@ have_hardware()
 # --- the kernels of L1 ------------------------------------------------------------------------
 
 # Debian's kernels are unpacked into a cache, not installed: their maintainer scripts would build
-# an initrd and look for a boot loader. Sets kernels (boot/ and usr/lib/modules/ in it) and release.
+# an initrd and look for a boot loader. Sets kernels, a directory with boot/ and usr/lib/modules/,
+# and release, the version of the one L1 runs.
 prepare_kernels()
 {
 	local cache=${XDG_CACHE_HOME:-$HOME/.cache}/sandcastle-lab
 
 	mkdir -p "$cache" || die "cannot write to $cache; set XDG_CACHE_HOME to a directory of yours"
 	cache=$(cd "$cache" && pwd -P)
-	kernels=$cache/kernels
-	if [ ! -e "$kernels/release" ]; then
+	kernels=$cache/kernels/tree
+	if [ ! -e "$cache/kernels/release" ]; then
 		say "fetching Debian's kernels into $cache"
 		exec {cache_lock}>"$cache/lock"
 		flock "$cache_lock"
-		[ -e "$kernels/release" ] || fetch_kernels "$cache"
+		[ -e "$cache/kernels/release" ] || fetch_kernels "$cache"
 		exec {cache_lock}>&-
 	fi
-	release=$(cat "$kernels/release")
+	release=$(cat "$cache/kernels/release")
 }
 
 fetch_kernels()
@@ -118,10 +119,9 @@ fetch_kernels()
 		# Not part of the tree: it would hide the host's own /lib.
 		rm "$new/tree/lib"
 	done
-	echo "${packages[0]#linux-image-}" >"$new/tree/release"
-	rm -rf "$cache/kernels"
-	mv "$new/tree" "$cache/kernels"
-	rm -rf "$new"
+	echo "${packages[0]#linux-image-}" >"$new/release"
+	rm -rf "$new/debs" "$new/unpacked" "$cache/kernels"
+	mv "$new" "$cache/kernels"
 }
 
 # --- starting and stopping L1 -----------------------------------------------------------------
@@ -141,7 +141,7 @@ closed_ancestor()
 	done
 	# These are fresh in L1 anyway.
 	case $closed/ in
-	/run/* | /tmp/* | /var/tmp/* | /home/*) closed='' ;;
+	/run/* | /tmp/* | /var/tmp/* | /home/* | /root/*) closed='' ;;
 	esac
 	if [ -n "$closed" ]; then
 		say "$closed is closed to other users: in the lab it holds the repository only"
@@ -182,16 +182,17 @@ prepare_l1()
 # this process. Sets l1_pid as soon as there is one.
 start_l1()
 {
-	local dir=$1 stay=$2 try port memory
-	local -a keep=(setsid setpriv --pdeathsig KILL) accel=(-accel tcg,thread=multi,tb-size=1024 -smp 2)
+	local dir=$1 stay=$2 port memory
+	local -a keep=(setsid setpriv --pdeathsig KILL)
+	local -a accel=(-accel "tcg,thread=multi,tb-size=1024" -smp 2)
 
 	prepare_kernels
 	prepare_l1 "$dir"
 	[ "$stay" != stay ] || keep=(setsid)
-	[ "$mode" != counted ] || accel=(-accel tcg -icount shift=0,sleep=off -smp 1)
+	[ "$mode" != counted ] || accel=(-accel tcg -icount "shift=0,sleep=off" -smp 1)
 	# Taken as used. A small machine gives up to three quarters of what it has.
 	memory=$(awk '/^MemTotal:/ { m = int($2 / 1024 * 3 / 4); print m < 6144 ? m : 6144 }' /proc/meminfo)
-	for try in 1 2 3 4 5 6 7 8; do
+	for _ in 1 2 3 4 5 6 7 8; do
 		port=$((20000 + RANDOM % 12000))
 		: >"$dir/serial.log"
 		"${keep[@]}" qemu-system-x86_64 "${accel[@]}" \
@@ -283,6 +284,7 @@ in_l1()
 }
 
 # Ends what this call started. Runs on every way out.
+# shellcheck disable=SC2317 # called by a trap
 cleanup()
 {
 	trap '' INT TERM HUP
@@ -299,6 +301,7 @@ cleanup()
 	[ -z "$scratch" ] || rm -rf "$scratch"
 }
 
+# shellcheck disable=SC2317 # called by cleanup
 # Waits for process $2, at most $1 seconds.
 kill_after()
 {
@@ -341,6 +344,7 @@ run_in_l1()
 	# keeps standard input, which would be /dev/null there.
 	(in_l1 "$l1" "$who" "${tty[@]}" -- "$line") <&0 &
 	wait_for_child "$!" "$left"
+	session=
 	# ssh has no way to tell its own failure from a command's 255.
 	if [ "$code" -eq 255 ] && ! (in_l1 "$l1" root -n -- "grep -qx 255 $status" 2>/dev/null); then
 		printf 'lab: lost the connection to L1. The last lines of its console:\n' >&2
@@ -359,6 +363,7 @@ run_here()
 	(exec "${become[@]}" env LAB_SESSION="$session" LAB_REPO="$repo" LAB_MODE="$mode" \
 		"$here/l1/session" "$scratch/status" "$@") <&0 &
 	wait_for_child "$!" "$limit"
+	session=
 }
 
 # Waits for process $1, at most $2 seconds. Sets code.
@@ -403,8 +408,8 @@ while [ $# -gt 0 ]; do
 	esac
 	shift || break
 done
-limit=$(seconds "$timeout_text") && [ "$limit" -gt 0 ] ||
-	die "--timeout takes a number with s, m or h, not '$timeout_text'"
+limit=$(seconds "$timeout_text")
+[ "${limit:-0}" -gt 0 ] || die "--timeout takes a number with s, m or h, not '$timeout_text'"
 [[ $name =~ ^[a-z0-9_-]+$ ]] || die "--name takes lower-case letters, digits, - and _"
 [ "$action" != run ] || [ $# -gt 0 ] || die "no command given; see ./dev lab --help"
 if [ "$force" -eq 0 ] && have_hardware; then
@@ -417,10 +422,17 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 trap 'exit 129' HUP
 
+make_state()
+{
+	if ! mkdir -p "$state" || ! chmod 700 "$state"; then
+		die "cannot write to $state"
+	fi
+}
+
 lock()
 {
-	mkdir -p "$state" && chmod 700 "$state" && exec {state_lock}>"$state/lock" ||
-		die "cannot write to $state"
+	make_state
+	exec {state_lock}>"$state/lock"
 	flock "$state_lock"
 }
 
@@ -462,7 +474,7 @@ if [ "$mode" = direct ]; then
 fi
 l1=$state/$name
 if ! l1_alive "$l1" || [ "$(cat "$l1/mode" 2>/dev/null)" != "$mode" ]; then
-	mkdir -p "$state" && chmod 700 "$state" || die "cannot write to $state"
+	make_state
 	private=$(mktemp -d "$state/run.XXXXXX")
 	l1=$private
 	say "starting an emulated host, about 10 s"
