@@ -119,9 +119,22 @@ fetch_kernels()
 		# Not part of the tree: it would hide the host's own /lib.
 		rm "$new/tree/lib"
 	done
-	echo "${packages[0]#linux-image-}" >"$new/release"
+	release=${packages[0]#linux-image-}
+	unpack_vmlinux "$new/tree/boot/vmlinuz-$release" "$new/vmlinux"
+	echo "$release" >"$new/release"
 	rm -rf "$new/debs" "$new/unpacked" "$cache/kernels"
 	mv "$new" "$cache/kernels"
+}
+
+# Unpacks the bzImage $1, as Debian packs it, to $2. QEMU starts that 2 s sooner.
+unpack_vmlinux()
+{
+	local offset
+
+	offset=$(LC_ALL=C grep -aboP -m 1 '\xfd7zXZ\x00' "$1" | head -n 1 | cut -d: -f1)
+	if [ -z "$offset" ] || ! tail -c "+$((offset + 1))" "$1" | xz -dc --single-stream >"$2"; then
+		cp "$1" "$2"
+	fi
 }
 
 # --- starting and stopping L1 -----------------------------------------------------------------
@@ -154,15 +167,16 @@ prepare_l1()
 {
 	local dir=$1 tree=$1/initramfs module n=0
 
-	mkdir -p "$tree"/{bin,proc,sys,dev,modules,lab} || die "cannot write to $dir"
+	mkdir -p "$tree"/{proc,sys,dev,modules,lab/bin} || die "cannot write to $dir"
 	ssh-keygen -q -t ed25519 -N '' -C lab -f "$dir/key" || die "ssh-keygen failed"
 	dropbearkey -t ed25519 -f "$tree/lab/host_key" 2>/dev/null |
 		sed -n 's/^\(ssh-ed25519 [^ ]*\).*/lab \1/p' >"$dir/known_hosts"
 	cp "$dir/key.pub" "$tree/lab/authorized_keys"
 	cp "$here"/l1/{setup,login,mount-repo,session,end-session,inittab} "$tree/lab/"
 	cp "$here/l1/init" "$tree/init"
-	cp "$(command -v busybox)" "$tree/bin/busybox"
-	ln -s busybox "$tree/bin/sh"
+	cp "$(command -v busybox)" "$tree/lab/bin/busybox"
+	ln -s busybox "$tree/lab/bin/sh"
+	ln -s lab/bin "$tree/bin"
 	{
 		printf 'LAB_REPO=%q\n' "$repo"
 		printf 'LAB_USER=%q\n' "$lab_user"
@@ -203,7 +217,7 @@ start_l1()
 			-virtfs "local,path=${kernels//,/,,},mount_tag=kernels,security_model=none,readonly=on,multidevs=remap" \
 			-netdev "user,id=login,restrict=on,hostfwd=tcp:127.0.0.1:$port-10.0.2.15:22" \
 			-device virtio-net-pci,netdev=login,romfile= \
-			-kernel "$kernels/boot/vmlinuz-$release" -initrd "$dir/initramfs.cpio" \
+			-kernel "$kernels/../vmlinux" -initrd "$dir/initramfs.cpio" \
 			-append "console=ttyS0 panic=-1 quiet mitigations=off" \
 			</dev/null >"$dir/qemu.log" 2>&1 &
 		l1_pid=$!
