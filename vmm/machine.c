@@ -287,7 +287,8 @@ static int add_vcpus(struct machine *m, unsigned int n)
 
 /*
  * panic=-1         a panic resets at once, which the sandbox ends with
- * loglevel=1       the early console is slow: only a panic is worth it
+ * loglevel=1       the early console is slow: only a panic is worth it. First, for the
+ *                  kernel opens that console as soon as it reads of it
  * 8250.nr_uarts=0  no probing for more than that console
  */
 static const char *cmdline_of(const struct sandbox_config *cfg)
@@ -295,7 +296,7 @@ static const char *cmdline_of(const struct sandbox_config *cfg)
 	if (cfg->debug_console)
 		return "panic=-1 earlyprintk=ttyS0,115200,keep 8250.nr_uarts=0 ignore_loglevel "
 		       "tsc=reliable no_timer_check cryptomgr.notests rcupdate.rcu_expedited=1";
-	return "panic=-1 earlyprintk=ttyS0,115200 console=hvc0 8250.nr_uarts=0 loglevel=1 "
+	return "loglevel=1 panic=-1 earlyprintk=ttyS0,115200 console=hvc0 8250.nr_uarts=0 "
 	       "tsc=reliable no_timer_check cryptomgr.notests rcupdate.rcu_expedited=1";
 }
 
