@@ -28,9 +28,15 @@ static void count_config(struct virtio_transport *t)
 	CONTAINER_OF(t, struct fake_guest, transport)->config_interrupts++;
 }
 
+static void note_later(struct virtio_transport *t, unsigned int q)
+{
+	CONTAINER_OF(t, struct fake_guest, transport)->later[q] = true;
+}
+
 static const struct virtio_transport_ops transport_ops = {
 	.interrupt_queue = count_queue,
 	.interrupt_config = count_config,
+	.kick_later = note_later,
 };
 
 static void dev_read(struct device *dev, unsigned int window, uint64_t off, void *data,
@@ -197,18 +203,39 @@ static void settle_end(struct loop_source *src, uint32_t events)
 	loop_stop(src->loop);
 }
 
-void fake_guest_settle(struct fake_guest *g)
+/* One turn of the loop: whatever is ready now. */
+static void run_loop(struct fake_guest *g)
 {
 	struct loop_source end = {.fn = settle_end, .name = "fake-settle"};
 
-	/* What the first round made ready, the second handles. */
-	for (int round = 0; round < 2; round++) {
-		end.fd = eventfd(1, EFD_CLOEXEC);
-		REQUIRE(end.fd >= 0 && loop_add(g->loop, &end, EPOLLIN) == 0);
-		REQUIRE(loop_run(g->loop) == 0);
-		loop_remove(&end);
-		close(end.fd);
-	}
+	end.fd = eventfd(1, EFD_CLOEXEC);
+	REQUIRE(end.fd >= 0 && loop_add(g->loop, &end, EPOLLIN) == 0);
+	REQUIRE(loop_run(g->loop) == 0);
+	loop_remove(&end);
+	close(end.fd);
+}
+
+/* True if a kick had been put off. */
+static bool kick_late(struct fake_guest *g)
+{
+	bool any = false;
+
+	for (unsigned int q = 0; q < VIRTIO_MAX_QUEUES; q++)
+		if (g->later[q]) {
+			g->later[q] = false;
+			any = true;
+			virtio_device_kick(g->vdev, q);
+		}
+	return any;
+}
+
+void fake_guest_settle(struct fake_guest *g)
+{
+	/* What the first turn made ready, the second handles. */
+	do {
+		run_loop(g);
+		run_loop(g);
+	} while (kick_late(g));
 }
 
 static void store16(const struct fake_guest *g, gpa_t at, uint16_t v)
