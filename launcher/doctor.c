@@ -63,10 +63,11 @@ static void check_cpu(struct doctor_report *report)
 static void check_kvm(struct doctor_report *report)
 {
 	struct kvm_report kvm;
+	AUTO_CLOSE int fd = -1;
+	const int r = kvm_open_at(&kvm_host_places, &kvm, &fd);
 
-	kvm_check(&kvm_host_places, &kvm);
-	set_cure(add(report, "kvm", kvm.state == KVM_STATE_OK ? DOCTOR_OK : DOCTOR_FAIL, "%s",
-		     kvm.cause), "%s", kvm.cure);
+	set_cure(add(report, "kvm", r == 0 ? DOCTOR_OK : DOCTOR_FAIL, "%s", kvm.cause), "%s",
+		 kvm.cure);
 }
 
 static void check_kernel(struct doctor_report *report, const char *path)

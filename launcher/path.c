@@ -130,7 +130,7 @@ bool guest_path_is_reserved(const char *path)
 {
 	static const char *const kernel_made[] = {"/proc", "/sys", "/dev"};
 	static const char *const exactly[] = {
-		"/",	 "/bin",   "/boot", "/etc", "/lib", "/lib32", "/lib64",
+		"/",	   "/bin", "/etc",  "/lib", "/lib32", "/lib64",
 		"/libx32", "/run", "/sbin", "/usr", "/var",
 	};
 

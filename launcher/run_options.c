@@ -250,14 +250,21 @@ static int apply(struct option_set *set, const struct option_def *def, const cha
 	}
 }
 
-/* What the sandbox has of its own, so that the host's folder there is not mapped. */
-static bool is_part_of_the_system(const char *cwd)
+/*
+ * What the sandbox has of its own, so that the host's folder there is not
+ * mapped: the system's folders, and some that would do harm read-only.
+ */
+static bool sandbox_has_its_own(const char *cwd)
 {
-	static const char *const base[] = {"/bin",   "/boot", "/etc",  "/lib", "/lib32",
-					   "/lib64", "/libx32", "/sbin", "/usr"};
+	static const char *const whole[] = {"/bin",   "/etc",	 "/lib",  "/lib32",
+					    "/lib64", "/libx32", "/sbin", "/usr"};
+	static const char *const exactly[] = {"/home", "/tmp", "/var/tmp"};
 
-	for (size_t i = 0; i < ARRAY_SIZE(base); i++)
-		if (path_is_below(cwd, base[i]))
+	for (size_t i = 0; i < ARRAY_SIZE(whole); i++)
+		if (path_is_below(cwd, whole[i]))
+			return true;
+	for (size_t i = 0; i < ARRAY_SIZE(exactly); i++)
+		if (strcmp(cwd, exactly[i]) == 0)
 			return true;
 	return guest_path_is_reserved(cwd);
 }
@@ -283,7 +290,7 @@ static int place_cwd(struct run_parse *p)
 	}
 	if (set_string(&cfg->workdir, cwd) < 0)
 		return -ENOMEM;
-	if (is_part_of_the_system(cwd))
+	if (sandbox_has_its_own(cwd))
 		return 0;
 	for (size_t i = 0; i < cfg->n_maps; i++)
 		if (path_is_below(cwd, cfg->maps[i].guest))

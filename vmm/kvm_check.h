@@ -39,10 +39,14 @@ struct kvm_report {
 const char *kvm_cpu_flag(const struct kvm_places *places);
 
 /*
- * Opens the device, asks it for what the machine needs, closes it again. A
- * software KVM (kvm_pvm) answers all of that and then interprets the guest's
- * kernel, which never gets to its first process: it counts as NO_HARDWARE.
+ * Opens the device and asks it for what the machine needs; -errno with *why
+ * filled in. A software KVM (kvm_pvm) answers all of that and then interprets
+ * the guest's kernel, which never gets to its first process: it counts as
+ * NO_HARDWARE. On success *why says so (OK) and *fd is the caller's.
  */
-void kvm_check(const struct kvm_places *places, struct kvm_report *out);
+int kvm_open_at(const struct kvm_places *places, struct kvm_report *why, int *fd) MUST_CHECK;
+
+/* The same for this host; logs on failure. */
+int kvm_open(int *fd) MUST_CHECK;
 
 #endif
