@@ -93,7 +93,7 @@ static const struct fs_op ops[] = {
 	[FUSE_GETATTR] = {fs_op_getattr, IN(fuse_getattr_in), OUT(fuse_attr_out)},
 	[FUSE_SETATTR] = {fs_op_setattr, IN(fuse_setattr_in), OUT(fuse_attr_out),
 			  .flags = OP_MODIFIES},
-	[FUSE_READLINK] = {fs_op_readlink},
+	[FUSE_READLINK] = {.fn = fs_op_readlink},
 	[FUSE_SYMLINK] = {fs_op_symlink, OUT(fuse_entry_out), .names = 1,
 			  .flags = OP_DIR | OP_MODIFIES | OP_TAIL},
 	[FUSE_MKNOD] = {fs_op_mknod, IN(fuse_mknod_in), OUT(fuse_entry_out), .names = 1,
