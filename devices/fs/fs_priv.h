@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/* devices/fs/fs_priv.h - what the files of the file server share. */
+#ifndef DEVICES_FS_FS_PRIV_H
+#define DEVICES_FS_FS_PRIV_H
+
+#include <linux/fuse.h>
+#include <linux/limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "devices/fs/fs.h"
+#include "devices/virtio/queue.h"
+
+/*
+ * DOC: how a name becomes a file
+ *
+ * The guest names files by (directory, one component) once, in LOOKUP and its
+ * kin, and by number from then on. A looked-up file is a node: a slot of a
+ * table, and an O_PATH descriptor that pins the host's inode. So a name is
+ * resolved exactly once, by openat2() on one component that may be neither
+ * ".." nor a path, without following a link and without crossing a mount, and
+ * whatever the host renames afterwards cannot lead a node outside its export.
+ *
+ * An O_PATH descriptor does no I/O. To open a node's file it is reopened
+ * through /proc/self/fd, of which fs_server_new() keeps an O_PATH descriptor:
+ * that goes on working after the process has lost its view of /proc. The type
+ * of the pinned inode is known and cannot change, so nothing but a regular
+ * file or a directory is ever opened.
+ *
+ * Numbers from the guest (nodes and handles) carry the slot in the low half
+ * and the slot's generation in the high half; a number that is not current is
+ * refused (ESTALE, EBADF).
+ */
+
+enum {
+	FS_MAX_EXPORTS = 128,
+	FS_MAX_DEVS = 64,      /* host file systems told apart in inode numbers */
+	FS_MAX_NODES = 1 << 20, /* further bounded by RLIMIT_NOFILE */
+	FS_MAX_HANDLES = 1 << 16,
+	FS_MAX_LOCKS = 1024,   /* pairs of a lock owner and a file */
+	FS_MAX_WAITING = 64,   /* requests that wait for a lock */
+	FS_HASH_SIZE = 1 << 16,
+	FS_SPARE_FDS = 256,    /* left to the rest of the process */
+
+	/* Two buffers for the headers and two for the replies', the rest for data. */
+	FS_MAX_PAGES = VIRTQ_MAX_SIZE - 4,
+	FS_MAX_WRITE = FS_MAX_PAGES * 4096,
+	FS_MAX_COPY = 64 << 20, /* one COPY_FILE_RANGE; the guest asks again for the rest */
+
+	/* The largest arguments: SETXATTR's structure, name and value. */
+	FS_ARG_MAX = XATTR_SIZE_MAX + 4096,
+	FS_SCRATCH = XATTR_SIZE_MAX,
+};
+
+/* The one name in the directory that stands for a single-file export. */
+#define FS_FILE_NAME "file"
+
+enum fs_kind {
+	FS_FREE,
+	FS_ROOT,     /* the list of exports; no host file behind it */
+	FS_FILE_DIR, /* the directory around a single-file export; none either */
+	FS_HOST,
+};
+
+struct fs_node {
+	enum fs_kind kind;
+	uint32_t index, generation;
+	uint32_t next;	 /* of the same hash, or the next free slot; 0 ends */
+	uint32_t refs;	 /* handles, locks and waiting requests */
+	uint64_t lookups; /* the guest's references */
+	bool pinned;	 /* lives as long as its export */
+	mode_t type;	 /* the S_IFMT part */
+	dev_t dev;
+	ino_t ino;
+	struct fs_export *export; /* NULL: FS_ROOT */
+	int fd;			  /* O_PATH; -1 unless FS_HOST */
+	int lock_fd; /* a memfd that bears the guest's locks on a read-only file, or -1 */
+};
+
+struct fs_export {
+	char name[NAME_MAX + 1];
+	bool writable;
+	bool show_setid; /* set-id bits of its files are shown */
+	enum fs_cache cache;
+	const char *const *top_names;
+	struct fs_node *top;  /* FS_HOST, or FS_FILE_DIR */
+	struct fs_node *file; /* NULL unless top is FS_FILE_DIR */
+};
+
+struct fs_handle {
+	struct fs_node *node; /* holds a reference; NULL: free slot */
+	uint32_t generation;
+	uint32_t next; /* free slots */
+	bool may_read, may_write;
+	int fd;	     /* -1: a directory of our own making */
+	int lock_fd; /* flock() on a read-only file goes here; -1 until used */
+};
+
+/* The POSIX locks of one owner on one file: the ranges are the host kernel's. */
+struct fs_lock {
+	struct fs_node *node; /* NULL: free */
+	uint64_t owner;
+	uint64_t fh; /* the handle that locked last */
+	int fd;	     /* an open file description of its own; its OFD locks */
+};
+
+/* A SETLKW that could not be had at once. */
+struct fs_waiting {
+	bool used;
+	unsigned int queue;
+	uint16_t head;
+	uint64_t unique;
+	uint64_t nodeid;
+	struct fuse_lk_in in;
+	struct iovec reply[2]; /* room for the reply's header, in guest memory */
+	unsigned int n_reply;
+};
+
+struct fs_server {
+	int proc_fd; /* /proc/self/fd, O_PATH */
+	bool started; /* the driver sent INIT */
+	time_t born;
+
+	struct fs_export exports[FS_MAX_EXPORTS];
+	unsigned int n_exports;
+	dev_t devs[FS_MAX_DEVS];
+	unsigned int n_devs;
+
+	/* Descriptors of nodes, handles and locks together. */
+	uint32_t n_fds, max_fds;
+
+	struct fs_node *nodes; /* slot 0 is never used, slot 1 is the root */
+	uint32_t max_nodes, top_node, free_node;
+	uint32_t *hash;
+
+	struct fs_handle *handles; /* slot 0 is never used */
+	uint32_t max_handles, top_handle, free_handle;
+
+	struct fs_lock locks[FS_MAX_LOCKS];
+	unsigned int top_lock; /* slots from here on are free */
+	struct fs_waiting waiting[FS_MAX_WAITING];
+	unsigned int n_waiting;
+	bool lock_freed; /* a waiting request may succeed now */
+	unsigned int retry_ms;
+
+	/* One request at a time: its arguments, its data, its segments. */
+	uint8_t *arg;	  /* FS_ARG_MAX, and a NUL behind it */
+	uint8_t *scratch; /* FS_SCRATCH */
+	struct iovec iov[VIRTQ_MAX_SEGS];
+};
+
+struct fs_request {
+	const struct virtq_chain *chain;
+	unsigned int queue;
+	struct fuse_in_header hdr;
+	struct fs_node *node; /* of hdr.nodeid, alive */
+	const void *arg;      /* the operation's fixed structure, copied out of the guest */
+	const char *name[2];
+	const uint8_t *tail; /* what follows structure and names */
+	size_t tail_len;
+	size_t room;	/* for the reply behind its header, bytes */
+	size_t out_len; /* of it used */
+};
+
+/* What an operation returns besides 0 (reply as it stands) and -errno (an error reply). */
+enum { FS_NO_REPLY = 1, FS_WAITS = 2 };
+
+typedef int (*fs_op_fn)(struct fs_server *s, struct fs_request *rq);
+
+/* server.c */
+
+/*
+ * Serves one request. 0: push the chain with *written bytes. FS_WAITS: keep it,
+ * fs_locks_done() will name its head. -EPROTO: not a request at all.
+ */
+int fs_server_serve(struct fs_server *s, const struct virtq_chain *chain, unsigned int queue,
+		    uint32_t *written) MUST_CHECK;
+/* Forgets the driver: handles, locks, waiting requests, every node it knew. */
+void fs_server_reset(struct fs_server *s);
+/* Appends to the reply; the table in server.c made sure of the room for fixed structures. */
+void fs_reply(struct fs_request *rq, const void *data, size_t len);
+
+/* inode.c */
+
+int fs_tables_init(struct fs_server *s) MUST_CHECK;
+void fs_tables_fini(struct fs_server *s);
+/* One more descriptor; -ENFILE. fs_fd_close() gives it back, -1 is fine. */
+int fs_fd_take(struct fs_server *s) MUST_CHECK;
+void fs_fd_close(struct fs_server *s, int fd);
+
+uint64_t fs_node_id(const struct fs_node *node);
+struct fs_node *fs_node_find(struct fs_server *s, uint64_t nodeid); /* NULL: not current */
+/* The node of (export, st), new or known. Takes fd over, also on failure. Not counted yet. */
+int fs_node_get(struct fs_server *s, struct fs_export *export, int fd, const struct stat *st,
+		struct fs_node **out) MUST_CHECK;
+int fs_node_synthetic(struct fs_server *s, enum fs_kind kind, struct fs_export *export,
+		      struct fs_node **out) MUST_CHECK;
+void fs_node_forget(struct fs_server *s, struct fs_node *node, uint64_t count);
+/* Drops a reference (node->refs). */
+void fs_node_put(struct fs_server *s, struct fs_node *node);
+
+/* Takes fd over, also on failure; -1 for none. *fh is the guest's number for it. */
+int fs_handle_new(struct fs_server *s, struct fs_node *node, int fd, int accmode,
+		  uint64_t *fh) MUST_CHECK;
+/* Of this node, or NULL. */
+struct fs_handle *fs_handle_find(struct fs_server *s, const struct fs_node *node, uint64_t fh);
+void fs_handle_free(struct fs_server *s, uint64_t fh);
+void fs_handles_drop(struct fs_server *s);
+
+/* lookup.c */
+
+/* 0, or the errno for a name that is not one plain component. */
+int fs_check_name(const char *name) MUST_CHECK;
+/* The child's node and status; the node is not counted yet. */
+int fs_lookup(struct fs_server *s, struct fs_node *dir, const char *name, struct fs_node **out,
+	      struct stat *st) MUST_CHECK;
+/* 0 if a name in this directory may be made, removed or renamed. */
+int fs_may_change_names(const struct fs_node *dir) MUST_CHECK;
+/* The node's file opened anew. Regular files and directories only. */
+int fs_reopen(struct fs_server *s, const struct fs_node *node, int flags) MUST_CHECK;
+/* What any descriptor of ours refers to, opened anew through /proc/self/fd. */
+int fs_reopen_fd(const struct fs_server *s, int fd, int flags, mode_t mode) MUST_CHECK;
+int fs_node_stat(const struct fs_server *s, const struct fs_node *node, struct stat *st) MUST_CHECK;
+uint64_t fs_guest_ino(struct fs_server *s, dev_t dev, uint64_t ino);
+void fs_fill_attr(struct fs_server *s, const struct fs_node *node, const struct stat *st,
+		  struct fuse_attr *attr);
+/* Fills *out and counts the lookup it stands for. */
+void fs_fill_entry(struct fs_server *s, struct fs_node *node, const struct stat *st,
+		   struct fuse_entry_out *out);
+void fs_fill_attr_out(struct fs_server *s, const struct fs_node *node, const struct stat *st,
+		      struct fuse_attr_out *out);
+int fs_op_lookup(struct fs_server *s, struct fs_request *rq);
+int fs_op_forget(struct fs_server *s, struct fs_request *rq);
+int fs_op_batch_forget(struct fs_server *s, struct fs_request *rq);
+
+/* ops_attr.c */
+int fs_op_getattr(struct fs_server *s, struct fs_request *rq);
+int fs_op_setattr(struct fs_server *s, struct fs_request *rq);
+int fs_op_readlink(struct fs_server *s, struct fs_request *rq);
+int fs_op_statfs(struct fs_server *s, struct fs_request *rq);
+/*
+ * Takes the set-id bits off a file that is about to be written: the host's
+ * kernel leaves them when we run as root.
+ */
+int fs_strip_setid(struct fs_server *s, const struct fs_node *node) MUST_CHECK;
+
+/* ops_xattr.c */
+int fs_op_setxattr(struct fs_server *s, struct fs_request *rq);
+int fs_op_getxattr(struct fs_server *s, struct fs_request *rq);
+int fs_op_listxattr(struct fs_server *s, struct fs_request *rq);
+int fs_op_removexattr(struct fs_server *s, struct fs_request *rq);
+
+/* ops_dir.c */
+int fs_op_mknod(struct fs_server *s, struct fs_request *rq);
+int fs_op_mkdir(struct fs_server *s, struct fs_request *rq);
+int fs_op_symlink(struct fs_server *s, struct fs_request *rq);
+int fs_op_unlink(struct fs_server *s, struct fs_request *rq);
+int fs_op_rmdir(struct fs_server *s, struct fs_request *rq);
+int fs_op_rename(struct fs_server *s, struct fs_request *rq);
+int fs_op_rename2(struct fs_server *s, struct fs_request *rq);
+int fs_op_link(struct fs_server *s, struct fs_request *rq);
+
+/* readdir.c */
+int fs_op_opendir(struct fs_server *s, struct fs_request *rq);
+int fs_op_readdir(struct fs_server *s, struct fs_request *rq);
+int fs_op_readdirplus(struct fs_server *s, struct fs_request *rq);
+int fs_op_fsyncdir(struct fs_server *s, struct fs_request *rq);
+
+/* ops_file.c */
+int fs_op_open(struct fs_server *s, struct fs_request *rq);
+int fs_op_create(struct fs_server *s, struct fs_request *rq);
+int fs_op_tmpfile(struct fs_server *s, struct fs_request *rq);
+int fs_op_read(struct fs_server *s, struct fs_request *rq);
+int fs_op_write(struct fs_server *s, struct fs_request *rq);
+int fs_op_release(struct fs_server *s, struct fs_request *rq);
+int fs_op_flush(struct fs_server *s, struct fs_request *rq);
+int fs_op_fsync(struct fs_server *s, struct fs_request *rq);
+int fs_op_fallocate(struct fs_server *s, struct fs_request *rq);
+int fs_op_lseek(struct fs_server *s, struct fs_request *rq);
+int fs_op_copy_file_range(struct fs_server *s, struct fs_request *rq);
+
+/* locks.c */
+int fs_op_getlk(struct fs_server *s, struct fs_request *rq);
+int fs_op_setlk(struct fs_server *s, struct fs_request *rq);
+int fs_op_setlkw(struct fs_server *s, struct fs_request *rq);
+/* The owner closed a descriptor of the file (FLUSH), or the handle is gone (RELEASE). */
+void fs_locks_drop_owner(struct fs_server *s, const struct fs_node *node, uint64_t owner);
+void fs_locks_drop_handle(struct fs_server *s, uint64_t fh);
+void fs_locks_drop_all(struct fs_server *s);
+/*
+ * Tries the waiting requests again; true: one is answered, its reply is written
+ * and its chain is to be pushed. Call until false.
+ */
+bool fs_locks_done(struct fs_server *s, unsigned int *queue, uint16_t *head, uint32_t *written);
+/* Milliseconds until the next try is worth it; 0: nothing waits. Doubles from call to call. */
+unsigned int fs_locks_retry_ms(struct fs_server *s);
+
+#endif

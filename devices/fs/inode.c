@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The tables behind the guest's numbers: nodes and handles. Both are arrays of
+ * their maximum size that the kernel backs with memory as far as they are used,
+ * so that pointers into them stay valid.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "devices/fs/fs_priv.h"
+
+static uint32_t fd_budget(void)
+{
+	struct rlimit lim;
+	rlim_t n;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
+		return 512;
+	n = lim.rlim_cur;
+	n = n > 2 * (rlim_t)FS_SPARE_FDS ? n - FS_SPARE_FDS : n / 2;
+	return n < FS_MAX_NODES ? (uint32_t)n : FS_MAX_NODES;
+}
+
+int fs_tables_init(struct fs_server *s)
+{
+	s->max_fds = fd_budget();
+	/* Lookups alone must not use up what opening a file needs. */
+	s->max_nodes = s->max_fds - s->max_fds / 8;
+	s->max_handles = s->max_fds < FS_MAX_HANDLES ? s->max_fds : FS_MAX_HANDLES;
+	s->top_node = 1;
+	s->top_handle = 1;
+	s->nodes = calloc((size_t)s->max_nodes + 1, sizeof(*s->nodes));
+	s->handles = calloc((size_t)s->max_handles + 1, sizeof(*s->handles));
+	s->hash = calloc(FS_HASH_SIZE, sizeof(*s->hash));
+	return s->nodes && s->handles && s->hash ? 0 : -ENOMEM;
+}
+
+void fs_tables_fini(struct fs_server *s)
+{
+	for (uint32_t i = 1; s->nodes && i < s->top_node; i++) {
+		if (s->nodes[i].kind == FS_FREE)
+			continue;
+		fs_fd_close(s, s->nodes[i].fd);
+		fs_fd_close(s, s->nodes[i].lock_fd);
+	}
+	free(s->nodes);
+	free(s->handles);
+	free(s->hash);
+}
+
+int fs_fd_take(struct fs_server *s)
+{
+	if (s->n_fds >= s->max_fds)
+		return -ENFILE;
+	s->n_fds++;
+	return 0;
+}
+
+void fs_fd_close(struct fs_server *s, int fd)
+{
+	if (fd < 0)
+		return;
+	assert(s->n_fds > 0);
+	s->n_fds--;
+	close(fd);
+}
+
+/* Nodes */
+
+static uint32_t *hash_slot(struct fs_server *s, const struct fs_export *export, dev_t dev,
+			   ino_t ino)
+{
+	uint64_t h = ino * 0x9e3779b97f4a7c15u;
+
+	h ^= (uint64_t)dev * 0xc2b2ae3d27d4eb4fu;
+	h ^= (uint64_t)(export - s->exports) << 32;
+	h *= 0x9e3779b97f4a7c15u;
+	return &s->hash[h >> 48];
+}
+
+uint64_t fs_node_id(const struct fs_node *node)
+{
+	return (uint64_t)node->generation << 32 | node->index;
+}
+
+struct fs_node *fs_node_find(struct fs_server *s, uint64_t nodeid)
+{
+	uint32_t index = (uint32_t)nodeid;
+	struct fs_node *node;
+
+	if (index == 0 || index >= s->top_node)
+		return NULL;
+	node = &s->nodes[index];
+	if (node->kind == FS_FREE || node->generation != nodeid >> 32)
+		return NULL;
+	return node;
+}
+
+static struct fs_node *node_alloc(struct fs_server *s)
+{
+	struct fs_node *node;
+	uint32_t index, generation;
+
+	if (s->free_node) {
+		index = s->free_node;
+		s->free_node = s->nodes[index].next;
+	} else if (s->top_node <= s->max_nodes) {
+		index = s->top_node++;
+	} else {
+		return NULL;
+	}
+	node = &s->nodes[index];
+	generation = node->generation;
+	*node = (struct fs_node){
+		.index = index, .generation = generation, .fd = -1, .lock_fd = -1};
+	return node;
+}
+
+int fs_node_synthetic(struct fs_server *s, enum fs_kind kind, struct fs_export *export,
+		      struct fs_node **out)
+{
+	struct fs_node *node = node_alloc(s);
+
+	if (!node)
+		return -ENFILE;
+	node->kind = kind;
+	node->export = export;
+	node->type = S_IFDIR;
+	node->pinned = true;
+	*out = node;
+	return 0;
+}
+
+int fs_node_get(struct fs_server *s, struct fs_export *export, int fd, const struct stat *st,
+		struct fs_node **out)
+{
+	uint32_t *slot = hash_slot(s, export, st->st_dev, st->st_ino);
+	struct fs_node *node;
+	int r;
+
+	for (uint32_t i = *slot; i; i = node->next) {
+		node = &s->nodes[i];
+		if (node->ino == st->st_ino && node->dev == st->st_dev && node->export == export) {
+			close(fd);
+			*out = node;
+			return 0;
+		}
+	}
+	r = fs_fd_take(s);
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	node = node_alloc(s);
+	if (!node) {
+		fs_fd_close(s, fd);
+		return -ENFILE;
+	}
+	node->kind = FS_HOST;
+	node->export = export;
+	node->type = st->st_mode & S_IFMT;
+	node->dev = st->st_dev;
+	node->ino = st->st_ino;
+	node->fd = fd;
+	node->next = *slot;
+	*slot = node->index;
+	*out = node;
+	return 0;
+}
+
+static void node_release_if_unused(struct fs_server *s, struct fs_node *node)
+{
+	uint32_t *link;
+
+	if (node->pinned || node->lookups || node->refs)
+		return;
+	link = hash_slot(s, node->export, node->dev, node->ino);
+	while (*link != node->index)
+		link = &s->nodes[*link].next;
+	*link = node->next;
+	fs_fd_close(s, node->fd);
+	fs_fd_close(s, node->lock_fd);
+	node->kind = FS_FREE;
+	node->generation++;
+	node->next = s->free_node;
+	s->free_node = node->index;
+}
+
+void fs_node_forget(struct fs_server *s, struct fs_node *node, uint64_t count)
+{
+	/* A guest that forgets more than it looked up has forgotten it all. */
+	node->lookups -= min_u64(count, node->lookups);
+	node_release_if_unused(s, node);
+}
+
+void fs_node_put(struct fs_server *s, struct fs_node *node)
+{
+	assert(node->refs > 0);
+	node->refs--;
+	node_release_if_unused(s, node);
+}
+
+/* Handles */
+
+int fs_handle_new(struct fs_server *s, struct fs_node *node, int fd, int accmode, uint64_t *fh)
+{
+	struct fs_handle *h;
+	uint32_t index, generation;
+
+	if (fd >= 0 && fs_fd_take(s) < 0) {
+		close(fd);
+		return -ENFILE;
+	}
+	if (s->free_handle) {
+		index = s->free_handle;
+		s->free_handle = s->handles[index].next;
+	} else if (s->top_handle <= s->max_handles) {
+		index = s->top_handle++;
+	} else {
+		fs_fd_close(s, fd);
+		return -ENFILE;
+	}
+	h = &s->handles[index];
+	generation = h->generation;
+	*h = (struct fs_handle){
+		.node = node,
+		.generation = generation,
+		.may_read = accmode != O_WRONLY,
+		.may_write = accmode != O_RDONLY && node->export && node->export->writable,
+		.fd = fd,
+		.lock_fd = -1,
+	};
+	node->refs++;
+	*fh = (uint64_t)generation << 32 | index;
+	return 0;
+}
+
+struct fs_handle *fs_handle_find(struct fs_server *s, const struct fs_node *node, uint64_t fh)
+{
+	uint32_t index = (uint32_t)fh;
+
+	if (index == 0 || index >= s->top_handle)
+		return NULL;
+	if (s->handles[index].node != node || s->handles[index].generation != fh >> 32)
+		return NULL;
+	return &s->handles[index];
+}
+
+void fs_handle_free(struct fs_server *s, uint64_t fh)
+{
+	uint32_t index = (uint32_t)fh;
+	struct fs_handle *h = &s->handles[index];
+	struct fs_node *node = h->node;
+
+	fs_fd_close(s, h->fd);
+	fs_fd_close(s, h->lock_fd);
+	h->node = NULL;
+	h->generation++;
+	h->next = s->free_handle;
+	s->free_handle = index;
+	fs_node_put(s, node);
+}
+
+void fs_handles_drop(struct fs_server *s)
+{
+	for (uint32_t i = 1; s->handles && i < s->top_handle; i++)
+		if (s->handles[i].node)
+			fs_handle_free(s, i);
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What changes a directory. Each call of the host's kernel gets a pinned
+ * directory and one component, and none of them follows a link there.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "devices/fs/fs_priv.h"
+
+/* The guest's own kernel applied its umask; the process's is 0 (fs.h). */
+static mode_t creation_mode(uint32_t mode, uint32_t umask)
+{
+	return mode & 01777 & ~umask;
+}
+
+/* Looks up what was just made and replies with it. */
+static int reply_entry(struct fs_server *s, struct fs_request *rq)
+{
+	struct fuse_entry_out out;
+	struct fs_node *node;
+	struct stat st;
+	int r = fs_lookup(s, rq->node, rq->name[0], &node, &st);
+
+	if (r < 0)
+		return r;
+	fs_fill_entry(s, node, &st, &out);
+	fs_reply(rq, &out, sizeof(out));
+	return 0;
+}
+
+int fs_op_mknod(struct fs_server *s, struct fs_request *rq)
+{
+	const struct fuse_mknod_in *in = rq->arg;
+	mode_t type = in->mode & S_IFMT;
+	int r = fs_may_change_names(rq->node);
+
+	if (r < 0)
+		return r;
+	/* A device node on the host is root's business, whoever we run as. */
+	if (type != S_IFREG && type != S_IFIFO && type != S_IFSOCK)
+		return -EPERM;
+	if (mknodat(rq->node->fd, rq->name[0], type | creation_mode(in->mode, in->umask), 0) < 0)
+		return -errno;
+	return reply_entry(s, rq);
+}
+
+int fs_op_mkdir(struct fs_server *s, struct fs_request *rq)
+{
+	const struct fuse_mkdir_in *in = rq->arg;
+	int r = fs_may_change_names(rq->node);
+
+	if (r < 0)
+		return r;
+	if (mkdirat(rq->node->fd, rq->name[0], creation_mode(in->mode, in->umask)) < 0)
+		return -errno;
+	return reply_entry(s, rq);
+}
+
+int fs_op_symlink(struct fs_server *s, struct fs_request *rq)
+{
+	const char *target = (const char *)rq->tail;
+	int r = fs_may_change_names(rq->node);
+
+	if (r < 0)
+		return r;
+	if (!memchr(rq->tail, '\0', rq->tail_len))
+		return -EINVAL;
+	if (symlinkat(target, rq->node->fd, rq->name[0]) < 0)
+		return -errno;
+	return reply_entry(s, rq);
+}
+
+static int remove_name(struct fs_request *rq, int flags)
+{
+	int r = fs_may_change_names(rq->node);
+
+	if (r < 0) {
+		/* The one name there stays, as a mount point would. */
+		if (rq->node->kind == FS_FILE_DIR)
+			return strcmp(rq->name[0], FS_FILE_NAME) ? -ENOENT : -EBUSY;
+		return r;
+	}
+	return unlinkat(rq->node->fd, rq->name[0], flags) < 0 ? -errno : 0;
+}
+
+int fs_op_unlink(struct fs_server *s, struct fs_request *rq)
+{
+	(void)s;
+	return remove_name(rq, 0);
+}
+
+int fs_op_rmdir(struct fs_server *s, struct fs_request *rq)
+{
+	(void)s;
+	return remove_name(rq, AT_REMOVEDIR);
+}
+
+static int do_rename(struct fs_server *s, struct fs_request *rq, uint64_t newdir,
+		     unsigned int flags)
+{
+	const struct fs_node *to = fs_node_find(s, newdir);
+	int r;
+
+	if (!to)
+		return -ESTALE;
+	if (to->type != S_IFDIR)
+		return -ENOTDIR;
+	/* A whiteout is a device node. */
+	if (flags & ~(unsigned int)(RENAME_NOREPLACE | RENAME_EXCHANGE))
+		return -EINVAL;
+	if (!to->export || !to->export->writable)
+		return -EROFS;
+	if (to->export != rq->node->export)
+		return -EXDEV;
+	r = fs_may_change_names(rq->node);
+	if (r == 0)
+		r = fs_may_change_names(to);
+	if (r < 0)
+		return rq->node->kind == FS_FILE_DIR ? -EBUSY : r;
+	if (renameat2(rq->node->fd, rq->name[0], to->fd, rq->name[1], flags) < 0)
+		return -errno;
+	return 0;
+}
+
+int fs_op_rename(struct fs_server *s, struct fs_request *rq)
+{
+	const struct fuse_rename_in *in = rq->arg;
+
+	return do_rename(s, rq, in->newdir, 0);
+}
+
+int fs_op_rename2(struct fs_server *s, struct fs_request *rq)
+{
+	const struct fuse_rename2_in *in = rq->arg;
+
+	return do_rename(s, rq, in->newdir, in->flags);
+}
+
+int fs_op_link(struct fs_server *s, struct fs_request *rq)
+{
+	const struct fuse_link_in *in = rq->arg;
+	const struct fs_node *old = fs_node_find(s, in->oldnodeid);
+	char name[16];
+	int r;
+
+	if (!old)
+		return -ESTALE;
+	if (old->type == S_IFDIR)
+		return -EPERM;
+	if (old->export != rq->node->export)
+		return -EXDEV;
+	r = fs_may_change_names(rq->node);
+	if (r < 0)
+		return r;
+	snprintf(name, sizeof(name), "%d", old->fd);
+	if (linkat(s->proc_fd, name, rq->node->fd, rq->name[0], AT_SYMLINK_FOLLOW) < 0)
+		return -errno;
+	return reply_entry(s, rq);
+}

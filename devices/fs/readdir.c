@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/* Directories as lists. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdalign.h>
+#include <string.h>
+
+#include "devices/fs/fs_priv.h"
+
+enum { LIST_FULL = 1 };
+
+/* What one READDIR or READDIRPLUS has put into its reply. */
+struct listing {
+	struct fs_server *s;
+	struct fs_request *rq;
+	size_t size; /* bytes the reply may have */
+	bool plus;
+};
+
+int fs_op_opendir(struct fs_server *s, struct fs_request *rq)
+{
+	struct fuse_open_out out = {.fh = 0};
+	int fd = -1;
+	int r;
+
+	if (rq->node->kind == FS_HOST) {
+		fd = fs_reopen(s, rq->node, O_RDONLY | O_DIRECTORY);
+		if (fd < 0)
+			return fd;
+	}
+	r = fs_handle_new(s, rq->node, fd, O_RDONLY, &out.fh);
+	if (r < 0)
+		return r;
+	if (rq->node->export && rq->node->export->cache == FS_CACHE_LONG)
+		out.open_flags = FOPEN_KEEP_CACHE | FOPEN_CACHE_DIR;
+	fs_reply(rq, &out, sizeof(out));
+	return 0;
+}
+
+static size_t entry_size(const struct listing *l, size_t name_len)
+{
+	return FUSE_REC_ALIGN((l->plus ? FUSE_NAME_OFFSET_DIRENTPLUS : FUSE_NAME_OFFSET) +
+			      name_len);
+}
+
+static bool fits(const struct listing *l, size_t name_len)
+{
+	return entry_size(l, name_len) <= l->size - l->rq->out_len;
+}
+
+/* There is room. */
+static void put_entry(struct listing *l, const struct fuse_entry_out *entry, uint64_t ino,
+		      uint64_t next_off, uint32_t type, const char *name)
+{
+	alignas(8) uint8_t buf[sizeof(struct fuse_direntplus) + NAME_MAX + 8] = {0};
+	size_t len = strlen(name);
+	struct fuse_dirent ent = {
+		.ino = ino, .off = next_off, .namelen = (uint32_t)len, .type = type};
+	uint8_t *p = buf;
+
+	if (l->plus) {
+		memcpy(p, entry, sizeof(*entry));
+		p += sizeof(*entry);
+	}
+	memcpy(p, &ent, FUSE_NAME_OFFSET);
+	memcpy(p + FUSE_NAME_OFFSET, name, len);
+	fs_reply(l->rq, buf, entry_size(l, len));
+}
+
+/* Entries of our own directories: each child's node exists for good. */
+static int put_pinned(struct listing *l, uint64_t next_off, const char *name,
+		      struct fs_node *child)
+{
+	struct fuse_entry_out entry = {.nodeid = 0};
+	struct fuse_attr attr;
+	struct stat st;
+	int r;
+
+	if (!fits(l, strlen(name)))
+		return LIST_FULL;
+	r = fs_node_stat(l->s, child, &st);
+	if (r < 0)
+		return r;
+	fs_fill_attr(l->s, child, &st, &attr);
+	/* "." and ".." are not looked up. */
+	if (l->plus && name[0] != '.')
+		fs_fill_entry(l->s, child, &st, &entry);
+	put_entry(l, &entry, attr.ino, next_off, child->type >> 12, name);
+	return 0;
+}
+
+/* Offsets count entries here: ".", "..", then the children. */
+static int list_synthetic(struct listing *l, uint64_t off)
+{
+	struct fs_node *dir = l->rq->node;
+	struct fs_server *s = l->s;
+	unsigned int n = dir->kind == FS_ROOT ? s->n_exports : 1;
+	int r = 0;
+
+	if (r == 0 && off == 0)
+		r = put_pinned(l, ++off, ".", dir);
+	if (r == 0 && off == 1)
+		r = put_pinned(l, ++off, "..", &s->nodes[FUSE_ROOT_ID]);
+	for (; r == 0 && off >= 2 && off < (uint64_t)n + 2; off++) {
+		if (dir->kind == FS_ROOT)
+			r = put_pinned(l, off + 1, s->exports[off - 2].name,
+				       s->exports[off - 2].top);
+		else
+			r = put_pinned(l, off + 1, FS_FILE_NAME, dir->export->file);
+	}
+	return r;
+}
+
+/* READDIRPLUS looks every entry up, so what cannot be looked up is not listed either. */
+static int put_looked_up(struct listing *l, const struct dirent64 *d)
+{
+	struct fuse_entry_out entry = {.nodeid = 0};
+	struct fs_node *dir = l->rq->node, *child;
+	struct stat st;
+	int r = fs_lookup(l->s, dir, d->d_name, &child, &st);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r == 0)
+		fs_fill_entry(l->s, child, &st, &entry);
+	put_entry(l, &entry, fs_guest_ino(l->s, dir->dev, d->d_ino), (uint64_t)d->d_off, d->d_type,
+		  d->d_name);
+	return 0;
+}
+
+/* Names that LOOKUP would not find are left out: not chosen, or a mount point. */
+static bool is_hidden(const struct fs_node *dir, const struct dirent64 *d)
+{
+	bool top = dir->export->top == dir;
+	const char *const *n = dir->export->top_names;
+	struct statx stx;
+
+	if (top && n) {
+		while (*n && strcmp(*n, d->d_name))
+			n++;
+		return !*n;
+	}
+	if (d->d_type != DT_DIR)
+		return false;
+	if (statx(dir->fd, d->d_name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE, &stx) < 0)
+		return false;
+	return stx.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+}
+
+static int put_host(struct listing *l, const struct dirent64 *d)
+{
+	const struct fuse_entry_out none = {.nodeid = 0};
+	struct fs_node *dir = l->rq->node;
+	bool dots = !strcmp(d->d_name, ".") || !strcmp(d->d_name, "..");
+	uint64_t ino;
+
+	if (!fits(l, strlen(d->d_name)))
+		return LIST_FULL;
+	if (!dots && l->plus && !(dir->export->top == dir && is_hidden(dir, d)))
+		return put_looked_up(l, d);
+	if (!dots && is_hidden(dir, d))
+		return 0;
+	ino = fs_guest_ino(l->s, dir->dev, d->d_ino);
+	/* What lies above an export is not the guest's to know. */
+	if (dots && dir->export->top == dir)
+		ino = fs_guest_ino(l->s, dir->dev, dir->ino);
+	put_entry(l, &none, ino, (uint64_t)d->d_off, d->d_type, d->d_name);
+	return 0;
+}
+
+static int list_host(struct listing *l, const struct fs_handle *h, uint64_t off)
+{
+	/* A listed entry takes at least as much room in the reply as it takes here. */
+	size_t chunk = min_size(l->plus ? l->size / 4 : l->size, 32768);
+	uint8_t *buf = l->s->scratch;
+	int r = 0;
+
+	if (chunk < 1024)
+		chunk = 1024;
+	if (off > INT64_MAX || lseek(h->fd, (off_t)off, SEEK_SET) < 0)
+		return -EINVAL;
+	while (r == 0) {
+		ssize_t n = getdents64(h->fd, buf, chunk);
+
+		if (n <= 0)
+			return n < 0 ? -errno : 0;
+		for (size_t pos = 0; r == 0 && pos < (size_t)n;) {
+			const struct dirent64 *d = (const void *)(buf + pos);
+
+			r = put_host(l, d);
+			pos += d->d_reclen;
+		}
+	}
+	return r;
+}
+
+static int list(struct fs_server *s, struct fs_request *rq, bool plus)
+{
+	const struct fuse_read_in *in = rq->arg;
+	struct listing l = {.s = s, .rq = rq, .size = min_size(in->size, rq->room), .plus = plus};
+	const struct fs_handle *h = fs_handle_find(s, rq->node, in->fh);
+	int r;
+
+	if (!h)
+		return -EBADF;
+	if (h->fd >= 0)
+		r = list_host(&l, h, in->offset);
+	else
+		r = list_synthetic(&l, in->offset);
+	/* An empty reply would mean the end of the directory. */
+	if (r == LIST_FULL)
+		r = rq->out_len ? 0 : -EINVAL;
+	/* After an error, what is there already counts: its lookups are the guest's. */
+	return r < 0 && rq->out_len ? 0 : r;
+}
+
+int fs_op_readdir(struct fs_server *s, struct fs_request *rq)
+{
+	return list(s, rq, false);
+}
+
+int fs_op_readdirplus(struct fs_server *s, struct fs_request *rq)
+{
+	return list(s, rq, true);
+}
+
+int fs_op_fsyncdir(struct fs_server *s, struct fs_request *rq)
+{
+	const struct fuse_fsync_in *in = rq->arg;
+	const struct fs_handle *h = fs_handle_find(s, rq->node, in->fh);
+
+	if (!h)
+		return -EBADF;
+	if (h->fd < 0 || !rq->node->export->writable)
+		return 0;
+	return fsync(h->fd) < 0 ? -errno : 0;
+}

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The server as a whole: its exports, the start of a session, and the way of a
+ * request from its chain to an operation and back.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "devices/fs/fs_priv.h"
+
+/* FUSE_INIT was shorter before this minor version; Linux 5.4 and later are newer. */
+enum { FUSE_MINOR_MIN = 31 };
+
+enum {
+	OP_NO_NODE = 1 << 0,  /* hdr.nodeid is not looked at */
+	OP_DIR = 1 << 1,      /* the node has to be a directory */
+	OP_MODIFIES = 1 << 2, /* the node's export has to be writable */
+	OP_TAIL = 1 << 3,     /* bytes of any number follow the structure */
+	OP_EARLY = 1 << 4,    /* allowed before INIT */
+};
+
+struct fs_op {
+	fs_op_fn fn;
+	size_t in, out; /* sizes of the fixed structures */
+	unsigned int names; /* file names behind the structure */
+	unsigned int flags;
+};
+
+static int op_init(struct fs_server *s, struct fs_request *rq)
+{
+	const uint32_t wanted = FUSE_ASYNC_READ | FUSE_POSIX_LOCKS | FUSE_ATOMIC_O_TRUNC |
+				FUSE_BIG_WRITES | FUSE_FLOCK_LOCKS | FUSE_AUTO_INVAL_DATA |
+				FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO | FUSE_ASYNC_DIO |
+				FUSE_PARALLEL_DIROPS | FUSE_MAX_PAGES | FUSE_CACHE_SYMLINKS |
+				FUSE_HANDLE_KILLPRIV_V2 | FUSE_INIT_EXT;
+	struct fuse_init_out out = {
+		.major = FUSE_KERNEL_VERSION,
+		.minor = FUSE_KERNEL_MINOR_VERSION,
+		.max_background = 64,
+		.congestion_threshold = 48,
+		.max_write = FS_MAX_WRITE,
+		.time_gran = 1,
+		.max_pages = FS_MAX_PAGES,
+	};
+	const struct fuse_init_in *in = rq->arg;
+
+	if (in->major < FUSE_KERNEL_VERSION)
+		return -EPROTO;
+	if (in->major == FUSE_KERNEL_VERSION) {
+		if (in->minor < FUSE_MINOR_MIN)
+			return -EPROTO;
+		fs_server_reset(s);
+		s->started = true;
+		out.max_readahead = in->max_readahead;
+		out.flags = in->flags & wanted;
+	}
+	/* A driver with a later major version asks again with ours. */
+	fs_reply(rq, &out, sizeof(out));
+	return 0;
+}
+
+static int op_destroy(struct fs_server *s, struct fs_request *rq)
+{
+	(void)rq;
+	fs_server_reset(s);
+	return 0;
+}
+
+static int op_nothing(struct fs_server *s, struct fs_request *rq)
+{
+	(void)s;
+	(void)rq;
+	return FS_NO_REPLY;
+}
+
+#define IN(type)  .in = sizeof(struct type)
+#define OUT(type) .out = sizeof(struct type)
+
+/*
+ * Every operation served; any other is answered ENOSYS, after which Linux does
+ * not ask again (ACCESS, IOCTL, POLL, BMAP, SYNCFS). INIT's structure grew at
+ * its end: the part that all drivers send is enough.
+ */
+static const struct fs_op ops[] = {
+	[FUSE_LOOKUP] = {fs_op_lookup, OUT(fuse_entry_out), .names = 1, .flags = OP_DIR},
+	[FUSE_FORGET] = {fs_op_forget, IN(fuse_forget_in), .flags = OP_NO_NODE},
+	[FUSE_BATCH_FORGET] = {fs_op_batch_forget, IN(fuse_batch_forget_in),
+			       .flags = OP_NO_NODE | OP_TAIL},
+	[FUSE_GETATTR] = {fs_op_getattr, IN(fuse_getattr_in), OUT(fuse_attr_out)},
+	[FUSE_SETATTR] = {fs_op_setattr, IN(fuse_setattr_in), OUT(fuse_attr_out),
+			  .flags = OP_MODIFIES},
+	[FUSE_READLINK] = {.fn = fs_op_readlink},
+	[FUSE_SYMLINK] = {fs_op_symlink, OUT(fuse_entry_out), .names = 1,
+			  .flags = OP_DIR | OP_MODIFIES | OP_TAIL},
+	[FUSE_MKNOD] = {fs_op_mknod, IN(fuse_mknod_in), OUT(fuse_entry_out), .names = 1,
+			.flags = OP_DIR | OP_MODIFIES},
+	[FUSE_MKDIR] = {fs_op_mkdir, IN(fuse_mkdir_in), OUT(fuse_entry_out), .names = 1,
+			.flags = OP_DIR | OP_MODIFIES},
+	[FUSE_UNLINK] = {fs_op_unlink, .names = 1, .flags = OP_DIR | OP_MODIFIES},
+	[FUSE_RMDIR] = {fs_op_rmdir, .names = 1, .flags = OP_DIR | OP_MODIFIES},
+	[FUSE_RENAME] = {fs_op_rename, IN(fuse_rename_in), .names = 2,
+			 .flags = OP_DIR | OP_MODIFIES},
+	[FUSE_RENAME2] = {fs_op_rename2, IN(fuse_rename2_in), .names = 2,
+			  .flags = OP_DIR | OP_MODIFIES},
+	[FUSE_LINK] = {fs_op_link, IN(fuse_link_in), OUT(fuse_entry_out), .names = 1,
+		       .flags = OP_DIR | OP_MODIFIES},
+	[FUSE_OPEN] = {fs_op_open, IN(fuse_open_in), OUT(fuse_open_out)},
+	[FUSE_READ] = {fs_op_read, IN(fuse_read_in)},
+	[FUSE_WRITE] = {fs_op_write, IN(fuse_write_in), OUT(fuse_write_out),
+			.flags = OP_MODIFIES},
+	[FUSE_STATFS] = {fs_op_statfs, OUT(fuse_statfs_out)},
+	[FUSE_RELEASE] = {fs_op_release, IN(fuse_release_in)},
+	[FUSE_FSYNC] = {fs_op_fsync, IN(fuse_fsync_in)},
+	[FUSE_SETXATTR] = {fs_op_setxattr, .in = FUSE_COMPAT_SETXATTR_IN_SIZE,
+			   .flags = OP_MODIFIES | OP_TAIL},
+	[FUSE_GETXATTR] = {fs_op_getxattr, IN(fuse_getxattr_in), .flags = OP_TAIL},
+	[FUSE_LISTXATTR] = {fs_op_listxattr, IN(fuse_getxattr_in)},
+	[FUSE_REMOVEXATTR] = {fs_op_removexattr, .flags = OP_MODIFIES | OP_TAIL},
+	[FUSE_FLUSH] = {fs_op_flush, IN(fuse_flush_in)},
+	[FUSE_INIT] = {op_init, .in = offsetof(struct fuse_init_in, flags2), OUT(fuse_init_out),
+		       .flags = OP_NO_NODE | OP_EARLY},
+	[FUSE_OPENDIR] = {fs_op_opendir, IN(fuse_open_in), OUT(fuse_open_out), .flags = OP_DIR},
+	[FUSE_READDIR] = {fs_op_readdir, IN(fuse_read_in), .flags = OP_DIR},
+	[FUSE_RELEASEDIR] = {fs_op_release, IN(fuse_release_in), .flags = OP_DIR},
+	[FUSE_FSYNCDIR] = {fs_op_fsyncdir, IN(fuse_fsync_in), .flags = OP_DIR},
+	[FUSE_GETLK] = {fs_op_getlk, IN(fuse_lk_in), OUT(fuse_lk_out)},
+	[FUSE_SETLK] = {fs_op_setlk, IN(fuse_lk_in)},
+	[FUSE_SETLKW] = {fs_op_setlkw, IN(fuse_lk_in)},
+	[FUSE_CREATE] = {fs_op_create, IN(fuse_create_in),
+			 .out = sizeof(struct fuse_entry_out) + sizeof(struct fuse_open_out),
+			 .names = 1, .flags = OP_DIR | OP_MODIFIES},
+	[FUSE_INTERRUPT] = {op_nothing, IN(fuse_interrupt_in), .flags = OP_NO_NODE},
+	[FUSE_DESTROY] = {op_destroy, .flags = OP_NO_NODE},
+	[FUSE_FALLOCATE] = {fs_op_fallocate, IN(fuse_fallocate_in), .flags = OP_MODIFIES},
+	[FUSE_READDIRPLUS] = {fs_op_readdirplus, IN(fuse_read_in), .flags = OP_DIR},
+	[FUSE_LSEEK] = {fs_op_lseek, IN(fuse_lseek_in), OUT(fuse_lseek_out)},
+	/* Reads the node of the header; what it writes to is checked by the operation. */
+	[FUSE_COPY_FILE_RANGE] = {fs_op_copy_file_range, IN(fuse_copy_file_range_in),
+				  OUT(fuse_write_out)},
+	/* A name comes along, "/", and means nothing. */
+	[FUSE_TMPFILE] = {fs_op_tmpfile, IN(fuse_create_in),
+			  .out = sizeof(struct fuse_entry_out) + sizeof(struct fuse_open_out),
+			  .flags = OP_DIR | OP_MODIFIES},
+};
+
+#undef IN
+#undef OUT
+
+void fs_reply(struct fs_request *rq, const void *data, size_t len)
+{
+	rq->out_len += chain_write(rq->chain, sizeof(struct fuse_out_header) + rq->out_len, data,
+				   len);
+}
+
+/* Copies the arguments out of the guest and takes them apart. */
+static int load_args(struct fs_server *s, struct fs_request *rq, const struct fs_op *op)
+{
+	size_t len = rq->hdr.len - sizeof(rq->hdr);
+	const uint8_t *p;
+
+	if (len < op->in)
+		return -EINVAL;
+	if (!op->names && !(op->flags & OP_TAIL))
+		len = op->in;
+	if (len > FS_ARG_MAX)
+		return -E2BIG;
+	if (chain_read(rq->chain, sizeof(rq->hdr), s->arg, len) != len)
+		return -EINVAL;
+	s->arg[len] = '\0';
+	rq->arg = s->arg;
+	p = s->arg + op->in;
+	len -= op->in;
+	for (unsigned int i = 0; i < op->names; i++) {
+		const uint8_t *end = memchr(p, '\0', len);
+		int r;
+
+		if (!end)
+			return -EINVAL;
+		rq->name[i] = (const char *)p;
+		r = fs_check_name(rq->name[i]);
+		if (r < 0)
+			return r;
+		len -= (size_t)(end + 1 - p);
+		p = end + 1;
+	}
+	rq->tail = p;
+	rq->tail_len = len;
+	return 0;
+}
+
+static int check_node(struct fs_server *s, struct fs_request *rq, const struct fs_op *op)
+{
+	if (op->flags & OP_NO_NODE)
+		return 0;
+	rq->node = fs_node_find(s, rq->hdr.nodeid);
+	if (!rq->node)
+		return -ESTALE;
+	if ((op->flags & OP_DIR) && rq->node->type != S_IFDIR)
+		return -ENOTDIR;
+	if ((op->flags & OP_MODIFIES) && !(rq->node->export && rq->node->export->writable))
+		return -EROFS;
+	return 0;
+}
+
+static int dispatch(struct fs_server *s, struct fs_request *rq)
+{
+	const struct fs_op *op;
+	int r;
+
+	if (rq->hdr.opcode >= ARRAY_SIZE(ops) || !ops[rq->hdr.opcode].fn)
+		return -ENOSYS;
+	op = &ops[rq->hdr.opcode];
+	if (!s->started && !(op->flags & OP_EARLY))
+		return -EPROTO;
+	if (rq->room < op->out)
+		return -EINVAL;
+	r = load_args(s, rq, op);
+	if (r == 0)
+		r = check_node(s, rq, op);
+	return r < 0 ? r : op->fn(s, rq);
+}
+
+/* A forget carries no place for a reply and needs none. */
+static bool wants_no_reply(uint32_t opcode)
+{
+	return opcode == FUSE_FORGET || opcode == FUSE_BATCH_FORGET || opcode == FUSE_INTERRUPT;
+}
+
+int fs_server_serve(struct fs_server *s, const struct virtq_chain *chain, unsigned int queue,
+		    uint32_t *written)
+{
+	struct fs_request rq = {.chain = chain, .queue = queue};
+	struct fuse_out_header out = {.len = 0};
+	int r;
+
+	if (chain_read(chain, 0, &rq.hdr, sizeof(rq.hdr)) != sizeof(rq.hdr) ||
+	    rq.hdr.len < sizeof(rq.hdr) || rq.hdr.len > chain->rd_len)
+		return -EPROTO;
+	*written = 0;
+	if (!wants_no_reply(rq.hdr.opcode)) {
+		if (chain->wr_len < sizeof(out))
+			return -EPROTO;
+		rq.room = chain->wr_len - sizeof(out);
+	}
+	r = dispatch(s, &rq);
+	if (r == FS_WAITS)
+		return FS_WAITS;
+	if (r == FS_NO_REPLY || wants_no_reply(rq.hdr.opcode))
+		return 0;
+	out.error = r;
+	out.unique = rq.hdr.unique;
+	out.len = (uint32_t)(sizeof(out) + (r < 0 ? 0 : rq.out_len));
+	(void)chain_write(chain, 0, &out, sizeof(out));
+	*written = out.len;
+	return 0;
+}
+
+void fs_server_reset(struct fs_server *s)
+{
+	s->started = false;
+	fs_locks_drop_all(s);
+	fs_handles_drop(s);
+	for (uint32_t i = 1; s->nodes && i < s->top_node; i++)
+		if (s->nodes[i].kind != FS_FREE)
+			fs_node_forget(s, &s->nodes[i], UINT64_MAX);
+}
+
+int fs_server_new(struct fs_server **out)
+{
+	struct fs_server *s = calloc(1, sizeof(*s));
+	struct fs_node *root;
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	s->born = time(NULL);
+	s->proc_fd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	r = s->proc_fd < 0 ? -errno : fs_tables_init(s);
+	if (r == 0) {
+		s->arg = malloc(FS_ARG_MAX + 1);
+		s->scratch = malloc(FS_SCRATCH);
+		r = s->arg && s->scratch ? 0 : -ENOMEM;
+	}
+	if (r == 0)
+		r = fs_node_synthetic(s, FS_ROOT, NULL, &root);
+	if (r < 0) {
+		fs_server_free(s);
+		return r;
+	}
+	assert(fs_node_id(root) == FUSE_ROOT_ID);
+	*out = s;
+	return 0;
+}
+
+void fs_server_free(struct fs_server *s)
+{
+	if (!s)
+		return;
+	if (s->nodes && s->handles && s->hash)
+		fs_server_reset(s);
+	fs_tables_fini(s);
+	if (s->proc_fd >= 0)
+		close(s->proc_fd);
+	free(s->arg);
+	free(s->scratch);
+	free(s);
+}
+
+/* Makes the export's pinned nodes. Takes fd over, also on failure. */
+static int add_nodes(struct fs_server *s, struct fs_export *export, int fd, const struct stat *st)
+{
+	struct fs_node **host = S_ISREG(st->st_mode) ? &export->file : &export->top;
+	int r = fs_node_get(s, export, fd, st, host);
+
+	if (r < 0)
+		return r;
+	(*host)->pinned = true;
+	/* The numbers of the first export's file system are the guest's too. */
+	(void)fs_guest_ino(s, st->st_dev, st->st_ino);
+	if (!export->file)
+		return 0;
+	r = fs_node_synthetic(s, FS_FILE_DIR, export, &export->top);
+	if (r < 0) {
+		export->file->pinned = false;
+		fs_node_forget(s, export->file, 0);
+	}
+	return r;
+}
+
+int fs_server_add_export(struct fs_server *s, const struct fs_export_config *cfg)
+{
+	struct fs_export *export;
+	struct stat st;
+	int r = fs_check_name(cfg->name);
+
+	if (r == 0 && fstat(cfg->fd, &st) < 0)
+		r = -errno;
+	if (r == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+		r = -EINVAL;
+	if (r == 0 && s->n_exports == FS_MAX_EXPORTS)
+		r = -ENOSPC;
+	for (unsigned int i = 0; r == 0 && i < s->n_exports; i++)
+		if (!strcmp(s->exports[i].name, cfg->name))
+			r = -EEXIST;
+	if (r < 0) {
+		close(cfg->fd);
+		return r;
+	}
+	export = &s->exports[s->n_exports];
+	*export = (struct fs_export){
+		.writable = cfg->writable,
+		/* The base: su and sudo are to work in the throw-away machine. */
+		.show_setid = !cfg->writable && cfg->cache == FS_CACHE_LONG,
+		.cache = cfg->cache,
+		.top_names = cfg->top_names,
+	};
+	memcpy(export->name, cfg->name, strlen(cfg->name) + 1);
+	r = add_nodes(s, export, cfg->fd, &st);
+	if (r < 0)
+		return r;
+	s->n_exports++;
+	return 0;
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/* virtio-fs, the device: takes requests off its queues and puts replies back. */
+#include <endian.h>
+#include <errno.h>
+#include <linux/virtio_fs.h>
+#include <linux/virtio_ids.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+
+#include "devices/fs/fs_priv.h"
+
+/* VIRTIO 1.2 section 5.11.2, without the notification queue. */
+enum { Q_HIPRIO, Q_REQUEST, N_QUEUES };
+
+struct virtio_fs {
+	struct virtio_device vdev;
+	struct virtio_fs_config config;
+	struct fs_server *server;
+	struct device_event retry; /* a timerfd: requests that wait for a lock */
+	int timer_fd;
+	struct virtq_chain chain; /* the request at hand */
+};
+
+static struct virtio_fs *to_fs(struct virtio_device *vdev)
+{
+	return CONTAINER_OF(vdev, struct virtio_fs, vdev);
+}
+
+static void arm_timer(struct virtio_fs *fs, unsigned int ms)
+{
+	struct itimerspec spec = {
+		.it_value = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000},
+	};
+
+	/* Cannot fail: the fd is a timerfd and the values are in range. */
+	(void)timerfd_settime(fs->timer_fd, 0, &spec, NULL);
+}
+
+/* Answers what waited for a lock and can have it now. */
+static void finish_waiting(struct virtio_fs *fs)
+{
+	unsigned int q;
+	uint16_t head;
+	uint32_t written;
+
+	while (fs_locks_done(fs->server, &q, &head, &written)) {
+		virtq_push(&fs->vdev.queues[q], head, written);
+		virtio_device_flush(&fs->vdev, q);
+	}
+}
+
+static void virtio_fs_queue_kick(struct virtio_device *vdev, unsigned int q)
+{
+	struct virtio_fs *fs = to_fs(vdev);
+	struct virtq *vq = &vdev->queues[q];
+	uint32_t written;
+	int r, popped;
+
+	while ((popped = virtq_pop(vq, &fs->chain)) > 0) {
+		r = fs_server_serve(fs->server, &fs->chain, q, &written);
+		if (r == FS_WAITS) {
+			arm_timer(fs, fs_locks_retry_ms(fs->server));
+			continue;
+		}
+		if (r < 0) {
+			virtio_device_break(vdev, "not a FUSE request");
+			return;
+		}
+		virtq_push(vq, fs->chain.head, written);
+		virtio_device_flush(vdev, q);
+		if (fs->server->n_waiting && fs->server->lock_freed)
+			finish_waiting(fs);
+	}
+	if (popped < 0)
+		virtio_device_break(vdev, "a malformed ring");
+}
+
+static void retry_event(struct device *dev, struct device_event *ev, uint32_t events)
+{
+	struct virtio_fs *fs = CONTAINER_OF(ev, struct virtio_fs, retry);
+	uint64_t expirations;
+	unsigned int ms;
+
+	(void)dev;
+	(void)events;
+	if (read(ev->src.fd, &expirations, sizeof(expirations)) != sizeof(expirations))
+		return;
+	if (!fs->vdev.active || fs->vdev.broken)
+		return;
+	finish_waiting(fs);
+	ms = fs_locks_retry_ms(fs->server);
+	if (ms)
+		arm_timer(fs, ms);
+}
+
+static int virtio_fs_attach(struct virtio_device *vdev, struct device *dev, struct loop *loop)
+{
+	struct virtio_fs *fs = to_fs(vdev);
+
+	return device_watch(dev, loop, &fs->retry, fs->timer_fd, EPOLLIN, retry_event, "fs-locks");
+}
+
+static void virtio_fs_reset(struct virtio_device *vdev)
+{
+	fs_server_reset(to_fs(vdev)->server);
+}
+
+static void virtio_fs_destroy(struct virtio_device *vdev)
+{
+	struct virtio_fs *fs;
+
+	if (!vdev)
+		return;
+	fs = to_fs(vdev);
+	device_unwatch(&fs->retry);
+	if (fs->timer_fd >= 0)
+		close(fs->timer_fd);
+	fs_server_free(fs->server);
+	free(fs);
+}
+
+static const struct virtio_device_ops virtio_fs_ops = {
+	.name = "virtio-fs",
+	.type = VIRTIO_ID_FS,
+	.n_queues = N_QUEUES,
+	.queue_max = {VIRTQ_MAX_SIZE, VIRTQ_MAX_SIZE},
+	.attach = virtio_fs_attach,
+	.queue_kick = virtio_fs_queue_kick,
+	.reset = virtio_fs_reset,
+	.destroy = virtio_fs_destroy,
+};
+
+int virtio_fs_new(const char *tag, struct fs_server *server, struct virtio_device **out)
+{
+	struct virtio_fs *fs = NULL;
+	int r = -EINVAL;
+
+	if (strlen(tag) > sizeof(fs->config.tag))
+		goto fail;
+	r = -ENOMEM;
+	fs = calloc(1, sizeof(*fs));
+	if (!fs)
+		goto fail;
+	memcpy(fs->config.tag, tag, strlen(tag));
+	fs->config.num_request_queues = htole32(N_QUEUES - Q_REQUEST);
+	fs->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (fs->timer_fd < 0) {
+		r = -errno;
+		goto fail;
+	}
+	virtio_device_init(&fs->vdev, &virtio_fs_ops, &fs->config, sizeof(fs->config));
+	fs->server = server;
+	*out = &fs->vdev;
+	return 0;
+fail:
+	free(fs);
+	fs_server_free(server);
+	return r;
+}
