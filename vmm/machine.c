@@ -206,7 +206,7 @@ static int add_vsock(struct machine *m)
 static int add_map(struct fs_server *server, const struct sandbox_config *cfg, size_t index)
 {
 	const struct config_map *map = &cfg->maps[index];
-	char name[16];
+	char name[24];
 	struct fs_export_config export = {
 		.name = name,
 		.fd = fcntl(map->fd, F_DUPFD_CLOEXEC, 3),
@@ -265,10 +265,13 @@ static int add_rng(struct machine *m)
 	return r < 0 ? r : add_virtio(m, vdev, m->loop);
 }
 
+static const struct console_ops console_ops = {.output = log_output};
+
 static int add_console(struct machine *m)
 {
 	struct virtio_device *vdev;
-	int r = virtio_console_new(log_output, m->log, &vdev);
+	struct console *console;
+	int r = virtio_console_new(&console_ops, m->log, &vdev, &console);
 
 	return r < 0 ? r : add_virtio(m, vdev, m->loop);
 }

@@ -70,7 +70,7 @@ static void finish(struct sandbox *sb, int exit_code)
 /*
  * The command is over. What it wrote to mapped folders through write() is with
  * the host already, but pages dirtied through mmap may not be: then the guest
- * gets to power itself off, which syncs.
+ * gets the time to power itself off, as the session has asked it to: it syncs.
  */
 static void finish_command(struct sandbox *sb, int exit_code)
 {
@@ -84,7 +84,6 @@ static void finish_command(struct sandbox *sb, int exit_code)
 	}
 	sb->finished = true;
 	sb->exit_code = exit_code;
-	session_shutdown(sb->session);
 	loop_timer_set(&sb->grace_timer, POWER_OFF_LIMIT_MS);
 }
 
@@ -152,7 +151,7 @@ static void boot_timed_out(struct loop_timer *timer)
 {
 	struct sandbox *sb = CONTAINER_OF(timer, struct sandbox, boot_timer);
 
-	if (session_stage(sb->session) >= SESSION_STAGE_HELLO || sb->finished)
+	if (session_state(sb->session) >= SESSION_HELLO || sb->finished)
 		return;
 	log_error("the guest did not answer within %d seconds; "
 		  "see what it says with --debug-console",
@@ -166,7 +165,7 @@ static void timed_out(struct loop_timer *timer)
 
 	if (sb->finished)
 		return;
-	if (session_stage(sb->session) < SESSION_STAGE_STARTED) {
+	if (session_state(sb->session) < SESSION_STARTED) {
 		log_error("the guest was not ready within the time limit; try a longer --timeout");
 		finish(sb, EXIT_SANDCASTLE);
 	} else {
@@ -216,7 +215,7 @@ static void signal_arrived(struct sandbox *sb, int signo)
 		machine_power_button(sb->machine);
 		return;
 	}
-	if (ends && (sb->end_signal != 0 || session_stage(sb->session) < SESSION_STAGE_STARTED)) {
+	if (ends && (sb->end_signal != 0 || session_state(sb->session) < SESSION_STARTED)) {
 		finish(sb, EXIT_SIGNAL_BASE + signo);
 		return;
 	}
