@@ -21,7 +21,7 @@ VT-x or AMD-V and a usable /dev/kvm, otherwise L1, a host emulated by QEMU with 
 files: whatever is written there vanishes.
 
       --emulated       use L1 even where this machine would do
-      --root           run COMMAND as root
+      --user, --root   run COMMAND as the ordinary user (default) or as root
       --counted        L1 with one CPU whose clock counts instructions, 1 ns each
       --timeout DUR    end COMMAND and L1 after DUR, start included, with exit code 124;
                        a number with s, m or h (default 20m)
@@ -308,7 +308,7 @@ cleanup()
 		"$here/l1/end-session" "$session"
 	elif [ -n "$session" ] && [ -z "$private" ]; then
 		(in_l1 "$l1" root -n -- "/run/lab/end-session $session") &
-		if ! wait_at_most 20 $!; then
+		if ! wait_at_most 10 $!; then
 			printf 'lab: L1 does not answer, so it is stopped\n' >&2
 			stop_l1 "$l1"
 		fi
@@ -396,9 +396,10 @@ wait_for_child()
 		code=$?
 		[ "$ended" != "$timer" ] || timed_out
 	done
-	kill "$timer" && wait "$timer"
+	kill "$timer"
+	wait "$timer" 2>/dev/null
 	child='' timer=''
-} 2>/dev/null
+}
 
 # --- the command line -------------------------------------------------------------------------
 
@@ -408,6 +409,7 @@ l1='' private='' scratch='' session='' child='' timer='' code=125 l1_pid=''
 while [ $# -gt 0 ]; do
 	case $1 in
 	--emulated) force=1 ;;
+	--user) as_root=0 ;;
 	--root) as_root=1 ;;
 	--counted) mode=counted force=1 ;;
 	--timeout) timeout_text=${2-} && shift ;;
