@@ -158,18 +158,18 @@ find_traces()
 	shopt -u nullglob dotglob globstar
 }
 
-# Checks that there is nothing now that was not there before the test, as listed in traces_before.
+# expect_nothing_left [TRACE...]: there is nothing but those now, which were there before the test.
 # What is on its way out gets three seconds.
 expect_nothing_left()
 {
 	local end=$((SECONDS + 3)) left trace
-	local -a traces
+	local -a traces=()
 
 	while :; do
 		left=
 		find_traces
 		for trace in "${traces[@]}"; do
-			[[ " ${traces_before[*]} " == *" $trace "* ]] || left+="$trace; "
+			[[ " $* " == *" $trace "* ]] || left+="$trace; "
 		done
 		[ -n "$left" ] || return 0
 		if [ "$SECONDS" -ge "$end" ]; then

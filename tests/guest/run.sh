@@ -44,7 +44,7 @@ test_names()
 	sed -n 's/^\(test_[a-z0-9_]*\)()$/\1/p' "$1"
 }
 
-# run_test FILE FUNCTION: in a shell of its own.
+# run_test FILE FUNCTION: in a shell of its own, after find_traces.
 run_test()
 {
 	TEST_DIR=$TEST_TOP/dir
@@ -54,7 +54,7 @@ run_test()
 	# shellcheck source=/dev/null
 	. "$1"
 	"$2"
-	expect_nothing_left
+	expect_nothing_left "${traces[@]}"
 }
 
 for file in "$here"/test_*.sh; do
@@ -65,7 +65,6 @@ for file in "$here"/test_*.sh; do
 		name=$area/${function#test_}
 		[[ $name =~ $filter ]] || continue
 		find_traces
-		traces_before=("${traces[@]}")
 		start=$EPOCHREALTIME
 		(run_test "$file" "$function") >"$TEST_TOP/output" 2>&1 </dev/null
 		status=$?
