@@ -21,7 +21,7 @@ VT-x or AMD-V and a usable /dev/kvm, otherwise L1, a host emulated by QEMU with 
 files: whatever is written there vanishes.
 
       --emulated       use L1 even where this machine would do
-      --root           run COMMAND as root
+      --user, --root   run COMMAND as the ordinary user (default) or as root
       --counted        L1 with one CPU whose clock counts instructions, 1 ns each
       --timeout DUR    end COMMAND and L1 after DUR, start included, with exit code 124;
                        a number with s, m or h (default 20m)
@@ -290,7 +290,7 @@ in_l1()
 		shift
 	done
 	shift
-	exec ssh -F /dev/null -i "$dir/key" -p "$(cat "$dir/port")" -e none \
+	exec setpriv --pdeathsig TERM -- ssh -F /dev/null -i "$dir/key" -p "$(cat "$dir/port")" -e none \
 		-o UserKnownHostsFile="\"$dir/known_hosts\"" -o HostKeyAlias=lab \
 		-o StrictHostKeyChecking=yes -o IdentitiesOnly=yes -o BatchMode=yes \
 		-o CheckHostIP=no -o LogLevel=ERROR -o ConnectTimeout=60 "${options[@]}" \
@@ -302,22 +302,24 @@ in_l1()
 cleanup()
 {
 	trap '' INT TERM HUP
-	[ -z "$child" ] || kill "$child" 2>/dev/null
-	if [ -n "$session" ]; then
-		if [ "$mode" = direct ]; then
-			"$here/l1/end-session" "$session"
-		elif [ -z "$private" ]; then
-			(in_l1 "$l1" root -n -- "/run/lab/end-session $session") &
-			kill_after 20 $!
+	[ -z "$timer" ] || kill "$timer" 2>/dev/null
+	[ -z "$child" ] || { kill "$child" && wait "$child"; } 2>/dev/null
+	if [ -n "$session" ] && [ "$mode" = direct ]; then
+		"$here/l1/end-session" "$session"
+	elif [ -n "$session" ] && [ -z "$private" ]; then
+		(in_l1 "$l1" root -n -- "/run/lab/end-session $session") &
+		if ! wait_at_most 10 $!; then
+			printf 'lab: L1 does not answer, so it is stopped\n' >&2
+			stop_l1 "$l1"
 		fi
 	fi
 	[ -z "$private" ] || stop_l1 "$private"
 	[ -z "$scratch" ] || rm -rf "$scratch"
 }
 
+# Waits for process $2, at most $1 seconds. Returns its exit code.
 # shellcheck disable=SC2317 # called by cleanup
-# Waits for process $2, at most $1 seconds.
-kill_after()
+wait_at_most()
 {
 	local n=$(($1 * 10))
 
@@ -336,7 +338,7 @@ timed_out()
 
 run_in_l1()
 {
-	local who=$lab_user status left line
+	local who=$lab_user status line
 	local -a tty=(-T)
 
 	[ "$as_root" -eq 0 ] || who=root
@@ -350,14 +352,14 @@ run_in_l1()
 		LANG=C.UTF-8 /run/lab/session "$status" "$@")
 	if [ -z "$private" ]; then
 		# Only an L1 that stays up can have an old view of the repository.
-		(in_l1 "$l1" root -n -- /run/lab/mount-repo) || die "could not mount the repository in L1"
+		(in_l1 "$l1" root -n -- /run/lab/mount-repo) &
+		wait_for_child "$!"
+		[ "$code" -eq 0 ] || die "could not mount the repository in L1; stop it with --down"
 	fi
-	left=$((limit - SECONDS))
-	[ "$left" -gt 0 ] || timed_out
 	# In the background, since a shell takes signals only while it waits. The redirection
 	# keeps standard input, which would be /dev/null there.
 	(in_l1 "$l1" "$who" "${tty[@]}" -- "$line") <&0 &
-	wait_for_child "$!" "$left"
+	wait_for_child "$!"
 	session=
 	# ssh has no way to tell its own failure from a command's 255.
 	if [ "$code" -eq 255 ] && ! (in_l1 "$l1" root -n -- "grep -qx 255 $status" 2>/dev/null); then
@@ -376,37 +378,38 @@ run_here()
 	session=$$.$RANDOM
 	(exec "${become[@]}" env LAB_SESSION="$session" LAB_REPO="$repo" LAB_MODE="$mode" \
 		"$here/l1/session" "$scratch/status" "$@") <&0 &
-	wait_for_child "$!" "$limit"
+	wait_for_child "$!"
 	session=
 }
 
-# Waits for process $1, at most $2 seconds. Sets code.
+# Waits for process $1 within the time limit. Sets code.
 wait_for_child()
 {
-	local timer
+	local ended='' left=$((limit - SECONDS))
 
 	child=$1
-	(trap - INT TERM HUP; exec sleep "$2") &
+	[ "$left" -gt 0 ] || timed_out
+	(trap - INT TERM HUP && exec setpriv --pdeathsig KILL -- sleep "$left") &
 	timer=$!
-	while :; do
+	while [ "$ended" != "$child" ]; do
 		wait -n -p ended "$child" "$timer"
 		code=$?
-		[ "${ended:-}" != "$timer" ] || timed_out
-		[ "${ended:-}" != "$child" ] || break
+		[ "$ended" != "$timer" ] || timed_out
 	done
-	child=
-	kill "$timer" 2>/dev/null
+	kill "$timer"
 	wait "$timer" 2>/dev/null
+	child='' timer=''
 }
 
 # --- the command line -------------------------------------------------------------------------
 
 action=run mode=emulated as_root=0 verbose=0 force=0 name=up timeout_text=20m
-l1='' private='' scratch='' session='' child='' code=125 l1_pid=''
+l1='' private='' scratch='' session='' child='' timer='' code=125 l1_pid=''
 
 while [ $# -gt 0 ]; do
 	case $1 in
 	--emulated) force=1 ;;
+	--user) as_root=0 ;;
 	--root) as_root=1 ;;
 	--counted) mode=counted force=1 ;;
 	--timeout) timeout_text=${2-} && shift ;;
@@ -489,8 +492,15 @@ fi
 l1=$state/$name
 if ! l1_alive "$l1" || [ "$(cat "$l1/mode" 2>/dev/null)" != "$mode" ]; then
 	make_state
-	private=$(mktemp -d "$state/run.XXXXXX")
+	# What a call left that was killed outright.
+	for l1 in "$state"/run.*; do
+		if [ -d "$l1" ] && ! kill -0 "${l1##*.}" 2>/dev/null; then
+			stop_l1 "$l1"
+		fi
+	done
+	private=$state/run.$$
 	l1=$private
+	mkdir "$private"
 	say "starting an emulated host, about 10 s"
 	start_l1 "$l1" private
 fi
