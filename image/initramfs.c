@@ -188,7 +188,7 @@ static int add_module(struct archive *a, const struct kernel_image *k, const str
 
 	if (r < 0 && !f->optional)
 		log_error("cannot read the module %s/%s: %s; install the kernel's package again",
-			  k->modules, f->path, strerror(-r));
+			  k->modules, f->path, r == -EBADMSG ? "it is damaged" : strerror(-r));
 	if (r < 0) {
 		free(ko.data);
 		return f->optional ? 0 : r;

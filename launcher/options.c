@@ -8,7 +8,7 @@
 
 #include "vmm/log.h"
 
-enum { WORD_MAX = 32, NEAR = 3, HELP_COLUMN = 26 };
+enum { WORD_MAX = 32, HELP_COLUMN = 26 };
 
 /* How many letters have to be changed, added or dropped to get from a to b (Levenshtein). */
 static size_t distance(const char *a, const char *b)
@@ -35,13 +35,14 @@ static size_t distance(const char *a, const char *b)
 const char *nearest_word(const char *word, const char *const *candidates)
 {
 	const char *best = NULL;
-	size_t least = NEAR + 1;
+	/* A third of the letters may be wrong: three changes make "name" of "rm". */
+	const size_t third = strlen(word) / 3;
+	size_t least = (third ? third : 1) + 1;
 
 	for (; *candidates; candidates++) {
 		const size_t d = distance(word, *candidates);
 
-		/* Three changes make any three-letter word of any other. */
-		if (d < least && d < strlen(*candidates)) {
+		if (d < least) {
 			least = d;
 			best = *candidates;
 		}

@@ -63,8 +63,8 @@ static const char help_tail[] =
 	"home directory, which holds keys and passwords, or one that holds it; COMMAND\n"
 	"then starts in an empty home. Share it with --map ~ if you mean to.\n"
 	"\n"
-	"Exit code: COMMAND's own; 125 Sandcastle failed; 126 COMMAND cannot be\n"
-	"executed; 127 it was not found; 128+N it was ended by signal N.\n";
+	"Exit code: COMMAND's own; 124 the time was up; 125 Sandcastle failed;\n"
+	"126 COMMAND cannot be executed; 127 it was not found; 128+N signal N ended it.\n";
 
 enum { DEFAULT_CPUS_MAX = 4, MEMORY_STEP = 2 << 20 };
 #define DEFAULT_MEMORY_MAX (8ull << 30)
