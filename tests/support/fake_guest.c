@@ -9,6 +9,9 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
+
+enum { GUARD_SIZE = 4096 };
 
 #define REQUIRE(cond)                                                                          \
 	do {                                                                                   \
@@ -65,13 +68,15 @@ static const struct device_ops dev_ops = {
 	.destroy = device_fini,
 };
 
+/* A page nobody may touch on either side: an access one byte too far ends the test. */
 static void add_region(struct fake_guest *g, gpa_t base, size_t size)
 {
-	void *host = NULL;
+	uint8_t *map =
+		mmap(NULL, size + 2 * GUARD_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	REQUIRE(posix_memalign(&host, 4096, size) == 0);
-	memset(host, 0, size);
-	g->mem.regions[g->mem.n_regions++] = (struct guest_region){base, size, host};
+	REQUIRE(map != MAP_FAILED);
+	REQUIRE(mprotect(map + GUARD_SIZE, size, PROT_READ | PROT_WRITE) == 0);
+	g->mem.regions[g->mem.n_regions++] = (struct guest_region){base, size, map + GUARD_SIZE};
 }
 
 struct fake_guest *fake_guest_new(void)
@@ -97,7 +102,8 @@ void fake_guest_free(struct fake_guest *g)
 	loop_free(g->loop);
 	device_fini(&g->dev);
 	for (unsigned int i = 0; i < g->mem.n_regions; i++)
-		free(g->mem.regions[i].host);
+		munmap(g->mem.regions[i].host - GUARD_SIZE,
+		       g->mem.regions[i].size + 2 * GUARD_SIZE);
 	free(g);
 }
 

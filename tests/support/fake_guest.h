@@ -19,8 +19,8 @@
  *	n = fake_request(g, 0, out, sizeof(out), in, sizeof(in));
  *	fake_guest_free(g);
  *
- * Guest RAM is two regions with a hole between them, each an allocation of its
- * own, so that AddressSanitizer sees an access one byte too far. Everything
+ * Guest RAM is two regions with a hole between them, each between pages that
+ * nobody may touch, so that an access one byte too far is a crash. Everything
  * here aborts when it is itself used wrongly; nothing returns an error that a
  * test would have to look at. One thread.
  */
