@@ -59,7 +59,7 @@ static _Noreturn void power_off(void)
 	}
 }
 
-/* Sent bytes may still be in the guest's queue: waits, a second at most, until the host hangs up. */
+/* What was sent may still be queued: waits, a second at most, until the host hangs up. */
 static void linger(int fd)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
