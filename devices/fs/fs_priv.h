@@ -18,10 +18,11 @@
  *
  * The guest names files by (directory, one component) once, in LOOKUP and its
  * kin, and by number from then on. A looked-up file is a node: a slot of a
- * table, and an O_PATH descriptor that pins the host's inode. So a name is
- * resolved exactly once, by openat2() on one component that may be neither
- * ".." nor a path, without following a link and without crossing a mount, and
- * whatever the host renames afterwards cannot lead a node outside its export.
+ * table, and an O_PATH descriptor that pins the host's inode (as long as
+ * descriptors last: descriptors.c). A name is resolved by openat2() on one
+ * component that may be neither ".." nor a path, without following a link and
+ * without crossing a mount, and whatever is renamed afterwards cannot lead a
+ * node outside its export.
  *
  * An O_PATH descriptor does no I/O. To open a node's file it is reopened
  * through /proc/self/fd, of which fs_server_new() keeps an O_PATH descriptor:
@@ -37,7 +38,8 @@
 enum {
 	FS_MAX_EXPORTS = 128,
 	FS_MAX_DEVS = 64,      /* host file systems told apart in inode numbers */
-	FS_MAX_NODES = 1 << 20, /* further bounded by RLIMIT_NOFILE */
+	FS_MAX_NODES = 1 << 19,
+	FS_MAX_FDS = 1 << 18, /* further bounded by RLIMIT_NOFILE */
 	FS_MAX_HANDLES = 1 << 16,
 	FS_MAX_LOCKS = 1024,   /* pairs of a lock owner and a file */
 	FS_MAX_WAITING = 64,   /* requests that wait for a lock */
@@ -75,7 +77,16 @@ struct fs_node {
 	dev_t dev;
 	ino_t ino;
 	struct fs_export *export; /* NULL: FS_ROOT */
-	int fd;			  /* O_PATH; -1 unless FS_HOST */
+
+	/* The descriptor and how to get it back: descriptors.c. */
+	int fd; /* O_PATH; -1: closed, or not FS_HOST. Through fs_node_fd() only. */
+	uint64_t parent; /* the directory it was last found in, */
+	char *name;	 /* and the name; NULL: none was noted */
+	struct statx_timestamp born; /* valid while fd is closed */
+	uint64_t last_request;
+	bool recent; /* used since the clock's hand passed */
+	bool dead;   /* another file has its inode number now; not in the hash */
+
 	int lock_fd; /* a memfd that bears the guest's locks on a read-only file, or -1 */
 };
 
@@ -130,6 +141,8 @@ struct fs_server {
 
 	/* Descriptors of nodes, handles and locks together. */
 	uint32_t n_fds, max_fds;
+	uint32_t clock_hand;
+	uint64_t n_requests;
 
 	struct fs_node *nodes; /* slot 0 is never used, slot 1 is the root */
 	uint32_t max_nodes, top_node, free_node;
@@ -186,10 +199,6 @@ void fs_reply(struct fs_request *rq, const void *data, size_t len);
 
 int fs_tables_init(struct fs_server *s) MUST_CHECK;
 void fs_tables_fini(struct fs_server *s);
-/* One more descriptor; -ENFILE. fs_fd_close() gives it back, -1 is fine. */
-int fs_fd_take(struct fs_server *s) MUST_CHECK;
-void fs_fd_close(struct fs_server *s, int fd);
-
 uint64_t fs_node_id(const struct fs_node *node);
 struct fs_node *fs_node_find(struct fs_server *s, uint64_t nodeid); /* NULL: not current */
 /* The node of (export, st), new or known. Takes fd over, also on failure. Not counted yet. */
@@ -209,6 +218,23 @@ struct fs_handle *fs_handle_find(struct fs_server *s, const struct fs_node *node
 void fs_handle_free(struct fs_server *s, uint64_t fh);
 void fs_handles_drop(struct fs_server *s);
 
+/* descriptors.c */
+
+/* How many descriptors the server may have. */
+uint32_t fs_fd_budget(void);
+/* One more descriptor; -ENFILE. fs_fd_close() gives it back, -1 is fine. */
+int fs_fd_take(struct fs_server *s) MUST_CHECK;
+void fs_fd_close(struct fs_server *s, int fd);
+/*
+ * The node's O_PATH descriptor, for this request: the node's own, not to be
+ * closed. -ESTALE if its file is not there any more. FS_HOST only.
+ */
+int fs_node_fd(struct fs_server *s, struct fs_node *node) MUST_CHECK;
+/* Notes where the node was found. */
+void fs_node_found(struct fs_node *node, const struct fs_node *dir, const char *name);
+/* True if fd, of status st, is the node's file. */
+bool fs_node_is(const struct fs_node *node, int fd, const struct stat *st);
+
 /* lookup.c */
 
 /* 0, or the errno for a name that is not one plain component. */
@@ -216,13 +242,15 @@ int fs_check_name(const char *name) MUST_CHECK;
 /* The child's node and status; the node is not counted yet. */
 int fs_lookup(struct fs_server *s, struct fs_node *dir, const char *name, struct fs_node **out,
 	      struct stat *st) MUST_CHECK;
-/* 0 if a name in this directory may be made, removed or renamed. */
-int fs_may_change_names(const struct fs_node *dir) MUST_CHECK;
+/* The directory's descriptor, if a name in it may be made, removed or renamed. */
+int fs_names_fd(struct fs_server *s, struct fs_node *dir) MUST_CHECK;
+/* An O_PATH descriptor of a name in a directory, whose own descriptor is dir_fd. */
+int fs_open_name(const struct fs_node *dir, int dir_fd, const char *name) MUST_CHECK;
 /* The node's file opened anew. Regular files and directories only. */
-int fs_reopen(struct fs_server *s, const struct fs_node *node, int flags) MUST_CHECK;
+int fs_reopen(struct fs_server *s, struct fs_node *node, int flags) MUST_CHECK;
 /* What any descriptor of ours refers to, opened anew through /proc/self/fd. */
 int fs_reopen_fd(const struct fs_server *s, int fd, int flags, mode_t mode) MUST_CHECK;
-int fs_node_stat(const struct fs_server *s, const struct fs_node *node, struct stat *st) MUST_CHECK;
+int fs_node_stat(struct fs_server *s, struct fs_node *node, struct stat *st) MUST_CHECK;
 uint64_t fs_guest_ino(struct fs_server *s, dev_t dev, uint64_t ino);
 void fs_fill_attr(struct fs_server *s, const struct fs_node *node, const struct stat *st,
 		  struct fuse_attr *attr);
@@ -244,7 +272,7 @@ int fs_op_statfs(struct fs_server *s, struct fs_request *rq);
  * Takes the set-id bits off a file that is about to be written: the host's
  * kernel leaves them when we run as root.
  */
-int fs_strip_setid(struct fs_server *s, const struct fs_node *node) MUST_CHECK;
+int fs_strip_setid(struct fs_server *s, struct fs_node *node) MUST_CHECK;
 
 /* ops_xattr.c */
 int fs_op_setxattr(struct fs_server *s, struct fs_request *rq);

@@ -241,6 +241,7 @@ int fs_server_serve(struct fs_server *s, const struct virtq_chain *chain, unsign
 	    rq.hdr.len < sizeof(rq.hdr) || rq.hdr.len > chain->rd_len)
 		return -EPROTO;
 	*written = 0;
+	s->n_requests++;
 	if (!wants_no_reply(rq.hdr.opcode)) {
 		if (chain->wr_len < sizeof(out))
 			return -EPROTO;
