@@ -120,7 +120,10 @@ struct sc_stream_hello {
 #define SC_FS_TAG  "sandcastle"
 #define SC_FS_BASE "base"
 
-/* In the initramfs: modules to load, one path a line, in order. "?" first: may fail. */
+/*
+ * In the initramfs: modules to load, one path a line, in order. "?" first: may
+ * fail, and is loaded after those without, when the first command was started.
+ */
 #define SC_MODULES_LIST "/modules"
 
 #endif

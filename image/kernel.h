@@ -3,6 +3,7 @@
 #ifndef IMAGE_KERNEL_H
 #define IMAGE_KERNEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,21 +17,39 @@ struct kernel_image {
 	int elf_fd;	/* the uncompressed ELF, positioned anywhere, read-only */
 };
 
+/* Why there is no kernel: one line with cause and cure, without a prefix. */
+struct kernel_why {
+	char text[512];
+};
+
 /*
  * `path` NULL: /boot/vmlinuz-$(uname -r) if it and its modules are there, else
- * the newest /boot/vmlinuz-* with modules. A bzImage is unpacked once into
- * $XDG_CACHE_HOME/sandcastle/kernels/, named by its content; an ELF vmlinux is
- * used as it is. On failure one line with cause and cure has been logged.
+ * the newest /boot/vmlinuz-* with modules (/lib/modules/RELEASE/vmlinuz counts
+ * as well). A bzImage is unpacked once into $XDG_CACHE_HOME/sandcastle/kernels/
+ * (image/cache.h); an ELF vmlinux is used as it is. The modules of a given
+ * `path` are those beside it, as in an unpacked package (PATH/../../lib/modules/
+ * RELEASE), else the host's /lib/modules/RELEASE. On failure one line with
+ * cause and cure has been logged and *out is untouched.
  */
 int kernel_image_open(const char *path, struct kernel_image *out) MUST_CHECK;
+
+/* The same without unpacking (elf_fd is -1) and without logging: for `doctor`. */
+int kernel_image_find(const char *path, struct kernel_image *out,
+		      struct kernel_why *why) MUST_CHECK;
+
 void kernel_image_fini(struct kernel_image *k); /* zeroed is fine */
+
+/* Where unpacked kernels are kept; malloc'ed. NULL: no home, or no memory. */
+char *kernel_cache_dir(void) MUST_CHECK;
 
 /*
  * An initramfs (newc cpio, uncompressed): the agent as /init, the modules the
  * machine's devices need with what those depend on (modules.dep), and
  * SC_MODULES_LIST. `modules` is a NULL-terminated list of module names; a
  * leading '?' marks one the guest can do without. One built into the kernel
- * (modules.builtin) is left out. Logs on failure. *out is malloc'ed.
+ * (modules.builtin) is left out. Also /dev/console, and empty directories for
+ * the agent to mount on: /dev /proc /sys /run /tmp /mnt. Logs on failure.
+ * *out is malloc'ed.
  */
 int initramfs_build(const struct kernel_image *k, const void *agent, size_t agent_len,
 		    const char *const *modules, uint8_t **out, size_t *out_len) MUST_CHECK;

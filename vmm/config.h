@@ -37,7 +37,11 @@ struct sandbox_config {
 	char *name;		/* also the guest's host name */
 	unsigned int cpus;	/* 1 to CONFIG_MAX_CPUS */
 	uint64_t memory;	/* ceiling in bytes, a multiple of 2 MiB */
-	struct config_map *maps; /* no two overlap in the guest, parents first */
+	/*
+	 * No two at one guest path; one lies inside another only where both show
+	 * the same host folder and the outer one is read-only. Parents first.
+	 */
+	struct config_map *maps;
 	size_t n_maps;
 
 	char **argv;		/* NULL-terminated, at least one */
@@ -52,7 +56,8 @@ struct sandbox_config {
 	bool debug_console;
 };
 
-void sandbox_config_init(struct sandbox_config *cfg);
+void sandbox_config_init(struct sandbox_config *cfg); /* all zero */
+/* Frees what the struct owns, maps' fds included. An initialised or half-filled one is fine. */
 void sandbox_config_fini(struct sandbox_config *cfg);
 
 #endif

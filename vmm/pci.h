@@ -36,11 +36,20 @@ struct pci_function;
 
 struct pci_function_ops {
 	const char *name;
-	/* BAR registers, MSI-X table and PBA excepted: pci.c serves those. */
+	/*
+	 * BAR registers, MSI-X table and PBA excepted: pci.c serves those. Optional;
+	 * a read finds data filled with ones.
+	 */
 	void (*bar_read)(struct pci_function *fn, unsigned int bar, uint64_t off, void *data,
 			 unsigned int len);
 	void (*bar_write)(struct pci_function *fn, unsigned int bar, uint64_t off,
 			  const void *data, unsigned int len);
+	/*
+	 * Optional, for registers in configuration space that do something:
+	 * called before a read of state.config[off, off+len), and after a write.
+	 */
+	void (*config_reading)(struct pci_function *fn, uint64_t off, unsigned int len);
+	void (*config_written)(struct pci_function *fn, uint64_t off, unsigned int len);
 	void (*destroy)(struct pci_function *fn);
 };
 
@@ -80,6 +89,7 @@ struct pci_function {
 	struct wiring *wiring;
 	int vector_fd[PCI_MAX_VECTORS];
 	unsigned int vector_route[PCI_MAX_VECTORS];
+	struct pci_msix_entry routed[PCI_MAX_VECTORS]; /* what the wiring was last told */
 };
 
 struct pci_ids {

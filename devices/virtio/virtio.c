@@ -48,6 +48,11 @@ void virtio_device_flush(struct virtio_device *vdev, unsigned int q)
 		vdev->transport->ops->interrupt_queue(vdev->transport, q);
 }
 
+void virtio_device_kick_later(struct virtio_device *vdev, unsigned int q)
+{
+	vdev->transport->ops->kick_later(vdev->transport, q);
+}
+
 void virtio_device_config_changed(struct virtio_device *vdev)
 {
 	vdev->transport->ops->interrupt_config(vdev->transport);

@@ -14,7 +14,15 @@
 struct virtio_device;
 struct virtio_transport;
 
-enum { VIRTIO_MAX_QUEUES = 8 };
+enum {
+	VIRTIO_MAX_QUEUES = 8,
+	/*
+	 * Chains a queue_kick handles before it lets others have the loop's
+	 * thread (virtio_device_kick_later): a driver on another CPU can publish
+	 * as fast as the device takes.
+	 */
+	VIRTIO_KICK_BUDGET = VIRTQ_MAX_SIZE,
+};
 
 /*
  * What a device model implements. One static const table per model;
@@ -55,6 +63,7 @@ struct virtio_device_ops {
 struct virtio_transport_ops {
 	void (*interrupt_queue)(struct virtio_transport *t, unsigned int q);
 	void (*interrupt_config)(struct virtio_transport *t);
+	void (*kick_later)(struct virtio_transport *t, unsigned int q);
 };
 
 struct virtio_transport {
@@ -88,6 +97,9 @@ void virtio_device_break(struct virtio_device *vdev, const char *why);
 
 /* Interrupts the driver for queue q if it asked to be. */
 void virtio_device_flush(struct virtio_device *vdev, unsigned int q);
+
+/* Has queue_kick called again for queue q once the loop has looked at its other sources. */
+void virtio_device_kick_later(struct virtio_device *vdev, unsigned int q);
 
 /* A change of vdev->config the driver should look at. */
 void virtio_device_config_changed(struct virtio_device *vdev);

@@ -19,8 +19,8 @@
  *	n = fake_request(g, 0, out, sizeof(out), in, sizeof(in));
  *	fake_guest_free(g);
  *
- * Guest RAM is two regions with a hole between them, each an allocation of its
- * own, so that AddressSanitizer sees an access one byte too far. Everything
+ * Guest RAM is two regions with a hole between them, each between pages that
+ * nobody may touch, so that an access one byte too far is a crash. Everything
  * here aborts when it is itself used wrongly; nothing returns an error that a
  * test would have to look at. One thread.
  */
@@ -62,6 +62,7 @@ struct fake_guest {
 	struct loop *loop;
 	unsigned int queue_interrupts[VIRTIO_MAX_QUEUES];
 	unsigned int config_interrupts;
+	bool later[VIRTIO_MAX_QUEUES]; /* virtio_device_kick_later() */
 
 	struct virtio_device *vdev; /* NULL before start */
 	struct fake_ring rings[VIRTIO_MAX_QUEUES];
@@ -80,7 +81,10 @@ void fake_guest_start(struct fake_guest *g, struct virtio_device *vdev, uint64_t
 /* Device reset; fake_guest_restart() then does what start did, but for attach. */
 void fake_guest_reset(struct fake_guest *g);
 void fake_guest_restart(struct fake_guest *g, uint64_t features);
-/* Runs the loop until nothing is ready; takes no time when nothing is. */
+/*
+ * Runs the loop, and kicks that were put off, until nothing is ready; takes no
+ * time when nothing is.
+ */
 void fake_guest_settle(struct fake_guest *g);
 
 /* Memory of the low region, zeroed; aborts when it is used up. */

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* guest-agent/exec.h - from the agent to a running program. */
+#ifndef GUEST_AGENT_EXEC_H
+#define GUEST_AGENT_EXEC_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "guest-agent/text.h"
+#include "guest-agent/users.h"
+#include "vmm/util.h"
+
+/* All borrowed. */
+struct exec_plan {
+	const struct user *user;
+	const gid_t *groups;
+	size_t n_groups;
+	const char *const *argv; /* NULL-terminated */
+	const char *const *env; /* NULL-terminated; its PATH finds argv[0] */
+	const char *cwd;
+	bool cwd_may_fail; /* then "/" */
+	bool tty; /* stdio[0] is a terminal, to be the session's own */
+	int stdio[3]; /* what become descriptors 0, 1 and 2 */
+};
+
+/*
+ * Starts the program as leader of a session of its own, with default signal
+ * actions, and returns once it runs. On failure -errno of the exec (-ENOENT: no
+ * such command, -EACCES, -ENOEXEC: not one) or of a step before it, and *why.
+ */
+int exec_spawn(const struct exec_plan *plan, pid_t *pid, struct text *why) MUST_CHECK;
+
+#endif

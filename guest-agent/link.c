@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+#include "guest-agent/link.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <linux/vm_sockets.h>
+
+#include "guest-agent/files.h"
+
+enum {
+	CONNECT_TRIES = 500,
+	CONNECT_PAUSE_MS = 10,
+};
+
+int link_init(struct link *l, link_connect_fn connect)
+{
+	int fd = connect(l, SC_PORT_CONTROL);
+
+	*l = (struct link){.connect = connect, .control = fd};
+	return fd < 0 ? fd : 0;
+}
+
+void link_fini(struct link *l)
+{
+	if (l->control >= 0)
+		close(l->control);
+	l->control = -1;
+	free(l->body);
+	l->body = NULL;
+}
+
+/* Up to `len` bytes; 0: none there now. */
+static ssize_t receive_some(struct link *l, uint8_t *to, size_t len)
+{
+	ssize_t n = recv(l->control, to, len, MSG_DONTWAIT);
+
+	if (n == 0)
+		return -EPIPE;
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	return n;
+}
+
+static int begin_body(struct link *l)
+{
+	int r = wire_header(l->header, SC_BODY_MAX_HOST, &l->parsed);
+
+	if (r < 0 || l->parsed.length == 0)
+		return r;
+	l->body = malloc(l->parsed.length);
+	return l->body ? 0 : -ENOMEM;
+}
+
+int link_receive(struct link *l, struct sc_header *header, uint8_t **body)
+{
+	const size_t head = sizeof(l->header);
+	ssize_t n;
+	int r;
+
+	while (l->have < head) {
+		n = receive_some(l, l->header + l->have, head - l->have);
+		if (n <= 0)
+			return (int)n;
+		l->have += (size_t)n;
+		if (l->have == head) {
+			r = begin_body(l);
+			if (r < 0)
+				return r;
+		}
+	}
+	while (l->have < head + l->parsed.length) {
+		size_t at = l->have - head;
+
+		n = receive_some(l, l->body + at, l->parsed.length - at);
+		if (n <= 0)
+			return (int)n;
+		l->have += (size_t)n;
+	}
+	*header = l->parsed;
+	*body = l->body;
+	l->body = NULL;
+	l->have = 0;
+	return 1;
+}
+
+int link_send(struct link *l, const struct wire_message *m)
+{
+	return write_all(l->control, m->buf, m->len);
+}
+
+int link_open_stream(struct link *l, uint32_t id, uint32_t stream)
+{
+	struct sc_stream_hello hello = {.id = htole32(id), .stream = htole32(stream)};
+	int fd = l->connect(l, SC_PORT_STREAM);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = write_all(fd, &hello, sizeof(hello));
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+int link_connect_vsock(struct link *l, unsigned int port)
+{
+	static const struct timespec pause = {.tv_nsec = CONNECT_PAUSE_MS * 1000000L};
+	struct sockaddr_vm host = {
+		.svm_family = AF_VSOCK,
+		.svm_cid = VMADDR_CID_HOST,
+		.svm_port = port,
+	};
+	AUTO_CLOSE int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)l;
+	if (fd < 0)
+		return -errno;
+	for (unsigned int i = 0; connect(fd, (struct sockaddr *)&host, sizeof(host)) < 0; i++) {
+		/* The driver finds its device on its own time. */
+		if ((errno != ENODEV && errno != ENETUNREACH) || i == CONNECT_TRIES)
+			return -errno;
+		nanosleep(&pause, NULL);
+	}
+	return steal_fd(&fd);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* guest-agent/link.h - the connections to the host. */
+#ifndef GUEST_AGENT_LINK_H
+#define GUEST_AGENT_LINK_H
+
+#include <stdint.h>
+
+#include "guest-agent/protocol.h"
+#include "guest-agent/wire.h"
+#include "vmm/util.h"
+
+/*
+ * How a connection is made: vsock in a sandbox, a socketpair in a test. Returns
+ * a connected, blocking socket (close-on-exec) or -errno.
+ */
+struct link;
+typedef int (*link_connect_fn)(struct link *l, unsigned int port);
+
+struct link {
+	link_connect_fn connect;
+	int control; /* the control connection, blocking */
+
+	/* The message that is being received. */
+	uint8_t header[sizeof(struct sc_header)];
+	size_t have; /* bytes of header and body */
+	struct sc_header parsed;
+	uint8_t *body;
+};
+
+/* Connects the control connection. */
+int link_init(struct link *l, link_connect_fn connect) MUST_CHECK;
+void link_fini(struct link *l);
+
+/*
+ * Reads what is there, without waiting. 1: a whole message; *body is malloc'ed
+ * and the caller's, NULL if empty. 0: not yet whole. -EPIPE: the host has gone;
+ * -EPROTO, -ENOMEM and others: no use going on.
+ */
+int link_receive(struct link *l, struct sc_header *header, uint8_t **body) MUST_CHECK;
+
+/* Waits for room: messages to the host are few and short, and it always reads them. */
+int link_send(struct link *l, const struct wire_message *m) MUST_CHECK;
+
+/* A connection for one stdio stream, with its hello sent; the fd or -errno. */
+int link_open_stream(struct link *l, uint32_t id, uint32_t stream) MUST_CHECK;
+
+/* AF_VSOCK to the host. Waits a moment for the device if its driver just came. */
+int link_connect_vsock(struct link *l, unsigned int port);
+
+#endif

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * DOC: the guest's first process
+ *
+ * The kernel starts this program as /init of the initramfs. main() is the
+ * whole start in order; what the host has to do meanwhile (SETUP, EXEC) it is
+ * asked for as early as possible. The process never returns: a pid 1 that ends
+ * is a kernel panic, so every way out powers the machine off, with the reason
+ * told to the host if it can still be, and to the kernel's log in any case.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+
+#include "guest-agent/files.h"
+#include "guest-agent/link.h"
+#include "guest-agent/messages.h"
+#include "guest-agent/modules.h"
+#include "guest-agent/mounts.h"
+#include "guest-agent/session.h"
+#include "guest-agent/text.h"
+
+struct agent {
+	int initramfs; /* its root directory, O_PATH */
+	struct link link;
+	struct mounts mounts;
+	struct setup setup;
+	struct user invoker;
+	struct session session;
+};
+
+/* A whole line at once, or the kernel's log would cut it. */
+static void log_line(const char *s)
+{
+	struct text line = {.len = 0};
+	int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+
+	text_add(&line, "<2>sandcastle-agent: ");
+	text_add(&line, s);
+	text_add(&line, "\n");
+	if (fd >= 0) {
+		(void)!write_all(fd, line.buf, line.len);
+		close(fd);
+	}
+}
+
+static _Noreturn void power_off(void)
+{
+	for (;;) {
+		(void)reboot(RB_POWER_OFF);
+		/* A machine without a switch stays here; the host ends it. */
+		pause();
+	}
+}
+
+static _Noreturn void fail(struct agent *a, const struct text *why)
+{
+	struct wire_message m;
+
+	log_line(why->buf);
+	if (a->link.control > 0) {
+		wire_begin(&m, SC_MSG_FAILED, 0);
+		wire_put_str(&m, SC_FIELD_TEXT, why->buf);
+		(void)!link_send(&a->link, &m);
+	}
+	power_off();
+}
+
+/* Async-signal-safe but for the log, whose use here is worth the risk. */
+static void crashed(int sig)
+{
+	struct text what = {.len = 0};
+
+	text_add(&what, "crashed with signal ");
+	text_add_u32(&what, (uint32_t)sig);
+	log_line(what.buf);
+	power_off();
+}
+
+static void guard(void)
+{
+	static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS};
+	struct sigaction act = {.sa_handler = crashed};
+
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		(void)sigaction(signals[i], &act, NULL);
+	umask(0);
+}
+
+/* Not to be chosen when memory runs out; commands are put back to 0. */
+static void avoid_oom_killer(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		(void)!write_all(fd, "-1000", 5);
+		close(fd);
+	}
+}
+
+static int say_hello(struct agent *a, struct text *why)
+{
+	struct wire_message m;
+	struct utsname uts;
+	int r = link_init(&a->link, link_connect_vsock);
+
+	if (r < 0)
+		return text_fail(why, r, "connect to the host", NULL);
+	if (uname(&uts) < 0)
+		return text_fail(why, -errno, "learn the kernel's version", NULL);
+	wire_begin(&m, SC_MSG_HELLO, 0);
+	wire_put_u32(&m, SC_FIELD_VERSION, SC_PROTOCOL_VERSION);
+	wire_put_str(&m, SC_FIELD_KERNEL, uts.release);
+	r = link_send(&a->link, &m);
+	return r < 0 ? text_fail(why, r, "greet the host", NULL) : 0;
+}
+
+static int receive_setup(struct agent *a, struct text *why)
+{
+	struct pollfd p = {.fd = a->link.control, .events = POLLIN};
+	struct sc_header h;
+	uint8_t *body = NULL;
+	int r;
+
+	while ((r = link_receive(&a->link, &h, &body)) == 0)
+		(void)poll(&p, 1, -1);
+	if (r > 0)
+		r = h.type == SC_MSG_SETUP ? setup_parse(body, h.length, &a->setup) : -EPROTO;
+	free(body);
+	if (r < 0)
+		return text_fail(why, r, "understand the host's setup", NULL);
+	a->invoker.uid = a->setup.uid;
+	a->invoker.gid = a->setup.gid;
+	if (strlen(a->setup.user) >= sizeof(a->invoker.name) ||
+	    strlen(a->setup.home) >= sizeof(a->invoker.home) ||
+	    strlen(a->setup.shell) >= sizeof(a->invoker.shell))
+		return text_fail(why, -ENAMETOOLONG, "use the account of", a->setup.user);
+	strcpy(a->invoker.name, a->setup.user);
+	strcpy(a->invoker.home, a->setup.home);
+	strcpy(a->invoker.shell, a->setup.shell);
+	return 0;
+}
+
+static int say_ready(struct agent *a, struct text *why)
+{
+	struct wire_message m;
+	int r;
+
+	wire_begin(&m, SC_MSG_READY, 0);
+	r = link_send(&a->link, &m);
+	return r < 0 ? text_fail(why, r, "tell the host", "ready") : 0;
+}
+
+/*
+ * In a process of its own, so that no driver's start holds up the command. It
+ * keeps none of the agent's descriptors: a copy of a pipe's end would hide an
+ * end of file.
+ */
+static void load_optional_modules(struct session *s)
+{
+	struct agent *a = CONTAINER_OF(s, struct agent, session);
+	struct text why;
+
+	if (fork() != 0) {
+		close(a->initramfs);
+		return;
+	}
+	if (dup2(a->initramfs, 3) == 3 && close_range(4, ~0U, 0) == 0)
+		(void)!modules_load(3, MODULES_OPTIONAL, &why);
+	_exit(0);
+}
+
+/* A kernel without a console starts us without the three; nothing else may get their numbers. */
+static void open_stdio(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd < 3);
+	if (fd >= 3)
+		close(fd);
+}
+
+static int start(struct agent *a, struct text *why)
+{
+	int r = mounts_early(why);
+
+	if (r < 0)
+		return r;
+	open_stdio();
+	a->initramfs = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (a->initramfs < 0)
+		return text_fail(why, -errno, "open", "/");
+	if ((r = modules_load(a->initramfs, MODULES_NEEDED, why)) < 0 ||
+	    (r = say_hello(a, why)) < 0 || (r = mounts_root(&a->mounts, why)) < 0)
+		return r;
+	avoid_oom_killer();
+	if ((r = receive_setup(a, why)) < 0 || (r = mounts_finish(&a->mounts, &a->setup, why)) < 0)
+		return r;
+	r = session_init(&a->session, &a->link, &a->invoker);
+	if (r < 0)
+		return text_fail(why, r, "start its loop", NULL);
+	a->session.started = load_optional_modules;
+	return say_ready(a, why);
+}
+
+int main(void)
+{
+	/* Not on the stack: it is large, and lives as long as the machine. */
+	static struct agent agent;
+	struct text why = {.len = 0};
+	int r;
+
+	/* By hand on a host it would do harm. */
+	if (getpid() != 1)
+		return 1;
+	guard();
+	if (start(&agent, &why) < 0)
+		fail(&agent, &why);
+	r = session_run(&agent.session);
+	/* Nothing may write any more once the writable folders are synced. */
+	(void)kill(-1, SIGKILL);
+	mounts_sync(&agent.setup);
+	if (r < 0 && r != -EPIPE) {
+		(void)text_fail(&why, r, "go on serving the host", NULL);
+		fail(&agent, &why);
+	}
+	power_off();
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+#include "guest-agent/modules.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "guest-agent/files.h"
+#include "guest-agent/protocol.h"
+
+enum { LIST_MAX = 64 * 1024 };
+
+int modules_next(const char *list, size_t len, size_t *pos, struct module_line *out)
+{
+	while (*pos < len) {
+		const char *line = list + *pos;
+		const char *end = memchr(line, '\n', len - *pos);
+		size_t n = end ? (size_t)(end - line) : len - *pos;
+
+		*pos += end ? n + 1 : n;
+		out->optional = n > 0 && line[0] == '?';
+		for (; n > 0 && (line[0] == '?' || line[0] == '/'); n--)
+			line++;
+		if (n == 0)
+			continue;
+		if (n >= sizeof(out->path) || memchr(line, '\0', n))
+			return -EINVAL;
+		memcpy(out->path, line, n);
+		out->path[n] = '\0';
+		return 1;
+	}
+	return 0;
+}
+
+static int load_one(int root_fd, const char *path)
+{
+	AUTO_CLOSE int fd = openat(root_fd, path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST)
+		return -errno;
+	unlinkat(root_fd, path, 0);
+	return 0;
+}
+
+int modules_load(int root_fd, enum modules_round round, struct text *why)
+{
+	/* Without the slash, so that it is looked up from root_fd. */
+	static const char name[] = SC_MODULES_LIST;
+	struct module_line line;
+	AUTO_FREE char *list = NULL;
+	size_t len = 0, pos = 0;
+	int r;
+
+	r = file_read(root_fd, name + 1, LIST_MAX, &list, &len);
+	if (r < 0)
+		return text_fail(why, r, "read", name);
+	while ((r = modules_next(list, len, &pos, &line)) > 0) {
+		if (line.optional != (round == MODULES_OPTIONAL))
+			continue;
+		r = load_one(root_fd, line.path);
+		if (r < 0 && !line.optional)
+			return text_fail(why, r, "load the kernel module", line.path);
+	}
+	return r < 0 ? text_fail(why, r, "read", name) : 0;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* guest-agent/modules.h - the kernel modules in the initramfs. */
+#ifndef GUEST_AGENT_MODULES_H
+#define GUEST_AGENT_MODULES_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "guest-agent/text.h"
+#include "vmm/util.h"
+
+/*
+ * DOC: two rounds
+ *
+ * Those a sandbox needs to run a command are loaded first, in the order of the
+ * list. The optional ones ("?") follow once the first command runs, so that
+ * they cost its start nothing; none of the first may need one of the second.
+ * A module's file is deleted when it is loaded, for the memory it occupies.
+ */
+
+enum modules_round { MODULES_NEEDED, MODULES_OPTIONAL };
+
+struct module_line {
+	char path[PATH_MAX]; /* relative to the initramfs's root */
+	bool optional;
+};
+
+/* Next line of the list, from *pos on. 1: *out filled; 0: the end; -EINVAL: a line too long. */
+int modules_next(const char *list, size_t len, size_t *pos, struct module_line *out) MUST_CHECK;
+
+/*
+ * Loads one round. `root_fd` is the initramfs's root directory. A module that
+ * the kernel has already is fine. A needed one that fails is -errno, and
+ * *why says which; an optional one that fails is passed over.
+ */
+int modules_load(int root_fd, enum modules_round round, struct text *why) MUST_CHECK;
+
+#endif

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+#include "guest-agent/mounts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+
+#include "guest-agent/etc.h"
+#include "guest-agent/files.h"
+#include "guest-agent/protocol.h"
+
+#define FS_TOP	   "/fs"
+#define MEMORY_TOP "/memory"
+#define NEW_ROOT   "/newroot"
+
+static int make_dir(const char *path, mode_t mode)
+{
+	return mkdir(path, mode) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+/* Makes the mount point and mounts. */
+static int mount_at(const char *source, const char *path, const char *type, unsigned long flags,
+		    const char *data, struct text *why)
+{
+	int r = make_dir(path, 0755);
+
+	if (r == 0 && mount(source, path, type, flags, data) < 0)
+		r = -errno;
+	return r < 0 ? text_fail(why, r, "mount", path) : 0;
+}
+
+int mounts_early(struct text *why)
+{
+	/* A kernel may have mounted it itself (CONFIG_DEVTMPFS_MOUNT does not, for an initramfs). */
+	int r = mount_at("dev", "/dev", "devtmpfs", MS_NOSUID, "mode=0755", why);
+
+	return r == -EBUSY ? 0 : r;
+}
+
+/*
+ * 80 % of RAM: a full disk ends in ENOSPC before the kernel has to kill
+ * processes, and the rest is enough for them to say so. One inode a page of
+ * RAM, twice the default: trees of small files (a checkout, node_modules) run
+ * out of those first; they cost about 1 KiB each.
+ */
+static int mount_memory(struct text *why)
+{
+	struct text options = {.len = 0};
+	struct sysinfo si;
+	uint64_t pages;
+
+	if (sysinfo(&si) < 0)
+		return text_fail(why, -errno, "learn the size of memory", NULL);
+	pages = (uint64_t)si.totalram * si.mem_unit / 4096;
+	text_add(&options, "mode=0755,size=80%,nr_inodes=");
+	text_add_u32(&options, (uint32_t)min_u64(pages, UINT32_MAX));
+	return mount_at("memory", MEMORY_TOP, "tmpfs", 0, options.buf, why);
+}
+
+/* The empty folders in memory: name there, where it is mounted, and how. */
+struct private_dir {
+	const char *name;
+	const char *path;
+	mode_t mode;
+	uint64_t attributes;
+};
+
+static const struct private_dir private_dirs[] = {
+	{"home", "/home", 0755, 0},
+	{"root", "/root", 0700, 0},
+	{"tmp", "/tmp", 01777, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV},
+	{"vartmp", "/var/tmp", 01777, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV},
+	{"run", "/run", 0755, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV},
+	{"shm", "/dev/shm", 01777, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV},
+};
+
+static int fill_memory(struct text *why)
+{
+	if (chdir(MEMORY_TOP) < 0 || mkdir("upper", 0755) < 0 || mkdir("work", 0755) < 0)
+		return text_fail(why, -errno, "make a folder in", MEMORY_TOP);
+	for (size_t i = 0; i < ARRAY_SIZE(private_dirs); i++)
+		if (mkdir(private_dirs[i].name, private_dirs[i].mode) < 0)
+			return text_fail(why, -errno, "make a folder in", MEMORY_TOP);
+	return 0;
+}
+
+/* Puts a folder or file of one of the two top mounts at `path`, which exists. */
+static int bind_at(int top, const char *name, const char *path, uint64_t attributes)
+{
+	struct mount_attr attr = {.attr_set = attributes};
+	AUTO_CLOSE int fd = open_tree(top, name, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (attributes && mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+		return -errno;
+	if (move_mount(fd, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS) < 0)
+		return -errno;
+	return 0;
+}
+
+static int mount_private_dirs(const struct mounts *m, struct text *why)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(private_dirs); i++) {
+		const struct private_dir *d = &private_dirs[i];
+		int r = make_dirs(d->path);
+
+		if (r == 0)
+			r = bind_at(m->memory, d->name, d->path, d->attributes);
+		if (r < 0)
+			return text_fail(why, r, "mount", d->path);
+	}
+	return 0;
+}
+
+static int mount_kernel_trees(struct text *why)
+{
+	enum { HARMLESS = MS_NOSUID | MS_NODEV | MS_NOEXEC };
+	static const char *const links[][2] = {
+		{"/proc/self/fd", "/dev/fd"},
+		{"/proc/self/fd/0", "/dev/stdin"},
+		{"/proc/self/fd/1", "/dev/stdout"},
+		{"/proc/self/fd/2", "/dev/stderr"},
+	};
+	struct text ignored;
+	int r;
+
+	r = mount_at("proc", "/proc", "proc", HARMLESS, NULL, why);
+	if (r == 0)
+		r = mount_at("sysfs", "/sys", "sysfs", HARMLESS, NULL, why);
+	/* Group 5 is "tty" on every distribution. */
+	if (r == 0)
+		r = mount_at("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
+			     "gid=5,mode=0620,ptmxmode=0666", why);
+	if (r < 0)
+		return r;
+	/* A kernel may lack these two, and few programs miss them. */
+	(void)!mount_at("mqueue", "/dev/mqueue", "mqueue", HARMLESS, NULL, &ignored);
+	(void)!mount_at("cgroup2", "/sys/fs/cgroup", "cgroup2", HARMLESS,
+			"nsdelegate,memory_recursiveprot", &ignored);
+	for (size_t i = 0; i < ARRAY_SIZE(links); i++)
+		if (symlink(links[i][0], links[i][1]) < 0 && errno != EEXIST)
+			return text_fail(why, -errno, "make the link", links[i][1]);
+	return 0;
+}
+
+/* From the initramfs, which cannot be unmounted, into the tree at NEW_ROOT. */
+static int enter_new_root(struct text *why)
+{
+	int r = make_dir(NEW_ROOT "/dev", 0755);
+
+	if (r < 0 || mount("/dev", NEW_ROOT "/dev", NULL, MS_MOVE, NULL) < 0 ||
+	    chdir(NEW_ROOT) < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 ||
+	    chdir("/") < 0)
+		return text_fail(why, r < 0 ? r : -errno, "enter the new root", NULL);
+	return 0;
+}
+
+int mounts_root(struct mounts *m, struct text *why)
+{
+	int r;
+
+	*m = (struct mounts){.fs = -1, .memory = -1};
+	r = mount_at(SC_FS_TAG, FS_TOP, "virtiofs", 0, NULL, why);
+	if (r == 0)
+		r = mount_memory(why);
+	if (r == 0)
+		r = fill_memory(why);
+	/*
+	 * volatile: nothing in memory needs a sync. redirect_dir and metacopy:
+	 * renaming a folder or changing an owner of the host's does not copy it.
+	 */
+	if (r == 0)
+		r = mount_at("overlay", NEW_ROOT, "overlay", 0,
+			     "lowerdir=" FS_TOP "/" SC_FS_BASE ",upperdir=" MEMORY_TOP
+			     "/upper,workdir=" MEMORY_TOP
+			     "/work,volatile,redirect_dir=on,metacopy=on",
+			     why);
+	if (r < 0)
+		return r;
+	m->fs = open(FS_TOP, O_PATH | O_CLOEXEC);
+	m->memory = open(MEMORY_TOP, O_PATH | O_CLOEXEC);
+	if (m->fs < 0 || m->memory < 0)
+		return text_fail(why, -errno, "open", "the top mounts");
+	r = enter_new_root(why);
+	if (r == 0)
+		r = mount_kernel_trees(why);
+	if (r == 0)
+		r = mount_private_dirs(m, why);
+	return r;
+}
+
+static bool is_below(const char *path, const char *dir)
+{
+	size_t n = strlen(dir);
+
+	return strncmp(path, dir, n) == 0 && path[n] == '/';
+}
+
+/*
+ * Makes what is missing of a path (plain, see messages.h). What is made at or
+ * below the user's home is the user's, as if they had made it.
+ */
+static int make_path(const char *path, const struct setup *s)
+{
+	char part[PATH_MAX];
+	size_t len = strlen(path);
+
+	for (size_t i = 1; i <= len; i++) {
+		if (path[i] != '/' && path[i] != '\0')
+			continue;
+		memcpy(part, path, i);
+		part[i] = '\0';
+		if (mkdir(part, strcmp(part, s->home) == 0 ? 0700 : 0755) < 0) {
+			if (errno != EEXIST)
+				return -errno;
+			continue;
+		}
+		if ((strcmp(part, s->home) == 0 || is_below(part, s->home)) &&
+		    chown(part, s->uid, s->gid) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static int make_file(const char *path, const struct setup *s)
+{
+	AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+
+	if (fd < 0)
+		return errno == EEXIST ? 0 : -errno;
+	return is_below(path, s->home) && fchown(fd, s->uid, s->gid) < 0 ? -errno : 0;
+}
+
+static int mount_map(const struct mounts *m, const struct setup_map *map, const struct setup *s)
+{
+	uint64_t attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+	struct text name = {.len = 0};
+	char parent[PATH_MAX];
+	size_t len = (size_t)(strrchr(map->path, '/') - map->path);
+	int r;
+
+	text_add(&name, "map");
+	text_add_u32(&name, map->map.index);
+	if (map->map.is_file)
+		text_add(&name, "/file");
+	if (!map->map.writable)
+		attributes |= MOUNT_ATTR_RDONLY;
+	memcpy(parent, map->path, len);
+	parent[len] = '\0';
+	r = make_path(map->map.is_file ? parent : map->path, s);
+	if (r == 0 && map->map.is_file)
+		r = make_file(map->path, s);
+	return r < 0 ? r : bind_at(m->fs, name.buf, map->path, attributes);
+}
+
+/* Lazily: what was bound from a top keeps working without it. */
+static int detach_top(int *fd)
+{
+	struct text path = {.len = 0};
+	int r;
+
+	text_add(&path, "/proc/self/fd/");
+	text_add_u32(&path, (uint32_t)*fd);
+	r = umount2(path.buf, MNT_DETACH) < 0 ? -errno : 0;
+	close(*fd);
+	*fd = -1;
+	return r;
+}
+
+int mounts_finish(struct mounts *m, const struct setup *s, struct text *why)
+{
+	int r = make_path(s->home, s);
+
+	if (r < 0)
+		return text_fail(why, r, "make the home directory", s->home);
+	for (size_t i = 0; i < s->n_maps; i++) {
+		r = mount_map(m, &s->maps[i], s);
+		if (r < 0)
+			return text_fail(why, r, "mount the mapped", s->maps[i].path);
+	}
+	r = etc_finish(s, why);
+	if (r < 0)
+		return r;
+	if (mkdir("/run/user", 0755) < 0 || mkdir("/run/lock", 01777) < 0)
+		return text_fail(why, -errno, "make a folder in", "/run");
+	r = detach_top(&m->fs);
+	if (r == 0)
+		r = detach_top(&m->memory);
+	return r < 0 ? text_fail(why, r, "detach", "the top mounts") : 0;
+}
+
+void mounts_sync(const struct setup *s)
+{
+	for (size_t i = 0; i < s->n_maps; i++) {
+		int fd = s->maps[i].map.writable
+				 ? open(s->maps[i].path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+				 : -1;
+
+		/* All maps are of the one virtio-fs. */
+		if (fd >= 0) {
+			(void)syncfs(fd);
+			close(fd);
+			return;
+		}
+	}
+}

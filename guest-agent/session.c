@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+#include "guest-agent/session.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+
+#include "guest-agent/messages.h"
+
+static int handle_exec(struct session *s, const struct sc_header *h, const uint8_t *body)
+{
+	struct exec_request req;
+	session_fn started = s->started;
+	int r = exec_parse(body, h->length, &req);
+
+	if (r < 0)
+		return r;
+	r = commands_exec(&s->commands, h->id, &req);
+	exec_fini(&req);
+	s->started = NULL;
+	if (started)
+		started(s);
+	return r;
+}
+
+static int handle(struct session *s, const struct sc_header *h, const uint8_t *body)
+{
+	struct winsize_request w;
+	int sig, r;
+
+	switch (h->type) {
+	case SC_MSG_EXEC:
+		return handle_exec(s, h, body);
+	case SC_MSG_SIGNAL:
+		r = signal_parse(body, h->length, &sig);
+		if (r == 0)
+			commands_signal(&s->commands, h->id, sig);
+		return r;
+	case SC_MSG_WINSIZE:
+		r = winsize_parse(body, h->length, &w);
+		if (r == 0)
+			commands_winsize(&s->commands, h->id, &w);
+		return r;
+	case SC_MSG_SHUTDOWN:
+		s->over = true;
+		return 0;
+	default:
+		return -EPROTO;
+	}
+}
+
+static void control_event(struct watch *w, uint32_t events)
+{
+	struct session *s = CONTAINER_OF(w, struct session, control);
+	struct sc_header h;
+	uint8_t *body;
+	int r;
+
+	(void)events;
+	/* One message an event: what follows it makes the next event. */
+	r = link_receive(s->link, &h, &body);
+	if (r > 0) {
+		r = handle(s, &h, body);
+		free(body);
+	}
+	if (r < 0)
+		s->error = r;
+}
+
+static void children_event(struct watch *w, uint32_t events)
+{
+	struct session *s = CONTAINER_OF(w, struct session, children);
+	struct signalfd_siginfo info;
+
+	(void)events;
+	/* Signals of one kind merge, so it only says that there is something to collect. */
+	(void)!read(w->fd, &info, sizeof(info));
+	commands_reap(&s->commands);
+}
+
+int session_init(struct session *s, struct link *link, const struct user *invoker)
+{
+	sigset_t mask;
+	int fd = -1, r;
+
+	*s = (struct session){.epfd = epoll_create1(EPOLL_CLOEXEC), .link = link};
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGCHLD);
+	if (s->epfd < 0 || sigprocmask(SIG_BLOCK, &mask, NULL) < 0 ||
+	    signal(SIGPIPE, SIG_IGN) == SIG_ERR ||
+	    (fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK)) < 0) {
+		r = -errno;
+		session_fini(s);
+		return r;
+	}
+	commands_init(&s->commands, s->epfd, link, invoker);
+	watch_init(&s->children, s->epfd, fd, children_event);
+	watch_init(&s->control, s->epfd, link->control, control_event);
+	r = watch_set(&s->children, EPOLLIN);
+	if (r == 0)
+		r = watch_set(&s->control, EPOLLIN);
+	if (r < 0)
+		session_fini(s);
+	return r;
+}
+
+void session_fini(struct session *s)
+{
+	commands_fini(&s->commands);
+	watch_off(&s->control);
+	if (s->children.fn)
+		close(s->children.fd);
+	if (s->epfd >= 0)
+		close(s->epfd);
+	*s = (struct session){.epfd = -1};
+}
+
+int session_run(struct session *s)
+{
+	int r = 0;
+
+	while (r == 0 && !s->over) {
+		r = watch_run_one(s->epfd);
+		if (r == 0)
+			r = s->error ? s->error : s->commands.error;
+	}
+	return r;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* guest-agent/session.h - the agent at work: the host's requests, one after another. */
+#ifndef GUEST_AGENT_SESSION_H
+#define GUEST_AGENT_SESSION_H
+
+#include <stdbool.h>
+
+#include "guest-agent/command.h"
+#include "guest-agent/link.h"
+#include "guest-agent/watch.h"
+#include "vmm/util.h"
+
+struct session;
+typedef void (*session_fn)(struct session *s);
+
+struct session {
+	int epfd;
+	struct link *link;
+	struct commands commands;
+	struct watch control, children;
+	session_fn started; /* optional: after the first EXEC was answered */
+	bool over; /* SHUTDOWN came */
+	int error;
+};
+
+/*
+ * Blocks SIGCHLD, which is from then on read from a descriptor, and ignores
+ * SIGPIPE. `link` and `invoker` are borrowed.
+ */
+int session_init(struct session *s, struct link *link, const struct user *invoker) MUST_CHECK;
+void session_fini(struct session *s);
+
+/* Serves the host. 0: it sent SHUTDOWN; -EPIPE: it has gone; others as link_receive(). */
+int session_run(struct session *s) MUST_CHECK;
+
+#endif

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+#include "guest-agent/stream.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+
+enum {
+	/* Buffers moved before other streams get their turn. */
+	ROUNDS = 4,
+	/* More than a pty's two buffers hold; it cannot say how much it has. */
+	PTY_HOLDS = 64 * 1024,
+};
+
+/* One transfer into or out of the buffer. False: nothing more to do for now. */
+static bool relay_step(struct relay *r, int from, int to, size_t limit)
+{
+	ssize_t n;
+
+	if (r->start < r->end) {
+		n = write(to, r->buf + r->start, r->end - r->start);
+		if (n > 0)
+			r->start += (size_t)n;
+		else if (n < 0 && errno == EAGAIN)
+			return false;
+		else if (n < 0 && errno != EINTR)
+			r->done = true;
+		return !r->done;
+	}
+	if (r->eof || limit == 0) {
+		r->done = true;
+		return false;
+	}
+	r->start = r->end = 0;
+	n = read(from, r->buf, min_size(sizeof(r->buf), limit));
+	if (n < 0 && errno == EAGAIN)
+		return false;
+	if (n < 0 && errno == EINTR)
+		return true;
+	/* A pty without a process reports its end as EIO, a reset socket as an error too. */
+	r->eof = n <= 0;
+	r->end = n > 0 ? (size_t)n : 0;
+	return true;
+}
+
+static void run_in(struct stream *s)
+{
+	for (unsigned int i = 0; i < 2 * ROUNDS && !s->in.done; i++)
+		if (!relay_step(&s->in, s->host.fd, s->local.fd, SIZE_MAX))
+			break;
+}
+
+static void run_out(struct stream *s)
+{
+	/* While draining to the end: no event announces that a pty is empty. */
+	for (unsigned int i = 0; (i < 2 * ROUNDS || s->draining) && !s->out.done; i++) {
+		bool reads = s->out.start == s->out.end;
+		bool more = relay_step(&s->out, s->local.fd, s->host.fd,
+				       s->draining ? s->drain_left : SIZE_MAX);
+
+		if (s->draining && reads) {
+			if (more && !s->out.done)
+				s->drain_left -= s->out.end;
+			else
+				s->out.done = true; /* empty now: that was all */
+		}
+		if (!more)
+			break;
+	}
+}
+
+/*
+ * A source is watched only while its buffer is empty: a hang-up is reported as
+ * long as it is not read, and would keep the loop busy. A sink is always
+ * watched, for the moment its reader goes away.
+ */
+static int update_watch(struct watch *w, bool is_sink, bool wants_read, bool wants_write)
+{
+	if (!is_sink && !wants_read && !wants_write) {
+		watch_off(w);
+		return 0;
+	}
+	return watch_set(w, (wants_read ? EPOLLIN : 0U) | (wants_write ? EPOLLOUT : 0U));
+}
+
+static void stream_run(struct stream *s)
+{
+	bool in_held, out_held;
+	int r;
+
+	if (!s->in.done)
+		run_in(s);
+	if (!s->out.done)
+		run_out(s);
+	/* A tty ends with its output. */
+	if (s->out.done && (s->in.done || s->kind == STREAM_TTY)) {
+		stream_close(s);
+		s->closed(s);
+		return;
+	}
+	in_held = s->in.start < s->in.end;
+	out_held = s->out.start < s->out.end;
+	r = update_watch(&s->host, s->kind != STREAM_IN, !s->in.done && !in_held, out_held);
+	if (r == 0)
+		r = update_watch(&s->local, s->kind == STREAM_IN, !s->out.done && !out_held,
+				 !s->in.done && in_held);
+	if (r < 0) {
+		stream_close(s);
+		s->closed(s);
+	}
+}
+
+static void host_event(struct watch *w, uint32_t events)
+{
+	struct stream *s = CONTAINER_OF(w, struct stream, host);
+
+	/* Closed both ways by the host. Its stdin may still have bytes to be read before that. */
+	if ((events & (EPOLLHUP | EPOLLERR)) && s->kind != STREAM_IN)
+		s->in.done = s->out.done = true;
+	stream_run(s);
+}
+
+static void local_event(struct watch *w, uint32_t events)
+{
+	struct stream *s = CONTAINER_OF(w, struct stream, local);
+
+	/* Nobody can read this stdin any more. */
+	if ((events & EPOLLERR) && s->kind == STREAM_IN)
+		s->in.done = true;
+	stream_run(s);
+}
+
+static int set_nonblocking(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+int stream_start(struct stream *s, int epfd, enum stream_kind kind, int host_fd, int local_fd,
+		 stream_fn closed)
+{
+	int r;
+
+	s->kind = kind;
+	s->closed = closed;
+	s->open = true;
+	s->in.done = kind == STREAM_OUT;
+	s->out.done = kind == STREAM_IN;
+	watch_init(&s->host, epfd, host_fd, host_event);
+	watch_init(&s->local, epfd, local_fd, local_event);
+	r = set_nonblocking(host_fd);
+	if (r == 0)
+		r = set_nonblocking(local_fd);
+	if (r == 0)
+		r = update_watch(&s->host, kind != STREAM_IN, kind != STREAM_OUT, false);
+	if (r == 0)
+		r = update_watch(&s->local, kind == STREAM_IN, kind != STREAM_IN, false);
+	if (r < 0)
+		stream_close(s);
+	return r;
+}
+
+void stream_drain(struct stream *s)
+{
+	int holds = 0;
+
+	if (!s->open || s->draining)
+		return;
+	s->in.done = true;
+	s->draining = true;
+	s->drain_left = PTY_HOLDS;
+	if (s->kind == STREAM_OUT && ioctl(s->local.fd, FIONREAD, &holds) == 0)
+		s->drain_left = holds > 0 ? (size_t)holds : 0;
+	stream_run(s);
+}
+
+void stream_close(struct stream *s)
+{
+	if (!s->open)
+		return;
+	s->open = false;
+	watch_off(&s->host);
+	watch_off(&s->local);
+	close(s->host.fd);
+	close(s->local.fd);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+#include "guest-agent/wire.h"
+
+#include <assert.h>
+#include <endian.h>
+#include <errno.h>
+#include <string.h>
+
+static uint32_t get_u32(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return le32toh(v);
+}
+
+int wire_header(const uint8_t *raw, uint32_t max_body, struct sc_header *out)
+{
+	struct sc_header h;
+
+	memcpy(&h, raw, sizeof(h));
+	h.length = le32toh(h.length);
+	h.type = le16toh(h.type);
+	h.id = le32toh(h.id);
+	if (h.length > max_body || h.zero != 0)
+		return -EPROTO;
+	*out = h;
+	return 0;
+}
+
+int wire_next(struct wire_reader *r, struct wire_field *out)
+{
+	uint32_t length;
+
+	if (r->left == 0)
+		return 0;
+	if (r->left < sizeof(struct sc_field))
+		return -EPROTO;
+	length = get_u32(r->next + offsetof(struct sc_field, length));
+	if (length > r->left - sizeof(struct sc_field))
+		return -EPROTO;
+	out->tag = get_u32(r->next + offsetof(struct sc_field, tag));
+	out->length = length;
+	out->data = r->next + sizeof(struct sc_field);
+	r->next = out->data + length;
+	r->left -= sizeof(struct sc_field) + length;
+	return 1;
+}
+
+int wire_u32(const struct wire_field *f, uint32_t *out)
+{
+	if (f->length != sizeof(*out))
+		return -EPROTO;
+	*out = get_u32(f->data);
+	return 0;
+}
+
+int wire_str(const struct wire_field *f)
+{
+	return f->length && memchr(f->data, '\0', f->length) ? -EPROTO : 0;
+}
+
+/* The header's length follows every field, so that a message is whole at any time. */
+static void put_field(struct wire_message *m, enum sc_field_tag tag, const void *data,
+		      uint32_t length)
+{
+	struct sc_field f = {.tag = htole32((uint32_t)tag), .length = htole32(length)};
+	uint32_t body;
+
+	assert(sizeof(f) + length <= sizeof(m->buf) - m->len);
+	memcpy(m->buf + m->len, &f, sizeof(f));
+	memcpy(m->buf + m->len + sizeof(f), data, length);
+	m->len += sizeof(f) + length;
+	body = htole32((uint32_t)(m->len - sizeof(struct sc_header)));
+	memcpy(m->buf + offsetof(struct sc_header, length), &body, sizeof(body));
+}
+
+void wire_begin(struct wire_message *m, enum sc_message type, uint32_t id)
+{
+	struct sc_header h = {.type = htole16((uint16_t)type), .id = htole32(id)};
+
+	memcpy(m->buf, &h, sizeof(h));
+	m->len = sizeof(h);
+}
+
+void wire_put_u32(struct wire_message *m, enum sc_field_tag tag, uint32_t v)
+{
+	v = htole32(v);
+	put_field(m, tag, &v, sizeof(v));
+}
+
+void wire_put_str(struct wire_message *m, enum sc_field_tag tag, const char *s)
+{
+	size_t room = sizeof(m->buf) - m->len - sizeof(struct sc_field);
+
+	put_field(m, tag, s, (uint32_t)min_size(strlen(s), room));
+}

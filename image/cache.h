@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* image/cache.h - unpacked kernels, kept from one start to the next. */
+#ifndef IMAGE_CACHE_H
+#define IMAGE_CACHE_H
+
+#include "image/bzimage.h"
+
+/*
+ * DOC: the kernel cache
+ *
+ * One directory, usually ~/.cache/sandcastle/kernels:
+ *
+ *   SHA256.elf   an unpacked kernel, named by its own content
+ *   file-...     a symbolic link that is never followed. Its name is what
+ *                stat() says of a bzImage (inode, size, mtime, ctime in ns),
+ *                its text is the entry it unpacks to and what stat() said of
+ *                that entry when it was made
+ *   lock         held with flock() by whoever unpacks
+ *   tmp-PID      an entry being written
+ *
+ * A start costs one stat, one readlink and one open; nothing is hashed. Both
+ * sides are pinned by their change time, which no program can set back, so a
+ * replaced bzImage and an entry that was truncated or written to are both
+ * misses. The device number is left out of the key because file systems
+ * without one of their own get another at each boot. A miss unpacks, under the
+ * lock, to a temporary file that is flushed and renamed, so nobody ever sees
+ * half a kernel; where the content is there already (a second copy of one
+ * kernel, a home shared by two hosts) the entry is checked against its name
+ * and kept. The oldest entries beyond CACHE_KEPT go when one is added.
+ */
+
+enum { CACHE_KEPT = 4 };
+
+/*
+ * The unpacked ELF of the bzImage open at fd as a read-only fd. `dir` NULL or
+ * not writable: unpacked into memory, after one warning that names dir.
+ * `label` is the user's name for the kernel, for the progress line that a
+ * terminal sees when unpacking takes over a second. Silent on failure.
+ */
+int kernel_cache_open(const char *dir, int fd, struct bzimage *bz, const char *label,
+		      int *out) MUST_CHECK;
+
+#endif

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "guest-agent/protocol.h"
+#include "image/kernel.h"
+#include "image/modules.h"
+#include "image/unpack.h"
+#include "vmm/log.h"
+
+/* Debian's modules.dep has 0.6 MB, its largest module 12 MB. */
+#define TEXT_FILE_MAX (16ull << 20)
+#define MODULE_MAX    (64ull << 20)
+
+enum {
+	CONSOLE_MAJOR = 5,
+	CONSOLE_MINOR = 1,
+	/* One entry's header, name and padding are far below this. */
+	ENTRY_OVERHEAD = 512,
+};
+
+/* Where the agent will find the module in the initramfs. */
+#define MODULE_DIR "lib/modules"
+
+struct buffer {
+	struct unpack_sink base;
+	uint8_t *data;
+	size_t len, cap;
+};
+
+static int buffer_reserve(struct buffer *b, size_t more)
+{
+	size_t cap = b->cap ? b->cap : 64 * 1024;
+	uint8_t *p;
+
+	while (cap - b->len < more)
+		cap *= 2;
+	if (cap == b->cap)
+		return 0;
+	p = realloc(b->data, cap);
+	if (!p)
+		return -ENOMEM;
+	b->data = p;
+	b->cap = cap;
+	return 0;
+}
+
+static int buffer_write(struct unpack_sink *base, const void *data, size_t len)
+{
+	struct buffer *b = CONTAINER_OF(base, struct buffer, base);
+	int r = buffer_reserve(b, len);
+
+	if (r < 0)
+		return r;
+	memcpy(b->data + b->len, data, len);
+	b->len += len;
+	return 0;
+}
+
+/* The whole file, at most `max` bytes, and a NUL behind it that is not counted. */
+static int read_whole(int fd, uint64_t max, struct buffer *out)
+{
+	struct stat st;
+	ssize_t n;
+	int r;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	if ((uint64_t)st.st_size > max)
+		return -EFBIG;
+	r = buffer_reserve(out, (size_t)st.st_size + 1);
+	if (r < 0)
+		return r;
+	while (out->len < (size_t)st.st_size) {
+		n = read(fd, out->data + out->len, (size_t)st.st_size - out->len);
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n == 0)
+			break;
+		if (n > 0)
+			out->len += (size_t)n;
+	}
+	out->data[out->len] = '\0';
+	return 0;
+}
+
+static int open_below(const char *dir, const char *name)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	return fd < 0 ? -errno : fd;
+}
+
+static int read_text(const char *dir, const char *name, struct buffer *out)
+{
+	AUTO_CLOSE int fd = open_below(dir, name);
+
+	return fd < 0 ? fd : read_whole(fd, TEXT_FILE_MAX, out);
+}
+
+/* A module as the kernel loads it: a distribution may have compressed the file. */
+static int read_module(const char *dir, const char *path, struct buffer *out)
+{
+	AUTO_CLOSE int fd = open_below(dir, path);
+	const char *dot = strrchr(path, '.');
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	if (dot && strcmp(dot, ".ko") == 0)
+		return read_whole(fd, MODULE_MAX, out);
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	out->base.write = buffer_write;
+	return unpack_range(fd, 0, (uint64_t)st.st_size, MODULE_MAX, &out->base);
+}
+
+static la_ssize_t archive_to_buffer(struct archive *a, void *data, const void *buf, size_t len)
+{
+	struct buffer *out = data;
+	int r = buffer_write(&out->base, buf, len);
+
+	if (r < 0) {
+		archive_set_error(a, -r, "out of memory");
+		return -1;
+	}
+	return (la_ssize_t)len;
+}
+
+static int add_node(struct archive *a, const char *path, mode_t mode, dev_t rdev, const void *data,
+		    size_t len)
+{
+	struct archive_entry *e = archive_entry_new();
+	int r = -ENOMEM;
+
+	if (!e)
+		return r;
+	archive_entry_set_pathname(e, path);
+	archive_entry_set_filetype(e, mode & S_IFMT);
+	archive_entry_set_perm(e, mode & 07777);
+	archive_entry_set_nlink(e, 1);
+	archive_entry_set_size(e, (la_int64_t)len);
+	if (S_ISCHR(mode))
+		archive_entry_set_rdev(e, rdev);
+	if (archive_write_header(a, e) == ARCHIVE_OK &&
+	    (len == 0 || archive_write_data(a, data, len) == (la_ssize_t)len))
+		r = 0;
+	archive_entry_free(e);
+	return r;
+}
+
+static int add_skeleton(struct archive *a, const void *agent, size_t agent_len)
+{
+	static const char *const dirs[] = {"dev", "proc", "sys", "run", "tmp", "mnt",
+					   "lib", MODULE_DIR};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs) && r == 0; i++)
+		r = add_node(a, dirs[i], S_IFDIR | 0755, 0, NULL, 0);
+	/* With it the kernel gives init its stdin, stdout and stderr before devtmpfs is there. */
+	if (r == 0)
+		r = add_node(a, "dev/console", S_IFCHR | 0600,
+			     makedev(CONSOLE_MAJOR, CONSOLE_MINOR), NULL, 0);
+	if (r == 0)
+		r = add_node(a, "init", S_IFREG | 0755, 0, agent, agent_len);
+	return r;
+}
+
+static int add_module(struct archive *a, const struct kernel_image *k, const struct module_file *f,
+		      struct buffer *list)
+{
+	struct buffer ko = {0};
+	char path[PATH_MAX], line[PATH_MAX + 4];
+	int r = read_module(k->modules, f->path, &ko);
+
+	if (r < 0 && !f->optional)
+		log_error("cannot read the module %s/%s: %s; install the kernel's package again",
+			  k->modules, f->path, r == -EBADMSG ? "it is damaged" : strerror(-r));
+	if (r < 0) {
+		free(ko.data);
+		return f->optional ? 0 : r;
+	}
+	snprintf(path, sizeof(path), MODULE_DIR "/%s.ko", f->name);
+	snprintf(line, sizeof(line), "%s/%s\n", f->optional ? "?" : "", path);
+	r = add_node(a, path, S_IFREG | 0644, 0, ko.data, ko.len);
+	if (r == 0)
+		r = buffer_write(&list->base, line, strlen(line));
+	if (r < 0)
+		log_error("cannot build the initramfs: out of memory");
+	free(ko.data);
+	return r;
+}
+
+/* Everything between an open archive and a closed one. */
+static int fill(struct archive *a, const struct kernel_image *k, const void *agent,
+		size_t agent_len, const struct module_list *modules)
+{
+	struct buffer list = {0};
+	int r = add_skeleton(a, agent, agent_len);
+
+	if (r < 0)
+		log_error("cannot build the initramfs: out of memory");
+	for (size_t i = 0; i < modules->n && r == 0; i++)
+		r = add_module(a, k, &modules->files[i], &list);
+	if (r == 0 && (r = add_node(a, &SC_MODULES_LIST[1], S_IFREG | 0644, 0, list.data,
+				    list.len)) < 0)
+		log_error("cannot build the initramfs: out of memory");
+	free(list.data);
+	return r;
+}
+
+static int write_archive(const struct kernel_image *k, const void *agent, size_t agent_len,
+			 const struct module_list *modules, struct buffer *out)
+{
+	struct archive *a = archive_write_new();
+	int r = -ENOMEM;
+
+	if (!a || buffer_reserve(out, agent_len + ENTRY_OVERHEAD * (modules->n + 16)) < 0 ||
+	    archive_write_set_format_cpio_newc(a) != ARCHIVE_OK ||
+	    archive_write_add_filter_none(a) != ARCHIVE_OK ||
+	    archive_write_set_bytes_per_block(a, 0) != ARCHIVE_OK ||
+	    archive_write_open(a, out, NULL, archive_to_buffer, NULL) != ARCHIVE_OK)
+		log_error("cannot build the initramfs: out of memory");
+	else
+		r = fill(a, k, agent, agent_len, modules);
+	if (a && archive_write_close(a) != ARCHIVE_OK && r == 0) {
+		log_error("cannot build the initramfs: out of memory");
+		r = -ENOMEM;
+	}
+	archive_write_free(a);
+	return r;
+}
+
+static int resolve(const struct kernel_image *k, const char *const *wanted,
+		   struct module_list *out)
+{
+	struct buffer dep = {0}, builtin = {0};
+	const char *missing = NULL;
+	int r;
+
+	r = read_text(k->modules, "modules.dep", &dep);
+	if (r < 0) {
+		log_error("cannot read %s/modules.dep: %s; write it with `sudo depmod %s`",
+			  k->modules, strerror(-r), k->release);
+		goto done;
+	}
+	/* A kernel without this file has said nothing about what is built in. */
+	if (read_text(k->modules, "modules.builtin", &builtin) < 0)
+		builtin.len = 0;
+	r = modules_resolve((const char *)dep.data,
+			    builtin.len ? (const char *)builtin.data : "", wanted, out, &missing);
+	if (r == -ENOENT)
+		log_error("the kernel %s has no module %s, neither in %s nor built in; give a "
+			  "distribution's kernel with --kernel FILE", k->path, missing, k->modules);
+	else if (r < 0)
+		log_error("cannot use %s/modules.dep: %s; write it again with `sudo depmod %s`",
+			  k->modules, strerror(-r), k->release);
+done:
+	free(dep.data);
+	free(builtin.data);
+	return r;
+}
+
+int initramfs_build(const struct kernel_image *k, const void *agent, size_t agent_len,
+		    const char *const *modules, uint8_t **out, size_t *out_len)
+{
+	struct buffer image = {0};
+	struct module_list list;
+	int r = resolve(k, modules, &list);
+
+	if (r < 0)
+		return r;
+	r = write_archive(k, agent, agent_len, &list, &image);
+	module_list_fini(&list);
+	if (r < 0) {
+		free(image.data);
+		return r;
+	}
+	*out = image.data;
+	*out_len = image.len;
+	return 0;
+}

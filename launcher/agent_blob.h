@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+/* launcher/agent_blob.h - the guest agent's executable, inside our own (agent_blob.S). */
+#ifndef LAUNCHER_AGENT_BLOB_H
+#define LAUNCHER_AGENT_BLOB_H
+
+#include <stdint.h>
+
+extern const uint8_t sc_agent_start[], sc_agent_end[];
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* launcher/run_options.h - from `sandcastle run ...` to a checked configuration. */
+#ifndef LAUNCHER_RUN_OPTIONS_H
+#define LAUNCHER_RUN_OPTIONS_H
+
+#include <stdbool.h>
+
+#include "vmm/config.h"
+
+/* What is true of the process that asks; tests make their own. */
+struct run_host {
+	const char *cwd;	/* absolute; NULL if it is gone */
+	struct config_user user; /* borrowed strings */
+	unsigned int cpus;	/* that this process may run on */
+	uint64_t memory;	/* of the host, bytes */
+	bool tty;		/* stdin and stdout are terminals */
+};
+
+/*
+ * argv[0] is "run". 0: *cfg is complete and checked, its maps are open.
+ * 1: help was asked for and is printed. -errno: one line was logged. *cfg is
+ * initialised in all cases and the caller's to fini. Sets the log level (-v).
+ */
+int run_options_parse(int argc, char **argv, const struct run_host *host,
+		      struct sandbox_config *cfg) MUST_CHECK;
+
+#endif

@@ -1,0 +1,239 @@
+# shellcheck shell=bash
+# What `sandcastle run` promises: a clean machine, its stdio, its exit code. A start takes seconds
+# in the lab, so each test asks one sandbox as much as it can.
+
+test_a_machine_of_the_hosts_own_files()
+{
+	local -a line
+
+	# shellcheck disable=SC2016 # for the shell in the guest
+	run_sandcastle run --name quiet-dune -- sh -c '
+		uname -r; head -n 1 /etc/os-release; id -un; id -u; id -gn; pwd; hostname
+		cat /proc/1/comm; echo "$HOME"; ls -A "$HOME" | wc -l; echo to stderr >&2; exit 7'
+	expect_code 7
+	expect_err 'to stderr'
+	mapfile -t line <<<"$out"
+	expect_same "$(uname -r)" "${line[0]}"
+	expect_same "$(head -n 1 /etc/os-release)" "${line[1]}"
+	expect_same "$(id -un)" "${line[2]}"
+	expect_same "$(id -u)" "${line[3]}"
+	expect_same "$(id -gn)" "${line[4]}"
+	expect_same "$PWD" "${line[5]}"
+	expect_same quiet-dune "${line[6]}"
+	expect_same init "${line[7]}"
+	expect_same "$HOME" "${line[8]}"
+	expect_same 0 "${line[9]}"
+}
+
+test_it_is_thrown_away()
+{
+	run_sandcastle run --user root -- sh -c '
+		echo gone > /usr/bin/made-inside && rm /etc/os-release && mkdir /newdir && mv /usr/bin/yes /usr/bin/no &&
+		cat /usr/bin/made-inside && id -u && test ! -e /usr/bin/yes && echo done'
+	expect_code 0
+	expect_out $'gone\n0\ndone'
+	run_sandcastle run -- sh -c 'ls /usr/bin/made-inside /newdir; test -s /etc/os-release && test -x /usr/bin/yes'
+	expect_code 0
+	expect_out ''
+	[ ! -e /usr/bin/made-inside ] || fail "a file made inside is on the host"
+	[ -e /usr/bin/yes ] || fail "a file moved inside is gone on the host"
+}
+
+test_its_own_processes_only()
+{
+	run_sandcastle run -- sh -c 'ls -d /proc/[0-9]* | wc -l; cat /proc/[0-9]*/comm'
+	expect_code 0
+	expect_no_match '^(sandcastle|dropbear|qemu.*)$'
+	expect_match '^init$'
+}
+
+test_home_run_and_tmp_of_the_host_are_not_there()
+{
+	echo secret >"$HOME/secret"
+	echo secret >/tmp/host-secret
+	mkdir "$TEST_DIR/empty"
+	cd "$TEST_DIR/empty" || return
+	# Not for root either, who can undo every mount the agent made.
+	run_sandcastle run --user root -- sh -c '
+		ls -A /home/* /run /tmp 2>/dev/null; umount -l /home /run /tmp /root; ls -A /home /run /tmp /root
+		find / -xdev -name "*secret*" -not -path "/proc/*" -not -path "/sys/*" \
+			\( -name secret -o -name host-secret \); true'
+	rm "$HOME/secret" /tmp/host-secret
+	expect_code 0
+	expect_no_match secret
+}
+
+test_in_a_pipeline()
+{
+	local n
+
+	printf 'b\na\nc\n' >f
+	out=$(sandcastle run -- sort <f | head -n 1) || fail "the pipeline failed"
+	expect_same a "$out"
+
+	# A reader that has enough ends the writer, as in any pipeline.
+	out=$(timeout 60 sandcastle run -- yes | head -n 2; echo "${PIPESTATUS[0]}")
+	mapfile -t n <<<"$out"
+	expect_same y "${n[1]}"
+	expect_same 141 "${n[2]}"
+}
+
+test_what_cannot_be_run()
+{
+	run_sandcastle run -- no-such-command
+	expect_code 127
+	expect_err_match '^sandcastle: .*no-such-command'
+	run_sandcastle run -- /etc/os-release
+	expect_code 126
+	expect_err_match '^sandcastle: .*/etc/os-release'
+}
+
+test_ended_by_a_signal()
+{
+	# shellcheck disable=SC2016
+	run_sandcastle run -- sh -c 'kill -KILL $$'
+	expect_code 137
+}
+
+test_options()
+{
+	export PASSED_ON=from-host NOT_PASSED_ON=secret
+	run_sandcastle run --cpus 2 --memory 512M --env A=1 --env PASSED_ON --workdir /usr/share \
+		--user nobody -- sh -c 'nproc; pwd; id -un; env; grep MemTotal /proc/meminfo'
+	expect_code 0
+	expect_match '^2$'
+	expect_match '^/usr/share$'
+	expect_match '^nobody$'
+	expect_match '^A=1$'
+	expect_match '^PASSED_ON=from-host$'
+	expect_no_match NOT_PASSED_ON
+	expect_match '^MemTotal: +4[0-9]{5} kB$'
+}
+
+test_on_a_terminal()
+{
+	command -v script >/dev/null || skip "no script(1)"
+	run script -qec "stty rows 33 cols 99; sandcastle run -- sh -c 'test -t 0 && test -t 1 && test -t 2 && tty && stty size; exit 5'" /dev/null </dev/null
+	expect_code 5
+	expect_match '^/dev/pts/0.?$'
+	expect_match '^33 99.?$'
+}
+
+# in_background ARG...: starts `sandcastle ARG...`, waits until it says "ready", sets pid.
+in_background()
+{
+	sandcastle "$@" >log 2>errors &
+	pid=$!
+	expect_within 60 grep -q ready log
+}
+
+test_signals_reach_the_command()
+{
+	in_background run -- sh -c 'trap "echo got it; exit 3" TERM; echo ready; while :; do sleep 0.1; done'
+	kill -TERM "$pid"
+	wait "$pid"
+	expect_same 3 $?
+	grep -q 'got it' log || fail "the trap did not run"
+
+	in_background run -- sh -c 'echo ready; exec sleep 1000'
+	kill -INT "$pid"
+	wait "$pid"
+	expect_same 130 $?
+}
+
+test_a_second_signal_ends_the_stubborn()
+{
+	in_background run -- sh -c 'trap "" TERM; echo ready; while :; do sleep 0.1; done'
+	kill -TERM "$pid"
+	sleep 0.5
+	kill -TERM "$pid"
+	wait "$pid"
+	expect_same 143 $?
+}
+
+test_a_killed_sandbox_leaves_nothing()
+{
+	in_background run --map .:rw -- sh -c 'echo ready; exec sleep 1000'
+	kill -KILL "$pid"
+	wait "$pid" 2>/dev/null
+	expect_same 137 $?
+}
+
+test_time_limits()
+{
+	run_sandcastle run --timeout 30s -- sleep 1000
+	expect_code 124
+	expect_err_match '^sandcastle: .*time limit'
+	# So short that no guest can have answered.
+	run_sandcastle run --timeout 1s -- true
+	expect_one_line_error 'time limit'
+}
+
+test_the_guest_ends_itself()
+{
+	run_sandcastle run --user root -- sh -c 'echo 1 > /proc/sys/kernel/sysrq; echo o > /proc/sysrq-trigger; sleep 100'
+	expect_one_line_error 'powered off'
+	run_sandcastle run --user root -- sh -c 'echo b > /proc/sysrq-trigger; sleep 100'
+	expect_one_line_error 'rebooted'
+}
+
+test_the_guest_panics()
+{
+	run_sandcastle run --user root -- sh -c 'echo c > /proc/sysrq-trigger; sleep 100'
+	expect_code 125
+	expect_out ''
+	expect_err_match '^sandcastle: .*panicked: .*sysrq'
+	expect_err_match '^  .*Call Trace'
+}
+
+test_the_cloud_kernel()
+{
+	local kernel
+
+	kernel=$(echo /boot/vmlinuz-*-cloud-amd64)
+	[ -e "$kernel" ] || skip "no cloud kernel in /boot"
+	run_sandcastle run --kernel "$kernel" --map .:rw -- sh -c 'uname -r; echo written > f'
+	expect_code 0
+	expect_out "${kernel#/boot/vmlinuz-}"
+	expect_same written "$(cat f)"
+}
+
+test_a_gibibyte_both_ways()
+{
+	local pid anon before=0 most=0
+
+	TEST_LIMIT=400
+	head -c 67108864 /dev/urandom >/dev/shm/guest-tests-64m
+	sixteen()
+	{
+		for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do cat /dev/shm/guest-tests-64m; done
+	}
+	sixteen | sandcastle run -- cat 2>errors | cmp - <(sixteen) >cmp.out 2>&1 &
+	pid=$(pgrep -n -x sandcastle || true)
+	until [ -n "$pid" ]; do pid=$(pgrep -n -x sandcastle || true); done
+	while anon=$(awk '/RssAnon/ {print $2}' "/proc/$pid/status" 2>/dev/null) && [ -n "$anon" ]; do
+		[ "$before" -ne 0 ] || [ "$SECONDS" -lt 10 ] || before=$anon
+		[ "$anon" -le "$most" ] || most=$anon
+		sleep 0.5
+	done
+	wait
+	rm /dev/shm/guest-tests-64m
+	[ ! -s errors ] || fail "$(cat errors)"
+	[ ! -s cmp.out ] || fail "what came back is not what was sent: $(cat cmp.out)"
+	[ "$most" -lt 16384 ] || fail "the VMM's own memory grew to $most KiB"
+}
+
+test_twenty_at_once()
+{
+	local -a pids=()
+	local i
+
+	for i in {1..20}; do
+		timeout 300 sandcastle run --cpus 1 --memory 256M -- echo "number $i" >"$i.out" 2>"$i.err" &
+		pids+=($!)
+	done
+	for i in {1..20}; do
+		wait "${pids[i - 1]}" || fail "sandbox $i: exit code $?, $(cat "$i.err")"
+		expect_same "number $i" "$(cat "$i.out")"
+	done
+}

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# What ./dev demo shows, run on a host with virtualization.
+set -eu
+
+heading()
+{
+	printf '\n--- %s\n' "$*"
+}
+
+heading "This host"
+echo "kernel     $(uname -r), up for $(cut -d. -f1 /proc/uptime) s"
+echo "processes  $(find /proc -maxdepth 1 -name '[0-9]*' | wc -l)"
+
+heading "A command in a sandbox: sandcastle run --user root -- sh -c '...'"
+# shellcheck disable=SC2016 # for the shell in the sandbox
+time sandcastle run --user root -- sh -c '
+	echo "kernel     $(uname -r), up for $(cut -d. -f1 /proc/uptime) s"
+	echo "files      $(. /etc/os-release && echo "$PRETTY_NAME"), as on the host"
+	echo "processes  (without the threads of the kernel)"
+	for dir in /proc/[0-9]*; do
+		line=$(tr "\0" " " <"$dir/cmdline" | tr "\n\t" "  " | cut -c 1-60)
+		[ -z "$line" ] || printf "%10s  %s\n" "${dir#/proc/}" "$line"
+	done
+	echo "It writes to /usr/bin/hello:"
+	echo "echo hello from the sandbox" >/usr/bin/hello
+	chmod +x /usr/bin/hello
+	ls -l /usr/bin/hello
+	hello
+'
+
+heading "A second sandbox: is /usr/bin/hello there?"
+sandcastle run -- sh -c 'ls /usr/bin/hello' || echo "No: it went away with the first sandbox."
+
+heading "And on the host?"
+ls /usr/bin/hello || echo "Nor here: a sandbox does not write to its host."

@@ -1,0 +1,734 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The agent's loop as an ordinary process, with UNIX sockets for vsock and this
+ * program as the host: real commands, real pipes and ptys. A plain program,
+ * because it forks and waits; every check that fails ends it with the line.
+ */
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "guest-agent/files.h"
+#include "guest-agent/session.h"
+#include "guest-agent/stream.h"
+
+enum {
+	PATIENCE_MS = 20 * 1000,
+	WHOLE = 64 * 1024 * 1024,
+};
+
+#define CHECK(what)                                                                           \
+	do {                                                                                  \
+		if (!(what)) {                                                                \
+			fprintf(stderr, "%s:%d: not so: %s (errno %d)\n", __FILE__, __LINE__, \
+				#what, errno);                                                \
+			exit(1);                                                              \
+		}                                                                             \
+	} while (0)
+
+/* The host's side. */
+struct host {
+	pid_t agent, self;
+	int listener[2]; /* control, stream */
+	int control;
+};
+
+/* A command as the host sees it. */
+struct run {
+	uint32_t id;
+	int stream[3];
+};
+
+static void address(pid_t test, unsigned int port, struct sockaddr_un *a, socklen_t *len)
+{
+	int n;
+
+	memset(a, 0, sizeof(*a));
+	a->sun_family = AF_UNIX;
+	/* An abstract name (it starts with NUL): nothing is left behind. */
+	n = snprintf(a->sun_path + 1, sizeof(a->sun_path) - 1, "sandcastle-agent-%d-%u", (int)test,
+		     port);
+	*len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
+}
+
+static int connect_unix(struct link *l, unsigned int port)
+{
+	struct sockaddr_un a;
+	socklen_t len;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)l;
+	address(getppid(), port, &a, &len);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&a, len) < 0)
+		return -errno;
+	return fd;
+}
+
+/* 0 after SHUTDOWN, 3 when the host was lost. */
+static int be_the_agent(void)
+{
+	struct user invoker = {.name = "tester", .home = "/", .shell = "/bin/sh"};
+	struct session s;
+	struct link l;
+	int r;
+
+	invoker.uid = getuid();
+	invoker.gid = getgid();
+	CHECK(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
+	CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
+	CHECK(link_init(&l, connect_unix) == 0);
+	CHECK(session_init(&s, &l, &invoker) == 0);
+	r = session_run(&s);
+	session_fini(&s);
+	link_fini(&l);
+	return r == 0 ? 0 : r == -EPIPE ? 3 : 4;
+}
+
+static void host_start(struct host *h)
+{
+	static const unsigned int ports[] = {SC_PORT_CONTROL, SC_PORT_STREAM};
+	struct sockaddr_un a;
+	socklen_t len;
+
+	h->self = getpid();
+	for (unsigned int i = 0; i < 2; i++) {
+		h->listener[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		address(h->self, ports[i], &a, &len);
+		CHECK(bind(h->listener[i], (struct sockaddr *)&a, len) == 0);
+		CHECK(listen(h->listener[i], 256) == 0);
+	}
+	h->agent = fork();
+	CHECK(h->agent >= 0);
+	if (h->agent == 0) {
+		close(h->listener[0]);
+		close(h->listener[1]);
+		exit(be_the_agent());
+	}
+	h->control = accept(h->listener[0], NULL, NULL);
+	CHECK(h->control >= 0);
+}
+
+static int agent_result(struct host *h)
+{
+	int status;
+
+	CHECK(waitpid(h->agent, &status, 0) == h->agent);
+	close(h->listener[0]);
+	close(h->listener[1]);
+	CHECK(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void wait_readable(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	CHECK(poll(&p, 1, PATIENCE_MS) == 1);
+}
+
+/* Messages to the agent. */
+
+struct out {
+	uint8_t buf[8192];
+	size_t len;
+};
+
+static void out_begin(struct out *o)
+{
+	o->len = sizeof(struct sc_header);
+}
+
+static void out_str(struct out *o, uint32_t tag, const char *s)
+{
+	struct sc_field f = {.tag = htole32(tag), .length = htole32((uint32_t)strlen(s))};
+
+	CHECK(o->len + sizeof(f) + strlen(s) <= sizeof(o->buf));
+	memcpy(o->buf + o->len, &f, sizeof(f));
+	memcpy(o->buf + o->len + sizeof(f), s, strlen(s));
+	o->len += sizeof(f) + strlen(s);
+}
+
+static void out_u32(struct out *o, uint32_t tag, uint32_t v)
+{
+	struct sc_field f = {.tag = htole32(tag), .length = htole32(4)};
+
+	v = htole32(v);
+	memcpy(o->buf + o->len, &f, sizeof(f));
+	memcpy(o->buf + o->len + sizeof(f), &v, sizeof(v));
+	o->len += sizeof(f) + sizeof(v);
+}
+
+static void out_send(struct host *h, struct out *o, uint16_t type, uint32_t id)
+{
+	struct sc_header head = {
+		.length = htole32((uint32_t)(o->len - sizeof(head))),
+		.type = htole16(type),
+		.id = htole32(id),
+	};
+
+	memcpy(o->buf, &head, sizeof(head));
+	CHECK(write_all(h->control, o->buf, o->len) == 0);
+}
+
+static void send_u32(struct host *h, uint16_t type, uint32_t id, uint32_t tag, uint32_t v)
+{
+	struct out o;
+
+	out_begin(&o);
+	out_u32(&o, tag, v);
+	out_send(h, &o, type, id);
+}
+
+/* Messages from the agent: type, and the value of each u32 field, by its tag. */
+struct in {
+	uint16_t type;
+	uint32_t id;
+	uint32_t value[SC_FIELD_COLUMNS + 1];
+	bool has[SC_FIELD_COLUMNS + 1];
+	char text[512];
+};
+
+static void receive_all(int fd, void *data, size_t len)
+{
+	uint8_t *p = data;
+
+	while (len > 0) {
+		ssize_t n;
+
+		wait_readable(fd);
+		n = read(fd, p, len);
+		CHECK(n > 0);
+		p += n;
+		len -= (size_t)n;
+	}
+}
+
+static struct in in_receive(struct host *h)
+{
+	uint8_t raw[sizeof(struct sc_header)], body[SC_BODY_MAX_GUEST];
+	struct in in = {.type = 0};
+	struct wire_reader r;
+	struct sc_header head;
+	struct wire_field f;
+
+	receive_all(h->control, raw, sizeof(raw));
+	CHECK(wire_header(raw, sizeof(body), &head) == 0);
+	receive_all(h->control, body, head.length);
+	in.type = head.type;
+	in.id = head.id;
+	r = (struct wire_reader){.next = body, .left = head.length};
+	while (wire_next(&r, &f) == 1) {
+		CHECK(f.tag <= SC_FIELD_COLUMNS);
+		in.has[f.tag] = true;
+		if (f.tag == SC_FIELD_TEXT) {
+			CHECK(f.length < sizeof(in.text));
+			memcpy(in.text, f.data, f.length);
+		} else {
+			CHECK(wire_u32(&f, &in.value[f.tag]) == 0);
+		}
+	}
+	return in;
+}
+
+static struct in expect(struct host *h, uint16_t type, uint32_t id)
+{
+	struct in in = in_receive(h);
+
+	if (in.type != type || in.id != id)
+		fprintf(stderr, "message %u for %u, expected %u for %u: %s\n", in.type, in.id, type,
+			id, in.text);
+	CHECK(in.type == type && in.id == id);
+	return in;
+}
+
+static void expect_code(struct host *h, uint32_t id, uint32_t code)
+{
+	struct in in = expect(h, SC_MSG_EXITED, id);
+
+	CHECK(in.has[SC_FIELD_CODE] && !in.has[SC_FIELD_SIGNAL]);
+	CHECK(in.value[SC_FIELD_CODE] == code);
+}
+
+static void expect_signal(struct host *h, uint32_t id, uint32_t sig)
+{
+	struct in in = expect(h, SC_MSG_EXITED, id);
+
+	CHECK(in.has[SC_FIELD_SIGNAL] && !in.has[SC_FIELD_CODE]);
+	CHECK(in.value[SC_FIELD_SIGNAL] == sig);
+}
+
+static void accept_streams(struct host *h, struct run *r, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		struct sc_stream_hello hello;
+		int fd;
+
+		wait_readable(h->listener[1]);
+		fd = accept4(h->listener[1], NULL, NULL, SOCK_CLOEXEC);
+		CHECK(fd >= 0);
+		receive_all(fd, &hello, sizeof(hello));
+		CHECK(le32toh(hello.id) == r->id && le32toh(hello.stream) < n);
+		r->stream[le32toh(hello.stream)] = fd;
+	}
+}
+
+static void run_args(struct host *h, struct run *r, uint32_t id, struct out *o, bool tty)
+{
+	*r = (struct run){.id = id, .stream = {-1, -1, -1}};
+	out_send(h, o, SC_MSG_EXEC, id);
+	accept_streams(h, r, tty ? 1 : 3);
+	expect(h, SC_MSG_STARTED, id);
+}
+
+/* Starts `sh -c script`. */
+static struct run run_sh(struct host *h, uint32_t id, const char *script)
+{
+	struct out o;
+	struct run r;
+
+	out_begin(&o);
+	out_str(&o, SC_FIELD_ARG, "sh");
+	out_str(&o, SC_FIELD_ARG, "-c");
+	out_str(&o, SC_FIELD_ARG, script);
+	out_str(&o, SC_FIELD_ENV, "LANG=C");
+	out_str(&o, SC_FIELD_ENV, "COLOUR=green");
+	run_args(h, &r, id, &o, false);
+	return r;
+}
+
+static struct run run_tty(struct host *h, uint32_t id, const char *script)
+{
+	struct out o;
+	struct run r;
+
+	out_begin(&o);
+	out_str(&o, SC_FIELD_ARG, "sh");
+	out_str(&o, SC_FIELD_ARG, "-c");
+	out_str(&o, SC_FIELD_ARG, script);
+	out_u32(&o, SC_FIELD_TTY, 1);
+	out_u32(&o, SC_FIELD_ROWS, 33);
+	out_u32(&o, SC_FIELD_COLUMNS, 111);
+	run_args(h, &r, id, &o, true);
+	return r;
+}
+
+static void close_run(struct run *r)
+{
+	for (unsigned int i = 0; i < 3; i++)
+		if (r->stream[i] >= 0)
+			close(r->stream[i]);
+}
+
+/* Reads until the end of file; what comes as a C string. */
+static void read_text(int fd, char *buf, size_t size)
+{
+	size_t len = 0;
+	ssize_t n;
+
+	do {
+		wait_readable(fd);
+		n = read(fd, buf + len, size - 1 - len);
+		CHECK(n >= 0 || errno == ECONNRESET);
+		len += n > 0 ? (size_t)n : 0;
+		CHECK(len < size - 1);
+	} while (n > 0);
+	buf[len] = '\0';
+}
+
+/* Reads until `what` has come. */
+static void read_until(int fd, const char *what)
+{
+	char buf[4096] = "";
+	size_t len = 0;
+
+	while (!strstr(buf, what)) {
+		ssize_t n;
+
+		CHECK(len < sizeof(buf) - 1);
+		wait_readable(fd);
+		n = read(fd, buf + len, sizeof(buf) - 1 - len);
+		CHECK(n > 0);
+		len += (size_t)n;
+		buf[len] = '\0';
+	}
+}
+
+static void test_codes_and_signals(struct host *h)
+{
+	struct run r = run_sh(h, 1, "exit 7");
+
+	expect_code(h, 1, 7);
+	close_run(&r);
+	r = run_sh(h, 2, "kill -TERM $$");
+	expect_signal(h, 2, SIGTERM);
+	close_run(&r);
+	r = run_sh(h, 3, "echo up; exec sleep 60");
+	read_until(r.stream[1], "up");
+	send_u32(h, SC_MSG_SIGNAL, 3, SC_FIELD_SIGNAL, SIGINT);
+	expect_signal(h, 3, SIGINT);
+	close_run(&r);
+	/* The whole group gets it: else "wait" has to wait. A command that is gone is no error. */
+	r = run_sh(h, 5, "sleep 60 & trap 'wait; exit 9' TERM; echo up; wait");
+	read_until(r.stream[1], "up");
+	send_u32(h, SC_MSG_SIGNAL, 5, SC_FIELD_SIGNAL, SIGTERM);
+	expect_code(h, 5, 9);
+	send_u32(h, SC_MSG_SIGNAL, 5, SC_FIELD_SIGNAL, SIGTERM);
+	close_run(&r);
+}
+
+static void test_environment(struct host *h)
+{
+	struct run r = run_sh(h, 4,
+			      "echo $HOME $USER $LOGNAME $LANG $COLOUR; pwd; umask;"
+			      "grep -E 'SigBlk|SigIgn' /proc/self/status >&2");
+	char buf[4096];
+
+	read_text(r.stream[1], buf, sizeof(buf));
+	CHECK(strcmp(buf, "/ tester tester C green\n/\n0022\n") == 0);
+	read_text(r.stream[2], buf, sizeof(buf));
+	CHECK(strcmp(buf, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n") == 0);
+	expect_code(h, 4, 0);
+	close_run(&r);
+}
+
+static void exec_fails(struct host *h, uint32_t id, const char *cmd, const char *cwd,
+		       const char *user, int err, const char *text)
+{
+	struct run r = {.id = id};
+	struct out o;
+	struct in in;
+
+	out_begin(&o);
+	out_str(&o, SC_FIELD_ARG, cmd);
+	if (cwd)
+		out_str(&o, SC_FIELD_CWD, cwd);
+	if (user)
+		out_str(&o, SC_FIELD_USER, user);
+	out_send(h, &o, SC_MSG_EXEC, id);
+	if (!user) {
+		accept_streams(h, &r, 3);
+		close_run(&r);
+	}
+	in = expect(h, SC_MSG_EXEC_FAILED, id);
+	CHECK(in.value[SC_FIELD_ERRNO] == (uint32_t)err);
+	CHECK(strstr(in.text, text));
+}
+
+static void test_exec_failures(struct host *h)
+{
+	char file[] = "/tmp/sandcastle-agent-XXXXXX";
+	int fd = mkstemp(file);
+
+	CHECK(fd >= 0 && fchmod(fd, 0755) == 0 && write(fd, "\1\2\3", 3) == 3);
+	close(fd);
+	exec_fails(h, 10, "no-such-command", NULL, NULL, ENOENT, "no-such-command");
+	exec_fails(h, 11, "/no/such/command", NULL, NULL, ENOENT, "/no/such/command");
+	exec_fails(h, 12, "/etc/passwd", NULL, NULL, EACCES, "run /etc/passwd");
+	exec_fails(h, 13, "/etc", NULL, NULL, EACCES, "run /etc");
+	exec_fails(h, 14, file, NULL, NULL, ENOEXEC, "run");
+	exec_fails(h, 15, "true", "/no/such/dir", NULL, ENOENT, "enter the directory /no/such/dir");
+	exec_fails(h, 16, "true", NULL, "no-such-user", ENOENT, "no-such-user");
+	CHECK(unlink(file) == 0);
+}
+
+static uint8_t pattern(size_t at)
+{
+	return (uint8_t)((at * 2654435761U) >> 13);
+}
+
+/* Feeds `cat` and reads it back at the same time; every byte is compared. */
+static void test_whole(struct host *h)
+{
+	struct run r = run_sh(h, 20, "echo before >&2; cat; echo after >&2");
+	static uint8_t out[STREAM_BUFFER], in[STREAM_BUFFER];
+	size_t sent = 0, got = 0;
+	char text[64];
+
+	while (got < WHOLE) {
+		struct pollfd p[2] = {{.fd = r.stream[1], .events = POLLIN},
+				      {.fd = sent < WHOLE ? r.stream[0] : -1, .events = POLLOUT}};
+		ssize_t n;
+
+		CHECK(poll(p, 2, PATIENCE_MS) > 0);
+		if (p[1].revents) {
+			size_t len = min_size(sizeof(out), WHOLE - sent);
+
+			for (size_t i = 0; i < len; i++)
+				out[i] = pattern(sent + i);
+			n = send(r.stream[0], out, len, MSG_DONTWAIT);
+			CHECK(n > 0 || errno == EAGAIN);
+			sent += n > 0 ? (size_t)n : 0;
+			if (sent == WHOLE)
+				CHECK(shutdown(r.stream[0], SHUT_WR) == 0);
+		}
+		if (p[0].revents) {
+			n = read(r.stream[1], in, sizeof(in));
+			CHECK(n > 0);
+			for (size_t i = 0; i < (size_t)n; i++)
+				CHECK(in[i] == pattern(got + i));
+			got += (size_t)n;
+		}
+	}
+	CHECK(read(r.stream[1], in, 1) == 0);
+	read_text(r.stream[2], text, sizeof(text));
+	CHECK(strcmp(text, "before\nafter\n") == 0);
+	expect_code(h, 20, 0);
+	close_run(&r);
+}
+
+/* More output than all buffers hold, read only after the command has ended. */
+static void test_late_reader(struct host *h)
+{
+	struct run r = run_sh(h, 21, "head -c 1000000 /dev/zero; echo end");
+	static uint8_t buf[STREAM_BUFFER];
+	size_t total = 0;
+	ssize_t n;
+
+	nanosleep(&(struct timespec){.tv_nsec = 200 * 1000 * 1000}, NULL);
+	do {
+		wait_readable(r.stream[1]);
+		n = read(r.stream[1], buf, sizeof(buf));
+		CHECK(n >= 0);
+		total += (size_t)n;
+	} while (n > 0);
+	CHECK(total == 1000004);
+	expect_code(h, 21, 0);
+	close_run(&r);
+}
+
+static void test_broken_pipes(struct host *h)
+{
+	struct run r = run_sh(h, 30, "exec yes");
+
+	/* The host stops reading, without a word, or only that way. */
+	read_until(r.stream[1], "y\ny\n");
+	close(r.stream[1]);
+	r.stream[1] = -1;
+	expect_signal(h, 30, SIGPIPE);
+	close_run(&r);
+	r = run_sh(h, 31, "exec yes");
+	CHECK(shutdown(r.stream[1], SHUT_RD) == 0);
+	expect_signal(h, 31, SIGPIPE);
+	close_run(&r);
+	/* The command stops reading: the host sees it, though the command goes on. */
+	r = run_sh(h, 32, "exec <&-; echo closed; sleep 0.3; exit 5");
+	read_until(r.stream[1], "closed");
+	wait_readable(r.stream[0]);
+	CHECK(send(r.stream[0], "x", 1, MSG_NOSIGNAL) < 0 && errno == EPIPE);
+	expect_code(h, 32, 5);
+	close_run(&r);
+	/* It closes its output and goes on. */
+	r = run_sh(h, 33, "exec >&-; sleep 0.3; exit 6");
+	CHECK(read(r.stream[1], &(char){0}, 1) == 0);
+	expect_code(h, 33, 6);
+	close_run(&r);
+}
+
+/* A process left in the background keeps stdout open; the command's end does not wait for it. */
+static void test_background(struct host *h)
+{
+	struct run r = run_sh(h, 40, "sleep 60 & echo $!; yes >&2 & echo $!");
+	struct timespec begin, end;
+	char buf[256];
+	int sleeper, yes;
+
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	/* The endless one is cut at what its pipe held. */
+	for (;;) {
+		static char sink[STREAM_BUFFER];
+		ssize_t n;
+
+		wait_readable(r.stream[2]);
+		n = read(r.stream[2], sink, sizeof(sink));
+		if (n <= 0)
+			break;
+	}
+	read_text(r.stream[1], buf, sizeof(buf));
+	expect_code(h, 40, 0);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	CHECK(end.tv_sec - begin.tv_sec < 20);
+	CHECK(sscanf(buf, "%d %d", &sleeper, &yes) == 2);
+	CHECK(kill(sleeper, SIGKILL) == 0);
+	(void)kill(yes, SIGKILL);
+	close_run(&r);
+}
+
+/* An orphan that ends is collected: no zombie keeps its number. */
+static void test_orphans(struct host *h)
+{
+	struct run r = run_sh(h, 41, "sh -c 'sleep 0.1; exit 3' >/dev/null 2>&1 & echo $!");
+	char buf[64];
+	int pid;
+
+	read_text(r.stream[1], buf, sizeof(buf));
+	expect_code(h, 41, 0);
+	pid = atoi(buf);
+	CHECK(pid > 1);
+	for (int i = 0; kill(pid, 0) == 0; i++) {
+		CHECK(i < PATIENCE_MS / 10);
+		nanosleep(&(struct timespec){.tv_nsec = 10 * 1000 * 1000}, NULL);
+	}
+	CHECK(errno == ESRCH);
+	close_run(&r);
+}
+
+static void test_tty(struct host *h)
+{
+	struct run r = run_tty(h, 50,
+			       "stty size; trap 'stty size; exit 4' WINCH; echo ready;"
+			       "while :; do sleep 0.02; done");
+	struct out o;
+
+	read_until(r.stream[0], "33 111\r\nready");
+	out_begin(&o);
+	out_u32(&o, SC_FIELD_ROWS, 44);
+	out_u32(&o, SC_FIELD_COLUMNS, 99);
+	out_send(h, &o, SC_MSG_WINSIZE, 50);
+	read_until(r.stream[0], "44 99\r\n");
+	expect_code(h, 50, 4);
+	close_run(&r);
+	/* ^C is a byte, the terminal makes the signal; ^D ends input. */
+	r = run_tty(h, 51, "echo ready; exec cat");
+	read_until(r.stream[0], "ready");
+	CHECK(write(r.stream[0], "\3", 1) == 1);
+	expect_signal(h, 51, SIGINT);
+	close_run(&r);
+	r = run_tty(h, 52, "tty; cat");
+	read_until(r.stream[0], "/dev/pts/");
+	CHECK(write(r.stream[0], "line\n\4", 6) == 6);
+	read_until(r.stream[0], "line\r\nline\r\n");
+	expect_code(h, 52, 0);
+	close_run(&r);
+	/* The host's terminal goes away. */
+	r = run_tty(h, 53, "echo ready; exec sleep 60");
+	read_until(r.stream[0], "ready");
+	close_run(&r);
+	expect_signal(h, 53, SIGHUP);
+	/* The last words come whole, also with someone in the background on the terminal. */
+	r = run_tty(h, 54, "trap '' HUP; sleep 60 & seq 2000; echo pid $!.");
+	{
+		static char buf[65536];
+		const char *pid;
+
+		read_text(r.stream[0], buf, sizeof(buf));
+		pid = strstr(buf, "2000\r\npid ");
+		CHECK(pid);
+		expect_code(h, 54, 0);
+		(void)kill(atoi(pid + 10), SIGKILL);
+	}
+	close_run(&r);
+}
+
+static void test_many(struct host *h)
+{
+	enum { N = 12 };
+	struct run r[N];
+	unsigned int ended = 0, seen = 0;
+
+	for (uint32_t i = 0; i < N; i++)
+		r[i] = run_sh(h, 100 + i, "read x; exit $x");
+	for (uint32_t i = 0; i < N; i++) {
+		char line[16];
+		int n = snprintf(line, sizeof(line), "%u\n", i);
+
+		CHECK(write(r[i].stream[0], line, (size_t)n) == n);
+	}
+	for (; ended < N; ended++) {
+		struct in in = in_receive(h);
+
+		CHECK(in.type == SC_MSG_EXITED && in.id >= 100 && in.id < 100 + N);
+		CHECK(in.value[SC_FIELD_CODE] == in.id - 100);
+		seen |= 1U << (in.id - 100);
+	}
+	CHECK(seen == (1U << N) - 1);
+	for (uint32_t i = 0; i < N; i++)
+		close_run(&r[i]);
+}
+
+static void test_endings(void)
+{
+	struct host h;
+	struct out o;
+
+	/* The host goes, with a command running. */
+	host_start(&h);
+	{
+		struct run r = run_sh(&h, 1, "exec sleep 5");
+
+		close(h.control);
+		CHECK(agent_result(&h) == 3);
+		close_run(&r);
+	}
+	/* Nonsense: an id in use; an unknown message; a body that is too long. */
+	host_start(&h);
+	{
+		struct run r = run_sh(&h, 1, "exec sleep 5");
+
+		out_begin(&o);
+		out_str(&o, SC_FIELD_ARG, "true");
+		out_send(&h, &o, SC_MSG_EXEC, 1);
+		CHECK(agent_result(&h) == 4);
+		close_run(&r);
+		close(h.control);
+	}
+	host_start(&h);
+	out_begin(&o);
+	out_send(&h, &o, SC_MSG_READY, 0);
+	CHECK(agent_result(&h) == 4);
+	close(h.control);
+	host_start(&h);
+	{
+		struct sc_header head = {.length = htole32(SC_BODY_MAX_HOST + 1),
+					 .type = htole16(SC_MSG_EXEC)};
+
+		CHECK(write_all(h.control, &head, sizeof(head)) == 0);
+	}
+	CHECK(agent_result(&h) == 4);
+	close(h.control);
+}
+
+int main(void)
+{
+	static const struct {
+		const char *name;
+		void (*fn)(struct host *h);
+	} tests[] = {
+		{"exit codes and signals", test_codes_and_signals},
+		{"environment", test_environment},
+		{"exec failures", test_exec_failures},
+		{"64 MiB both ways", test_whole},
+		{"late reader", test_late_reader},
+		{"broken pipes", test_broken_pipes},
+		{"background process", test_background},
+		{"orphans", test_orphans},
+		{"tty", test_tty},
+		{"many at once", test_many},
+	};
+	struct host h;
+	struct out o;
+
+	signal(SIGPIPE, SIG_IGN);
+	host_start(&h);
+	for (size_t i = 0; i < ARRAY_SIZE(tests); i++) {
+		printf("%s\n", tests[i].name);
+		fflush(stdout);
+		tests[i].fn(&h);
+	}
+	out_begin(&o);
+	out_send(&h, &o, SC_MSG_SHUTDOWN, 0);
+	CHECK(agent_result(&h) == 0);
+	close(h.control);
+	printf("endings\n");
+	test_endings();
+	return 0;
+}

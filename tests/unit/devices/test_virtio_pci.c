@@ -1,0 +1,689 @@
+/* SPDX-License-Identifier: MIT */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <linux/pci_regs.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
+#include <linux/virtio_pci.h>
+#include <linux/virtio_ring.h>
+#include <string.h>
+
+#include "devices/virtio/pci.h"
+#include "tests/support/fake_guest.h"
+
+#define ECAM	 0xb0000000ull
+#define WINDOW	 0xc0000000ull
+#define FEATURE	 (1ull << 5)
+#define VERSION1 (1ull << VIRTIO_F_VERSION_1)
+
+/* A model with two queues that copies requests, or holds on to one, and 12 bytes of configuration. */
+struct probe {
+	struct virtio_device vdev;
+	struct virtq_chain chain;
+	uint8_t config[12];
+	bool hold;
+	unsigned int kicks[2], activations, resets, config_writes;
+	size_t config_off, config_len;
+};
+
+static unsigned int alive;
+
+static struct probe *to_probe(struct virtio_device *vdev)
+{
+	return CONTAINER_OF(vdev, struct probe, vdev);
+}
+
+static void probe_activate(struct virtio_device *vdev)
+{
+	to_probe(vdev)->activations++;
+}
+
+static void probe_kick(struct virtio_device *vdev, unsigned int q)
+{
+	struct probe *p = to_probe(vdev);
+	char buf[64];
+	int r;
+
+	p->kicks[q]++;
+	while ((r = virtq_pop(&vdev->queues[q], &p->chain)) > 0) {
+		size_t n = chain_read(&p->chain, 0, buf, sizeof(buf));
+
+		if (p->hold)
+			return;
+		n = chain_write(&p->chain, 0, buf, n);
+		virtq_push(&vdev->queues[q], p->chain.head, (uint32_t)n);
+	}
+	if (r < 0)
+		virtio_device_break(vdev, "broken ring");
+	virtio_device_flush(vdev, q);
+}
+
+static void probe_reset(struct virtio_device *vdev)
+{
+	to_probe(vdev)->resets++;
+}
+
+static void probe_config_written(struct virtio_device *vdev, size_t off, size_t len)
+{
+	struct probe *p = to_probe(vdev);
+
+	p->config_writes++;
+	p->config_off = off;
+	p->config_len = len;
+}
+
+static void probe_destroy(struct virtio_device *vdev)
+{
+	alive--;
+	free(to_probe(vdev));
+}
+
+static const struct virtio_device_ops probe_ops = {
+	.name = "virtio-probe",
+	.type = VIRTIO_ID_CONSOLE,
+	.n_queues = 2,
+	.queue_max = {8, 16},
+	.features = FEATURE,
+	.activate = probe_activate,
+	.queue_kick = probe_kick,
+	.reset = probe_reset,
+	.config_written = probe_config_written,
+	.destroy = probe_destroy,
+};
+
+static struct fake_guest *g; /* memory, rings and the loop */
+static struct fake_wiring fw;
+static struct bus *mmio;
+static struct pci_bus pci;
+static struct pci_function *fn;
+static struct probe *probe;
+static gpa_t config, common, isr, device, notify, table;
+static unsigned int window; /* offset of the capability with the window on the BAR */
+
+static uint64_t rd(gpa_t addr, unsigned int len)
+{
+	uint64_t v = 0;
+
+	(void)bus_read(mmio, addr, &v, len);
+	return v;
+}
+
+static void wr(gpa_t addr, unsigned int len, uint64_t v)
+{
+	(void)bus_write(mmio, addr, &v, len);
+}
+
+static struct virtio_device *new_probe(void)
+{
+	probe = calloc(1, sizeof(*probe));
+	cr_assert_not_null(probe);
+	alive++;
+	virtio_device_init(&probe->vdev, &probe_ops, probe->config, sizeof(probe->config));
+	probe->vdev.config_writable_off = 4;
+	probe->vdev.config_writable_len = 4;
+	for (unsigned int i = 0; i < sizeof(probe->config); i++)
+		probe->config[i] = (uint8_t)(0x10 + i);
+	return &probe->vdev;
+}
+
+/* As a driver does: walks the capabilities to find the structures. */
+static void find_structures(void)
+{
+	gpa_t bar0 = rd(config + PCI_BASE_ADDRESS_0, 4);
+	unsigned int at = (unsigned int)rd(config + PCI_CAPABILITY_LIST, 1);
+
+	for (unsigned int n = 0; at && n < 16; n++) {
+		gpa_t where = bar0 + rd(config + at + offsetof(struct virtio_pci_cap, offset), 4);
+
+		if (rd(config + at, 1) == PCI_CAP_ID_MSIX) {
+			table = bar0 +
+				(rd(config + at + PCI_MSIX_TABLE, 4) & PCI_MSIX_TABLE_OFFSET);
+		} else {
+			cr_assert_eq(rd(config + at, 1), PCI_CAP_ID_VNDR);
+			cr_assert_eq(rd(config + at + 4, 1), 0);
+			switch (rd(config + at + 3, 1)) {
+			case VIRTIO_PCI_CAP_COMMON_CFG:
+				common = where;
+				break;
+			case VIRTIO_PCI_CAP_NOTIFY_CFG:
+				notify = where;
+				cr_assert_eq(rd(config + at + 16, 4), 4);
+				break;
+			case VIRTIO_PCI_CAP_ISR_CFG:
+				isr = where;
+				break;
+			case VIRTIO_PCI_CAP_DEVICE_CFG:
+				device = where;
+				cr_assert_eq(rd(config + at + 12, 4), sizeof(probe->config));
+				break;
+			default:
+				window = at;
+				break;
+			}
+		}
+		at = (unsigned int)rd(config + at + 1, 1);
+	}
+	cr_assert(common && notify && isr && device && table && window);
+}
+
+static void setup(void)
+{
+	g = fake_guest_new();
+	fake_wiring_init(&fw);
+	cr_assert_eq(bus_new(&mmio), 0);
+	pci_bus_init(&pci, mmio, ECAM, WINDOW, 0x100000);
+	cr_assert_eq(virtio_pci_new(new_probe(), &g->mem, &fw.wiring, &fn), 0);
+	cr_assert_eq(pci_bus_add(&pci, fn), 0);
+	cr_assert_eq(virtio_pci_connect(fn, g->loop), 0);
+	config = ECAM;
+	wr(config + PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	find_structures();
+	/* All three vectors unmasked. */
+	wr(config + fn->msix_cap + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE);
+	for (unsigned int v = 0; v < 3; v++) {
+		wr(table + 16 * v, 8, 0xfee00000);
+		wr(table + 16 * v + 8, 8, v);
+	}
+}
+
+static void teardown(void)
+{
+	fn->dev.ops->destroy(&fn->dev);
+	cr_assert_eq(alive, 0);
+	bus_free(mmio);
+	fake_guest_free(g);
+}
+
+TestSuite(virtio_pci, .init = setup, .fini = teardown);
+
+static uint8_t status(void)
+{
+	return (uint8_t)rd(common + VIRTIO_PCI_COMMON_STATUS, 1);
+}
+
+static void set_status(uint8_t v)
+{
+	wr(common + VIRTIO_PCI_COMMON_STATUS, 1, v);
+}
+
+/* Adds one bit, as drivers do; true if it stuck. */
+static bool add_status(uint8_t bit)
+{
+	set_status(status() | bit);
+	return status() & bit;
+}
+
+static void accept_features(uint64_t f)
+{
+	set_status(0);
+	add_status(VIRTIO_CONFIG_S_ACKNOWLEDGE);
+	add_status(VIRTIO_CONFIG_S_DRIVER);
+	for (unsigned int i = 0; i < 2; i++) {
+		wr(common + VIRTIO_PCI_COMMON_GFSELECT, 4, i);
+		wr(common + VIRTIO_PCI_COMMON_GF, 4, (uint32_t)(f >> (32 * i)));
+	}
+}
+
+static void select_queue(unsigned int q)
+{
+	wr(common + VIRTIO_PCI_COMMON_Q_SELECT, 2, q);
+}
+
+static void set_address(unsigned int reg, gpa_t addr)
+{
+	wr(common + reg, 4, (uint32_t)addr);
+	wr(common + reg + 4, 4, addr >> 32);
+}
+
+static gpa_t get_address(unsigned int reg)
+{
+	return rd(common + reg, 4) | rd(common + reg + 4, 4) << 32;
+}
+
+static void set_up_queue(unsigned int q)
+{
+	struct fake_ring *ring = &g->rings[q];
+
+	select_queue(q);
+	fake_ring_init(g, ring, (uint16_t)rd(common + VIRTIO_PCI_COMMON_Q_SIZE, 2));
+	set_address(VIRTIO_PCI_COMMON_Q_DESCLO, ring->desc);
+	set_address(VIRTIO_PCI_COMMON_Q_AVAILLO, ring->avail);
+	set_address(VIRTIO_PCI_COMMON_Q_USEDLO, ring->used);
+	wr(common + VIRTIO_PCI_COMMON_Q_MSIX, 2, 1 + q);
+	wr(common + VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
+}
+
+/* From reset to DRIVER_OK with both queues; the loop has not run yet. */
+static void bring_up(void)
+{
+	accept_features(VERSION1);
+	cr_assert(add_status(VIRTIO_CONFIG_S_FEATURES_OK));
+	wr(common + VIRTIO_PCI_COMMON_MSIX, 2, 0);
+	set_up_queue(0);
+	set_up_queue(1);
+	cr_assert(add_status(VIRTIO_CONFIG_S_DRIVER_OK));
+}
+
+/* Publishes 4 bytes out and room for 4 in queue q. */
+static struct fake_seg publish(unsigned int q)
+{
+	struct fake_seg segs[2] = {fake_put(g, "ping", 4), fake_room(g, 4)};
+
+	(void)fake_publish(g, q, segs, 2);
+	return segs[1];
+}
+
+Test(virtio_pci, looks_like_a_modern_device)
+{
+	cr_assert_eq(rd(config, 4), 0x10431af4);
+	cr_assert_eq(rd(config + PCI_REVISION_ID, 1), 1);
+	cr_assert_eq(rd(config + PCI_BASE_ADDRESS_0, 4), WINDOW);
+	cr_assert_eq(rd(common + VIRTIO_PCI_COMMON_NUMQ, 2), 2);
+	cr_assert_eq(rd(common + VIRTIO_PCI_COMMON_MSIX, 2), VIRTIO_MSI_NO_VECTOR);
+	cr_assert_eq(status(), 0);
+}
+
+Test(virtio_pci, features_come_in_two_windows)
+{
+	uint64_t f = 0;
+
+	for (unsigned int i = 0; i < 2; i++) {
+		wr(common + VIRTIO_PCI_COMMON_DFSELECT, 4, i);
+		f |= rd(common + VIRTIO_PCI_COMMON_DF, 4) << (32 * i);
+	}
+	cr_assert_eq(f, FEATURE | VERSION1 | 1ull << VIRTIO_RING_F_INDIRECT_DESC |
+				1ull << VIRTIO_RING_F_EVENT_IDX);
+	wr(common + VIRTIO_PCI_COMMON_DFSELECT, 4, 2);
+	cr_assert_eq(rd(common + VIRTIO_PCI_COMMON_DF, 4), 0);
+	wr(common + VIRTIO_PCI_COMMON_GFSELECT, 4, 0xffffffff);
+	wr(common + VIRTIO_PCI_COMMON_GF, 4, 0xffffffff);
+	cr_assert_eq(rd(common + VIRTIO_PCI_COMMON_GF, 4), 0);
+}
+
+Test(virtio_pci, features_ok_is_refused_for_what_was_not_offered)
+{
+	accept_features(VERSION1 | 1ull << 60);
+	cr_assert(!add_status(VIRTIO_CONFIG_S_FEATURES_OK));
+	accept_features(FEATURE);
+	cr_assert(!add_status(VIRTIO_CONFIG_S_FEATURES_OK));
+	accept_features(VERSION1 | FEATURE);
+	cr_assert(add_status(VIRTIO_CONFIG_S_FEATURES_OK));
+	/* And is final. */
+	wr(common + VIRTIO_PCI_COMMON_GFSELECT, 4, 0);
+	wr(common + VIRTIO_PCI_COMMON_GF, 4, 0xffffffff);
+	cr_assert_eq(rd(common + VIRTIO_PCI_COMMON_GF, 4), FEATURE);
+	cr_assert_eq(probe->vdev.acked, VERSION1 | FEATURE);
+}
+
+Test(virtio_pci, status_goes_in_order)
+{
+	cr_assert(!add_status(VIRTIO_CONFIG_S_DRIVER_OK));
+	wr(common + VIRTIO_PCI_COMMON_GFSELECT, 4, 1);
+	wr(common + VIRTIO_PCI_COMMON_GF, 4, 1);
+	cr_assert(!add_status(VIRTIO_CONFIG_S_FEATURES_OK));
+	cr_assert(!add_status(VIRTIO_CONFIG_S_NEEDS_RESET));
+	accept_features(VERSION1);
+	cr_assert(!add_status(VIRTIO_CONFIG_S_DRIVER_OK));
+	add_status(VIRTIO_CONFIG_S_FEATURES_OK);
+	/* Bits are not taken back one by one. */
+	set_status(VIRTIO_CONFIG_S_ACKNOWLEDGE);
+	cr_assert(status() & VIRTIO_CONFIG_S_FEATURES_OK);
+	/* A driver that gave up has to start again. */
+	add_status(VIRTIO_CONFIG_S_FAILED);
+	cr_assert(!add_status(VIRTIO_CONFIG_S_DRIVER_OK));
+	cr_assert_eq(probe->activations, 0);
+	bring_up();
+	cr_assert_eq(probe->activations, 1);
+	set_status(status());
+	cr_assert_eq(probe->activations, 1);
+}
+
+Test(virtio_pci, queue_sizes_are_checked)
+{
+	static const uint16_t bad[] = {0, 3, 6, 16, 0x8000, 0xffff};
+
+	select_queue(0);
+	cr_assert_eq(rd(common + VIRTIO_PCI_COMMON_Q_SIZE, 2), 8);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		wr(common + VIRTIO_PCI_COMMON_Q_SIZE, 2, bad[i]);
+		cr_assert_eq(rd(common + VIRTIO_PCI_COMMON_Q_SIZE, 2), 8);
+	}
+	wr(common + VIRTIO_PCI_COMMON_Q_SIZE, 2, 4);
+	cr_assert_eq(rd(common + VIRTIO_PCI_COMMON_Q_SIZE, 2), 4);
+	set_status(0);
+	select_queue(0);
+	cr_assert_eq(rd(common + VIRTIO_PCI_COMMON_Q_SIZE, 2), 8);
+}
+
+Test(virtio_pci, odd_widths_change_nothing)
+{
+	select_queue(0);
+	wr(common + VIRTIO_PCI_COMMON_Q_SIZE, 1, 4);
+	wr(common + VIRTIO_PCI_COMMON_Q_SIZE, 4, 4);
+	wr(common + VIRTIO_PCI_COMMON_Q_SIZE, 8, 4);
+	wr(common + VIRTIO_PCI_COMMON_Q_SIZE + 1, 2, 0);
+	wr(common + VIRTIO_PCI_COMMON_STATUS, 2, 1);
+	wr(common + VIRTIO_PCI_COMMON_Q_DESCLO, 2, 0x1111);
+	wr(common + VIRTIO_PCI_COMMON_Q_DESCLO + 2, 4, 0x11111111);
+	wr(common + VIRTIO_PCI_COMMON_Q_DESCHI, 8, UINT64_MAX);
+	wr(common + VIRTIO_PCI_COMMON_NUMQ, 2, 9);
+	wr(common + sizeof(struct virtio_pci_common_cfg), 4, 1);
+	cr_assert_eq(rd(common + VIRTIO_PCI_COMMON_Q_SIZE, 2), 8);
+	cr_assert_eq(status(), 0);
+	cr_assert_eq(get_address(VIRTIO_PCI_COMMON_Q_DESCLO), 0);
+	cr_assert_eq(rd(common + VIRTIO_PCI_COMMON_NUMQ, 2), 2);
+	/* Reads of any width see the same bytes; past the end there are none. */
+	cr_assert_eq(rd(common + VIRTIO_PCI_COMMON_Q_SELECT, 8), 0x0000ffff00080000);
+	cr_assert_eq(rd(common + 54, 8), 0);
+	cr_assert_eq(rd(common + 0x800, 8), 0);
+	/* A ring's address may come whole. */
+	wr(common + VIRTIO_PCI_COMMON_Q_USEDLO, 8, 0x123456789000);
+	cr_assert_eq(get_address(VIRTIO_PCI_COMMON_Q_USEDLO), 0x123456789000);
+}
+
+Test(virtio_pci, an_absent_queue_is_empty)
+{
+	select_queue(2);
+	wr(common + VIRTIO_PCI_COMMON_Q_SIZE, 2, 4);
+	wr(common + VIRTIO_PCI_COMMON_Q_MSIX, 2, 1);
+	wr(common + VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
+	set_address(VIRTIO_PCI_COMMON_Q_DESCLO, 0x1000);
+	cr_assert_eq(rd(common + VIRTIO_PCI_COMMON_Q_SIZE, 2), 0);
+	cr_assert_eq(rd(common + VIRTIO_PCI_COMMON_Q_ENABLE, 2), 0);
+	cr_assert_eq(rd(common + VIRTIO_PCI_COMMON_Q_MSIX, 2), VIRTIO_MSI_NO_VECTOR);
+	select_queue(0xffff);
+	wr(common + VIRTIO_PCI_COMMON_Q_MSIX, 2, 1);
+	cr_assert_eq(rd(common + VIRTIO_PCI_COMMON_Q_SIZE, 2), 0);
+}
+
+Test(virtio_pci, a_vector_that_does_not_exist_is_none)
+{
+	wr(common + VIRTIO_PCI_COMMON_MSIX, 2, 3);
+	cr_assert_eq(rd(common + VIRTIO_PCI_COMMON_MSIX, 2), VIRTIO_MSI_NO_VECTOR);
+	wr(common + VIRTIO_PCI_COMMON_MSIX, 2, 2);
+	cr_assert_eq(rd(common + VIRTIO_PCI_COMMON_MSIX, 2), 2);
+	select_queue(1);
+	wr(common + VIRTIO_PCI_COMMON_Q_MSIX, 2, 0xfffe);
+	cr_assert_eq(rd(common + VIRTIO_PCI_COMMON_Q_MSIX, 2), VIRTIO_MSI_NO_VECTOR);
+}
+
+/* Everything a driver could move under our feet, while a queue is enabled and afterwards. */
+static void try_to_change_queue(unsigned int q)
+{
+	gpa_t desc, avail, used;
+
+	select_queue(q);
+	desc = get_address(VIRTIO_PCI_COMMON_Q_DESCLO);
+	avail = get_address(VIRTIO_PCI_COMMON_Q_AVAILLO);
+	used = get_address(VIRTIO_PCI_COMMON_Q_USEDLO);
+	set_address(VIRTIO_PCI_COMMON_Q_DESCLO, 0xdead0000);
+	set_address(VIRTIO_PCI_COMMON_Q_AVAILLO, 0xdead0000);
+	set_address(VIRTIO_PCI_COMMON_Q_USEDLO, 0xdead0000);
+	wr(common + VIRTIO_PCI_COMMON_Q_USEDLO, 8, 0xdead0000);
+	wr(common + VIRTIO_PCI_COMMON_Q_SIZE, 2, 2);
+	wr(common + VIRTIO_PCI_COMMON_Q_ENABLE, 2, 0);
+	wr(common + VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
+	cr_assert_eq(get_address(VIRTIO_PCI_COMMON_Q_DESCLO), desc);
+	cr_assert_eq(get_address(VIRTIO_PCI_COMMON_Q_AVAILLO), avail);
+	cr_assert_eq(get_address(VIRTIO_PCI_COMMON_Q_USEDLO), used);
+	cr_assert_neq(rd(common + VIRTIO_PCI_COMMON_Q_SIZE, 2), 2);
+}
+
+Test(virtio_pci, a_queue_in_use_cannot_be_changed)
+{
+	accept_features(VERSION1);
+	add_status(VIRTIO_CONFIG_S_FEATURES_OK);
+	set_up_queue(0);
+	try_to_change_queue(0);
+	cr_assert_eq(rd(common + VIRTIO_PCI_COMMON_Q_ENABLE, 2), 1);
+	cr_assert(add_status(VIRTIO_CONFIG_S_DRIVER_OK));
+	try_to_change_queue(0);
+	/* Nor one that was not enabled in time. */
+	try_to_change_queue(1);
+	cr_assert_eq(rd(common + VIRTIO_PCI_COMMON_Q_ENABLE, 2), 0);
+	(void)publish(0);
+	fake_wiring_ring(&fw, notify);
+	fake_guest_settle(g);
+	cr_assert(fake_reap(g, 0, NULL, NULL));
+}
+
+Test(virtio_pci, activation_kicks_on_the_loop_only)
+{
+	bring_up();
+	cr_assert_eq(probe->activations, 1);
+	cr_assert_eq(probe->kicks[0] + probe->kicks[1], 0);
+	fake_guest_settle(g);
+	cr_assert_eq(probe->kicks[0], 1);
+	cr_assert_eq(probe->kicks[1], 1);
+}
+
+Test(virtio_pci, a_request_goes_from_doorbell_to_interrupt)
+{
+	struct fake_seg in;
+
+	bring_up();
+	fake_guest_settle(g);
+	cr_assert_eq(fw.n_doorbells, 2);
+	in = publish(1);
+	cr_assert(fake_wiring_ring(&fw, notify + 4));
+	cr_assert_eq(probe->kicks[1], 1);
+	fake_guest_settle(g);
+	cr_assert(fake_reap(g, 1, NULL, NULL));
+	cr_assert_eq(memcmp(fake_ptr(g, in.addr, 4), "ping", 4), 0);
+	cr_assert_eq(fake_wiring_taken(&fw, 2), 1);
+	cr_assert_eq(fake_wiring_taken(&fw, 1), 0);
+	cr_assert_eq(rd(isr, 1), 1);
+	cr_assert_eq(rd(isr, 1), 0);
+}
+
+Test(virtio_pci, a_notification_may_come_as_an_exit)
+{
+	bring_up();
+	fake_guest_settle(g);
+	(void)publish(0);
+	wr(notify, 2, 0);
+	fake_guest_settle(g);
+	cr_assert(fake_reap(g, 0, NULL, NULL));
+	/* Queues that do not exist. */
+	wr(notify + 8, 2, 2);
+	wr(notify + 0xffc, 8, 0);
+	fake_guest_settle(g);
+	cr_assert_eq(probe->kicks[0], 2);
+	cr_assert_eq(probe->kicks[1], 1);
+}
+
+Test(virtio_pci, a_queue_without_vector_is_silent)
+{
+	accept_features(VERSION1);
+	add_status(VIRTIO_CONFIG_S_FEATURES_OK);
+	set_up_queue(0);
+	wr(common + VIRTIO_PCI_COMMON_Q_MSIX, 2, VIRTIO_MSI_NO_VECTOR);
+	add_status(VIRTIO_CONFIG_S_DRIVER_OK);
+	(void)publish(0);
+	fake_guest_settle(g);
+	cr_assert(fake_reap(g, 0, NULL, NULL));
+	for (unsigned int v = 0; v < 3; v++)
+		cr_assert_eq(fake_wiring_taken(&fw, v), 0);
+}
+
+Test(virtio_pci, kicks_before_driver_ok_are_ignored)
+{
+	accept_features(VERSION1);
+	add_status(VIRTIO_CONFIG_S_FEATURES_OK);
+	set_up_queue(0);
+	(void)publish(0);
+	cr_assert(fake_wiring_ring(&fw, notify));
+	wr(notify, 4, 0);
+	fake_guest_settle(g);
+	cr_assert_eq(probe->kicks[0], 0);
+	/* But what was published is found then. */
+	add_status(VIRTIO_CONFIG_S_DRIVER_OK);
+	fake_guest_settle(g);
+	cr_assert(fake_reap(g, 0, NULL, NULL));
+}
+
+Test(virtio_pci, a_broken_device_needs_reset)
+{
+	bring_up();
+	fake_guest_settle(g);
+	fake_raw_avail(g, 0, 77);
+	fake_wiring_ring(&fw, notify);
+	fake_guest_settle(g);
+	cr_assert(status() & VIRTIO_CONFIG_S_NEEDS_RESET);
+	cr_assert_eq(fake_wiring_taken(&fw, 0), 1);
+	cr_assert_eq(rd(isr, 1), 2);
+	(void)publish(1);
+	fake_wiring_ring(&fw, notify + 4);
+	fake_guest_settle(g);
+	cr_assert(!fake_reap(g, 1, NULL, NULL));
+	bring_up();
+	cr_assert(!(status() & VIRTIO_CONFIG_S_NEEDS_RESET));
+	(void)publish(1);
+	fake_guest_settle(g);
+	cr_assert(fake_reap(g, 1, NULL, NULL));
+}
+
+Test(virtio_pci, rings_outside_memory_break_it_on_driver_ok)
+{
+	accept_features(VERSION1);
+	add_status(VIRTIO_CONFIG_S_FEATURES_OK);
+	set_up_queue(0);
+	select_queue(1);
+	set_address(VIRTIO_PCI_COMMON_Q_DESCLO, 0xfffffffffffffff0);
+	wr(common + VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
+	add_status(VIRTIO_CONFIG_S_DRIVER_OK);
+	cr_assert(status() & VIRTIO_CONFIG_S_NEEDS_RESET);
+	fake_guest_settle(g);
+	cr_assert_eq(probe->kicks[0], 0);
+	cr_assert_eq(probe->activations, 0);
+}
+
+Test(virtio_pci, reset_with_a_request_in_flight)
+{
+	struct fake_seg in;
+	uint16_t head;
+
+	bring_up();
+	probe->hold = true;
+	in = publish(0);
+	fake_guest_settle(g);
+	head = probe->chain.head;
+	probe->resets = 0;
+	set_status(0);
+	cr_assert_eq(status(), 0);
+	cr_assert_eq(probe->resets, 1);
+	/* The late completion finds no queue. */
+	virtq_push(&probe->vdev.queues[0], head, 4);
+	virtio_device_flush(&probe->vdev, 0);
+	cr_assert(!fake_reap(g, 0, NULL, NULL));
+	cr_assert_eq(memcmp(fake_ptr(g, in.addr, 4), "\0\0\0", 4), 0);
+	cr_assert_eq(fake_wiring_taken(&fw, 1), 0);
+	select_queue(0);
+	cr_assert_eq(rd(common + VIRTIO_PCI_COMMON_Q_MSIX, 2), VIRTIO_MSI_NO_VECTOR);
+	cr_assert_eq(rd(common + VIRTIO_PCI_COMMON_Q_ENABLE, 2), 0);
+	/* A kick that was under way when the reset came. */
+	fake_wiring_ring(&fw, notify);
+	fake_guest_settle(g);
+	cr_assert_eq(probe->kicks[0], 1);
+}
+
+Test(virtio_pci, device_configuration_is_bounded)
+{
+	cr_assert_eq(rd(device, 1), 0x10);
+	cr_assert_eq(rd(device + 4, 8), 0x1b1a191817161514);
+	cr_assert_eq(rd(device + 8, 8), 0x1b1a1918);
+	cr_assert_eq(rd(device + 11, 4), 0x1b);
+	cr_assert_eq(rd(device + 12, 4), 0);
+	cr_assert_eq(rd(device + 0xff8, 8), 0);
+	wr(device + 4, 4, 0xaabbccdd);
+	cr_assert_eq(rd(device + 4, 4), 0xaabbccdd);
+	cr_assert(probe->config_off == 4 && probe->config_len == 4);
+	wr(device + 7, 1, 0);
+	cr_assert_eq(rd(device + 4, 4), 0x00bbccdd);
+	cr_assert_eq(probe->config_writes, 2);
+	/* Only part of it is the driver's. */
+	wr(device, 4, 0);
+	wr(device + 3, 2, 0);
+	wr(device + 6, 4, 0);
+	wr(device + 8, 4, 0);
+	wr(device + 12, 4, 0);
+	wr(device + 0xff8, 8, 0);
+	cr_assert_eq(probe->config_writes, 2);
+	cr_assert_eq(rd(device, 4), 0x13121110);
+}
+
+Test(virtio_pci, a_change_of_configuration_is_told_to_an_active_driver)
+{
+	uint64_t before = rd(common + VIRTIO_PCI_COMMON_CFGGENERATION, 1);
+
+	virtio_device_config_changed(&probe->vdev);
+	cr_assert_neq(rd(common + VIRTIO_PCI_COMMON_CFGGENERATION, 1), before);
+	cr_assert_eq(rd(isr, 1), 0);
+	bring_up();
+	virtio_device_config_changed(&probe->vdev);
+	cr_assert_eq(fake_wiring_taken(&fw, 0), 1);
+	cr_assert_eq(rd(isr, 1), 2);
+}
+
+static void set_window(uint8_t bar, uint32_t off, uint32_t len)
+{
+	wr(config + window + offsetof(struct virtio_pci_cap, bar), 1, bar);
+	wr(config + window + offsetof(struct virtio_pci_cap, offset), 4, off);
+	wr(config + window + offsetof(struct virtio_pci_cap, length), 4, len);
+}
+
+Test(virtio_pci, the_window_in_configuration_space_reaches_the_bar)
+{
+	gpa_t data = config + window + offsetof(struct virtio_pci_cfg_cap, pci_cfg_data);
+	uint32_t off = (uint32_t)(common - WINDOW);
+
+	set_window(0, off + VIRTIO_PCI_COMMON_NUMQ, 2);
+	cr_assert_eq(rd(data, 2), 2);
+	set_window(0, off + VIRTIO_PCI_COMMON_STATUS, 1);
+	wr(data, 1, VIRTIO_CONFIG_S_ACKNOWLEDGE);
+	cr_assert_eq(status(), VIRTIO_CONFIG_S_ACKNOWLEDGE);
+	cr_assert_eq(rd(data, 1), VIRTIO_CONFIG_S_ACKNOWLEDGE);
+	/* None of these reaches anything. */
+	set_window(1, off + VIRTIO_PCI_COMMON_STATUS, 1);
+	wr(data, 1, 0);
+	set_window(0, off + VIRTIO_PCI_COMMON_STATUS, 3);
+	wr(data, 4, 0);
+	set_window(0, off + VIRTIO_PCI_COMMON_STATUS, 0);
+	wr(data, 4, 0);
+	set_window(0, 0x7ffe, 4);
+	(void)rd(data, 4);
+	set_window(0, 0xfffffffc, 4);
+	wr(data, 4, 0);
+	set_window(0, off + 1, 2);
+	(void)rd(data, 2);
+	cr_assert_eq(status(), VIRTIO_CONFIG_S_ACKNOWLEDGE);
+}
+
+Test(virtio_pci, accesses_over_the_edge_of_a_structure)
+{
+	cr_assert_eq(rd(common + 0xffc, 8), 0);
+	cr_assert_eq(rd(isr + 0xffc, 8), 0);
+	wr(isr, 8, UINT64_MAX);
+	wr(table - 4, 8, UINT64_MAX);
+	cr_assert_eq(rd(table, 4), 0xfee00000);
+	cr_assert_eq(rd(WINDOW + 0x7ff8, 8), 0);
+}
+
+Test(virtio_pci, building_fails_without_a_trace)
+{
+	struct pci_function *other;
+
+	for (int n = 0; n < 3; n++) {
+		fw.fail_after = n;
+		cr_assert_eq(virtio_pci_new(new_probe(), &g->mem, &fw.wiring, &other), -ENOSPC);
+		cr_assert_eq(alive, 1);
+	}
+	for (int n = 0; n < 2; n++) {
+		fw.fail_after = -1;
+		cr_assert_eq(virtio_pci_new(new_probe(), &g->mem, &fw.wiring, &other), 0);
+		fw.fail_after = n;
+		cr_assert_eq(virtio_pci_connect(other, g->loop), -ENOSPC);
+		other->dev.ops->destroy(&other->dev);
+		cr_assert_eq(alive, 1);
+	}
+}

@@ -1,0 +1,790 @@
+/* SPDX-License-Identifier: MIT */
+#include <criterion/criterion.h>
+#include <endian.h>
+#include <errno.h>
+#include <string.h>
+
+#include "tests/support/fake_vsock.h"
+
+enum { PORT = 77, GUEST_PORT = 5000, HDR = sizeof(struct virtio_vsock_hdr) };
+
+/* A service that counts its calls and, if asked to, echoes or reads. */
+struct service {
+	struct vsock_conn *conn; /* the last one accepted, NULL once closed */
+	unsigned int accepted, readable, writable, stopped, closed;
+	int refuse;
+	bool drain; /* read all in readable() */
+	size_t to_write, written; /* pattern bytes to send from writable() */
+	uint64_t drained;
+	bool corrupt;
+};
+
+static struct fake_vsock fv;
+static struct service svc;
+static struct fake_packet pkt;
+static uint8_t big[VSOCK_CONN_BUFFER];
+
+static void on_readable(struct vsock_conn *conn, void *owner)
+{
+	struct service *s = owner;
+
+	s->readable++;
+	while (s->drain) {
+		ssize_t n = vsock_conn_read(conn, big, 10000);
+
+		if (n <= 0)
+			break;
+		s->corrupt |= memcmp(big, fake_pattern(s->drained), (size_t)n) != 0;
+		s->drained += (uint64_t)n;
+	}
+}
+
+static void push_pattern(void *arg)
+{
+	struct service *s = arg;
+
+	while (s->conn && s->written < s->to_write) {
+		size_t want = min_size(s->to_write - s->written, FAKE_PATTERN_RUN);
+		ssize_t n = vsock_conn_write(s->conn, fake_pattern(s->written), want);
+
+		if (n > 0)
+			s->written += (size_t)n;
+		if (n < (ssize_t)want)
+			break;
+	}
+}
+
+static void on_writable(struct vsock_conn *conn, void *owner)
+{
+	struct service *s = owner;
+
+	(void)conn;
+	s->writable++;
+	push_pattern(s);
+}
+
+static void on_stopped(struct vsock_conn *conn, void *owner)
+{
+	(void)conn;
+	((struct service *)owner)->stopped++;
+}
+
+static void on_closed(struct vsock_conn *conn, void *owner)
+{
+	struct service *s = owner;
+
+	s->closed++;
+	if (s->conn == conn)
+		s->conn = NULL;
+}
+
+static const struct vsock_conn_ops ops = {
+	.readable = on_readable,
+	.writable = on_writable,
+	.peer_stopped_reading = on_stopped,
+	.closed = on_closed,
+};
+
+static int on_accept(struct vsock_conn *conn, void *owner)
+{
+	struct service *s = owner;
+
+	if (s->refuse)
+		return s->refuse;
+	s->accepted++;
+	s->conn = conn;
+	vsock_conn_set_ops(conn, &ops, s);
+	return 0;
+}
+
+static void start(bool post)
+{
+	fake_vsock_init(&fv, post);
+	svc = (struct service){.refuse = 0};
+	cr_assert_eq(vsock_listen(fv.vs, PORT, on_accept, &svc), 0);
+}
+
+static void setup(void)
+{
+	start(true);
+}
+
+static void teardown(void)
+{
+	fake_vsock_fini(&fv);
+}
+
+TestSuite(vsock, .init = setup, .fini = teardown);
+
+static void send_op(uint32_t guest_port, uint16_t op, uint32_t flags)
+{
+	struct virtio_vsock_hdr hdr = fake_vsock_hdr(PORT, guest_port, op);
+
+	hdr.flags = htole32(flags);
+	fake_vsock_send(&fv, &hdr, NULL, 0);
+}
+
+static void send_data(uint32_t guest_port, const void *data, uint32_t len)
+{
+	struct virtio_vsock_hdr hdr = fake_vsock_hdr(PORT, guest_port, VIRTIO_VSOCK_OP_RW);
+
+	hdr.len = htole32(len);
+	fake_vsock_send(&fv, &hdr, data, len);
+}
+
+static void expect(uint32_t guest_port, uint16_t op)
+{
+	cr_assert(fake_vsock_receive(&fv, &pkt), "no packet where operation %u is due", op);
+	cr_assert_eq(pkt.op, op, "operation %u, not %u", pkt.op, op);
+	cr_assert_eq(pkt.guest_port, guest_port);
+}
+
+static void expect_silence(void)
+{
+	cr_assert_not(fake_vsock_receive(&fv, &pkt), "operation %u", pkt.op);
+}
+
+static void connect_to(uint32_t guest_port)
+{
+	send_op(guest_port, VIRTIO_VSOCK_OP_REQUEST, 0);
+	expect(guest_port, VIRTIO_VSOCK_OP_RESPONSE);
+	cr_assert_eq(pkt.buf_alloc, VSOCK_CONN_BUFFER);
+	cr_assert_eq(pkt.host_port, PORT);
+}
+
+static void do_read(void *arg)
+{
+	on_readable(((struct service *)arg)->conn, arg);
+}
+
+static void do_shutdown_write(void *arg)
+{
+	vsock_conn_shutdown_write(((struct service *)arg)->conn);
+}
+
+static void do_shutdown_read(void *arg)
+{
+	vsock_conn_shutdown_read(((struct service *)arg)->conn);
+}
+
+static void do_close(void *arg)
+{
+	struct service *s = arg;
+
+	vsock_conn_close(s->conn);
+	s->conn = NULL;
+}
+
+static void run(void (*fn)(void *arg))
+{
+	vsock_run(fv.vs, fn, &svc);
+}
+
+/* ---- connecting ---- */
+
+Test(vsock, the_guest_reads_its_cid)
+{
+	uint64_t cid;
+
+	memcpy(&cid, fv.g->vdev->config, sizeof(cid));
+	cr_assert_eq(fv.g->vdev->config_len, sizeof(cid));
+	cr_assert_eq(le64toh(cid), VSOCK_GUEST_CID);
+}
+
+Test(vsock, a_port_nobody_listens_on_refuses)
+{
+	struct virtio_vsock_hdr hdr = fake_vsock_hdr(PORT + 1, 9, VIRTIO_VSOCK_OP_REQUEST);
+
+	fake_vsock_send(&fv, &hdr, NULL, 0);
+	expect(9, VIRTIO_VSOCK_OP_RST);
+	cr_assert_eq(pkt.host_port, PORT + 1);
+}
+
+Test(vsock, a_service_may_refuse)
+{
+	svc.refuse = -EBUSY;
+	send_op(9, VIRTIO_VSOCK_OP_REQUEST, 0);
+	expect(9, VIRTIO_VSOCK_OP_RST);
+	send_data(9, "x", 1);
+	expect(9, VIRTIO_VSOCK_OP_RST);
+}
+
+Test(vsock, listening_has_limits)
+{
+	cr_assert_eq(vsock_listen(fv.vs, PORT, on_accept, &svc), -EADDRINUSE);
+	for (uint32_t i = 1; i < VSOCK_MAX_LISTENERS; i++)
+		cr_assert_eq(vsock_listen(fv.vs, PORT + i, on_accept, &svc), 0);
+	cr_assert_eq(vsock_listen(fv.vs, 5, on_accept, &svc), -ENOSPC);
+	vsock_unlisten(fv.vs, PORT);
+	vsock_unlisten(fv.vs, PORT);
+	cr_assert_eq(vsock_listen(fv.vs, 5, on_accept, &svc), 0);
+	send_op(9, VIRTIO_VSOCK_OP_REQUEST, 0);
+	expect(9, VIRTIO_VSOCK_OP_RST);
+}
+
+Test(vsock, connections_are_limited)
+{
+	for (uint32_t i = 0; i < VSOCK_MAX_CONNS; i++) {
+		connect_to(i);
+		fake_vsock_post(&fv, 1);
+	}
+	send_op(VSOCK_MAX_CONNS, VIRTIO_VSOCK_OP_REQUEST, 0);
+	expect(VSOCK_MAX_CONNS, VIRTIO_VSOCK_OP_RST);
+	cr_assert_eq(svc.accepted, VSOCK_MAX_CONNS);
+	fake_vsock_post(&fv, 1);
+	/* One goes, one may come. */
+	send_op(7, VIRTIO_VSOCK_OP_RST, 0);
+	cr_assert_eq(svc.closed, 1);
+	connect_to(VSOCK_MAX_CONNS);
+}
+
+/* ---- packets that are wrong ---- */
+
+Test(vsock, spoofed_and_misaddressed_packets_are_dropped)
+{
+	struct virtio_vsock_hdr hdr = fake_vsock_hdr(PORT, 9, VIRTIO_VSOCK_OP_REQUEST);
+
+	hdr.src_cid = htole64(VSOCK_GUEST_CID + 1);
+	fake_vsock_send(&fv, &hdr, NULL, 0);
+	hdr.src_cid = htole64(VSOCK_GUEST_CID | 1ull << 32);
+	fake_vsock_send(&fv, &hdr, NULL, 0);
+	hdr.src_cid = htole64(VSOCK_HOST_CID);
+	fake_vsock_send(&fv, &hdr, NULL, 0);
+	hdr.src_cid = htole64(VSOCK_GUEST_CID);
+	hdr.dst_cid = htole64(1);
+	fake_vsock_send(&fv, &hdr, NULL, 0);
+	expect_silence();
+	cr_assert_eq(svc.accepted, 0);
+	cr_assert_not(fv.g->vdev->broken);
+}
+
+Test(vsock, another_socket_type_is_refused_in_kind)
+{
+	struct virtio_vsock_hdr hdr = fake_vsock_hdr(PORT, 9, VIRTIO_VSOCK_OP_REQUEST);
+
+	hdr.type = htole16(VIRTIO_VSOCK_TYPE_SEQPACKET);
+	fake_vsock_send(&fv, &hdr, NULL, 0);
+	expect(9, VIRTIO_VSOCK_OP_RST);
+	cr_assert_eq(pkt.type, VIRTIO_VSOCK_TYPE_SEQPACKET);
+	/* It does not reach a stream with the same ports either. */
+	connect_to(10);
+	hdr = fake_vsock_hdr(PORT, 10, VIRTIO_VSOCK_OP_RST);
+	hdr.type = htole16(VIRTIO_VSOCK_TYPE_SEQPACKET);
+	fake_vsock_send(&fv, &hdr, NULL, 0);
+	expect_silence();
+	cr_assert_eq(svc.closed, 0);
+}
+
+Test(vsock, packets_to_unknown_connections_are_answered_but_resets_are_not)
+{
+	for (uint16_t op = 0; op < 12; op++) {
+		if (op == VIRTIO_VSOCK_OP_REQUEST)
+			continue;
+		send_op(100u + op, op, 3);
+		if (op != VIRTIO_VSOCK_OP_RST)
+			expect(100u + op, VIRTIO_VSOCK_OP_RST);
+	}
+	expect_silence();
+}
+
+Test(vsock, impossible_operations_reset_the_connection)
+{
+	const uint16_t bad[] = {VIRTIO_VSOCK_OP_INVALID, VIRTIO_VSOCK_OP_REQUEST,
+				VIRTIO_VSOCK_OP_RESPONSE, 8, 0xffff};
+
+	for (uint32_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		connect_to(i);
+		send_op(i, bad[i], 0);
+		expect(i, VIRTIO_VSOCK_OP_RST);
+		cr_assert_eq(svc.closed, i + 1);
+	}
+	cr_assert_not(fv.g->vdev->broken);
+}
+
+/* A driver that cannot even frame packets is stopped, and the connections with it. */
+static void expect_broken(void)
+{
+	cr_assert(fv.g->vdev->broken);
+	cr_assert_eq(fv.g->config_interrupts, 1);
+	fake_guest_settle(fv.g);
+	cr_assert_eq(svc.closed, svc.accepted);
+	fake_guest_reset(fv.g);
+	fake_vsock_restart(&fv);
+	connect_to(1);
+}
+
+Test(vsock, a_length_beyond_the_chain_breaks_the_device)
+{
+	struct virtio_vsock_hdr hdr = fake_vsock_hdr(PORT, GUEST_PORT, VIRTIO_VSOCK_OP_RW);
+
+	connect_to(GUEST_PORT);
+	hdr.len = htole32(5);
+	fake_vsock_send(&fv, &hdr, "four", 4);
+	expect_broken();
+}
+
+Test(vsock, a_huge_length_breaks_the_device)
+{
+	struct virtio_vsock_hdr hdr = fake_vsock_hdr(PORT, GUEST_PORT, VIRTIO_VSOCK_OP_RW);
+
+	connect_to(GUEST_PORT);
+	hdr.len = htole32(UINT32_MAX);
+	fake_vsock_send(&fv, &hdr, "four", 4);
+	expect_broken();
+}
+
+Test(vsock, a_packet_shorter_than_its_header_breaks_the_device)
+{
+	struct fake_seg seg = fake_put(fv.g, big, HDR - 1);
+
+	connect_to(GUEST_PORT);
+	(void)fake_publish(fv.g, FAKE_VSOCK_TX, &seg, 1);
+	fake_kick(fv.g, FAKE_VSOCK_TX);
+	expect_broken();
+}
+
+Test(vsock, a_write_only_packet_breaks_the_device)
+{
+	struct fake_seg seg = fake_room(fv.g, 100);
+
+	(void)fake_publish(fv.g, FAKE_VSOCK_TX, &seg, 1);
+	fake_kick(fv.g, FAKE_VSOCK_TX);
+	expect_broken();
+}
+
+Test(vsock, broken_rings_break_the_device)
+{
+	connect_to(GUEST_PORT);
+	fake_raw_avail(fv.g, FAKE_VSOCK_TX, 5000);
+	fake_kick(fv.g, FAKE_VSOCK_TX);
+	expect_broken();
+}
+
+Test(vsock_empty, a_broken_receive_ring_breaks_the_device, .fini = teardown)
+{
+	start(false);
+	fake_raw_avail(fv.g, FAKE_VSOCK_RX, 5000);
+	send_op(GUEST_PORT, VIRTIO_VSOCK_OP_REQUEST, 0);
+	expect_broken();
+}
+
+Test(vsock_empty, a_receive_buffer_for_a_bare_header_breaks_the_device, .fini = teardown)
+{
+	struct fake_seg seg;
+
+	start(false);
+	seg = fake_room(fv.g, HDR);
+	(void)fake_publish(fv.g, FAKE_VSOCK_RX, &seg, 1);
+	send_op(GUEST_PORT, VIRTIO_VSOCK_OP_REQUEST, 0);
+	expect_broken();
+}
+
+Test(vsock, a_header_in_pieces_is_one_header)
+{
+	struct virtio_vsock_hdr hdr = fake_vsock_hdr(PORT, GUEST_PORT, VIRTIO_VSOCK_OP_RW);
+	struct fake_seg segs[4];
+
+	svc.drain = true;
+	connect_to(GUEST_PORT);
+	hdr.len = htole32(6);
+	segs[0] = fake_put(fv.g, &hdr, 3);
+	segs[1] = fake_put(fv.g, (uint8_t *)&hdr + 3, HDR - 3);
+	segs[2] = fake_put(fv.g, fake_pattern(0), 1);
+	segs[3] = fake_put(fv.g, fake_pattern(1), 5);
+	(void)fake_publish(fv.g, FAKE_VSOCK_TX, segs, 4);
+	fake_kick(fv.g, FAKE_VSOCK_TX);
+	cr_assert_eq(svc.drained, 6);
+	cr_assert_not(svc.corrupt);
+}
+
+/* ---- credit, guest to host ---- */
+
+Test(vsock, what_is_sent_is_read_in_order)
+{
+	connect_to(GUEST_PORT);
+	svc.drain = true;
+	for (uint64_t pos = 0; pos < 40 * 50000; pos += 50000)
+		send_data(GUEST_PORT, fake_pattern(pos), 50000);
+	cr_assert_eq(svc.drained, 40 * 50000);
+	cr_assert_not(svc.corrupt);
+}
+
+Test(vsock, credit_is_returned_in_large_steps)
+{
+	unsigned int updates = 0;
+
+	connect_to(GUEST_PORT);
+	svc.drain = true;
+	for (uint64_t pos = 0; pos < 1 << 20; pos += 1024)
+		send_data(GUEST_PORT, fake_pattern(pos), 1024);
+	while (fake_vsock_receive(&fv, &pkt)) {
+		cr_assert_eq(pkt.op, VIRTIO_VSOCK_OP_CREDIT_UPDATE);
+		updates++;
+		cr_assert_eq(pkt.fwd_cnt, updates * (VSOCK_CONN_BUFFER / 4));
+	}
+	cr_assert_eq(updates, (1 << 20) / (VSOCK_CONN_BUFFER / 4));
+}
+
+Test(vsock, a_credit_request_is_answered)
+{
+	connect_to(GUEST_PORT);
+	svc.drain = true;
+	send_data(GUEST_PORT, fake_pattern(0), 100);
+	expect_silence();
+	send_op(GUEST_PORT, VIRTIO_VSOCK_OP_CREDIT_REQUEST, 0);
+	expect(GUEST_PORT, VIRTIO_VSOCK_OP_CREDIT_UPDATE);
+	cr_assert_eq(pkt.fwd_cnt, 100);
+	cr_assert_eq(pkt.buf_alloc, VSOCK_CONN_BUFFER);
+}
+
+Test(vsock, all_credit_may_be_used_and_not_a_byte_more)
+{
+	connect_to(GUEST_PORT);
+	connect_to(GUEST_PORT + 1);
+	for (unsigned int i = 0; i < 4; i++)
+		send_data(GUEST_PORT + 1, fake_pattern(i * 65536), 65536);
+	cr_assert_eq(vsock_conn_pending(svc.conn), VSOCK_CONN_BUFFER);
+	expect_silence();
+	send_data(GUEST_PORT + 1, "x", 1);
+	expect(GUEST_PORT + 1, VIRTIO_VSOCK_OP_RST);
+	cr_assert_eq(svc.closed, 1);
+	cr_assert_null(svc.conn);
+	/* The other connection does not notice. */
+	send_op(GUEST_PORT, VIRTIO_VSOCK_OP_CREDIT_REQUEST, 0);
+	expect(GUEST_PORT, VIRTIO_VSOCK_OP_CREDIT_UPDATE);
+}
+
+Test(vsock, a_packet_over_64_kib_resets_the_connection)
+{
+	struct virtio_vsock_hdr hdr = fake_vsock_hdr(PORT, GUEST_PORT, VIRTIO_VSOCK_OP_RW);
+	struct fake_seg segs[2];
+
+	connect_to(GUEST_PORT);
+	hdr.len = htole32(65537);
+	segs[0] = fake_put(fv.g, &hdr, HDR);
+	segs[1] = fake_put(fv.g, big, 65537);
+	(void)fake_publish(fv.g, FAKE_VSOCK_TX, segs, 2);
+	fake_kick(fv.g, FAKE_VSOCK_TX);
+	expect(GUEST_PORT, VIRTIO_VSOCK_OP_RST);
+	cr_assert_eq(svc.closed, 1);
+	cr_assert_not(fv.g->vdev->broken);
+}
+
+/* ---- credit, host to guest ---- */
+
+Test(vsock, a_write_stops_at_the_guests_credit)
+{
+	struct virtio_vsock_hdr hdr = fake_vsock_hdr(PORT, GUEST_PORT, VIRTIO_VSOCK_OP_REQUEST);
+
+	hdr.buf_alloc = htole32(1000);
+	fake_vsock_send(&fv, &hdr, NULL, 0);
+	expect(GUEST_PORT, VIRTIO_VSOCK_OP_RESPONSE);
+	svc.to_write = 5000;
+	run(push_pattern);
+	expect(GUEST_PORT, VIRTIO_VSOCK_OP_RW);
+	cr_assert_eq(pkt.len, 1000);
+	expect_silence();
+	/* No room yet: no call. */
+	hdr.op = htole16(VIRTIO_VSOCK_OP_CREDIT_UPDATE);
+	fake_vsock_send(&fv, &hdr, NULL, 0);
+	cr_assert_eq(svc.writable, 0);
+	hdr.fwd_cnt = htole32(400);
+	fake_vsock_send(&fv, &hdr, NULL, 0);
+	expect(GUEST_PORT, VIRTIO_VSOCK_OP_RW);
+	cr_assert_eq(pkt.len, 400);
+	/* Lies about what was read, or a buffer that shrank, give nothing. */
+	hdr.fwd_cnt = htole32(1401);
+	fake_vsock_send(&fv, &hdr, NULL, 0);
+	hdr.fwd_cnt = htole32(400);
+	hdr.buf_alloc = htole32(10);
+	fake_vsock_send(&fv, &hdr, NULL, 0);
+	expect_silence();
+	hdr.buf_alloc = htole32(UINT32_MAX);
+	fake_vsock_send(&fv, &hdr, NULL, 0);
+	expect(GUEST_PORT, VIRTIO_VSOCK_OP_RW);
+	cr_assert_eq(pkt.len, 3600);
+}
+
+Test(vsock_empty, nothing_is_lost_while_there_are_no_receive_buffers, .fini = teardown)
+{
+	start(false);
+	send_op(GUEST_PORT, VIRTIO_VSOCK_OP_REQUEST, 0);
+	send_op(GUEST_PORT, VIRTIO_VSOCK_OP_CREDIT_REQUEST, 0);
+	send_op(1, VIRTIO_VSOCK_OP_SHUTDOWN, 3);
+	svc.to_write = 3;
+	run(push_pattern);
+	run(do_shutdown_read);
+	cr_assert_eq(svc.written, 0);
+	expect_silence();
+	for (unsigned int i = 0; i < 5; i++)
+		fake_vsock_post(&fv, 1);
+	expect(1, VIRTIO_VSOCK_OP_RST);
+	expect(GUEST_PORT, VIRTIO_VSOCK_OP_RESPONSE);
+	expect(GUEST_PORT, VIRTIO_VSOCK_OP_CREDIT_UPDATE);
+	expect(GUEST_PORT, VIRTIO_VSOCK_OP_SHUTDOWN);
+	expect(GUEST_PORT, VIRTIO_VSOCK_OP_RW);
+	cr_assert_eq(svc.writable, 1);
+}
+
+Test(vsock_empty, refusals_that_wait_are_bounded, .fini = teardown)
+{
+	unsigned int n = 0;
+
+	start(false);
+	for (uint32_t i = 0; i < 10000; i++)
+		send_op(i, VIRTIO_VSOCK_OP_SHUTDOWN, 3);
+	fake_vsock_post(&fv, FAKE_VSOCK_RX_BUFFERS);
+	for (; fake_vsock_receive(&fv, &pkt); n++) {
+		cr_assert_eq(pkt.op, VIRTIO_VSOCK_OP_RST);
+		/* The newest are kept. */
+		cr_assert_eq(pkt.guest_port, 10000 - 128 + n);
+		fake_vsock_post(&fv, 1);
+	}
+	cr_assert_eq(n, 128);
+}
+
+Test(vsock, the_device_asks_for_receive_kicks_only_when_it_starves)
+{
+	struct virtio_vsock_hdr hdr = fake_vsock_hdr(PORT, GUEST_PORT, VIRTIO_VSOCK_OP_CREDIT_UPDATE);
+	uint16_t asked;
+
+	connect_to(GUEST_PORT);
+	hdr.buf_alloc = htole32(UINT32_MAX);
+	fake_vsock_send(&fv, &hdr, NULL, 0);
+	asked = fake_avail_event(fv.g, FAKE_VSOCK_RX);
+	fake_vsock_post(&fv, 1);
+	cr_assert_eq(fake_avail_event(fv.g, FAKE_VSOCK_RX), asked);
+	svc.to_write = 10 << 20;
+	run(push_pattern);
+	cr_assert_eq(fake_avail_event(fv.g, FAKE_VSOCK_RX),
+		     fv.g->rings[FAKE_VSOCK_RX].avail_idx);
+}
+
+/* ---- the ends of a connection ---- */
+
+Test(vsock, a_half_closed_guest_still_reads)
+{
+	connect_to(GUEST_PORT);
+	svc.drain = true;
+	send_data(GUEST_PORT, fake_pattern(0), 10);
+	send_op(GUEST_PORT, VIRTIO_VSOCK_OP_SHUTDOWN, VIRTIO_VSOCK_SHUTDOWN_SEND);
+	cr_assert_eq(svc.drained, 10);
+	cr_assert_eq(svc.readable, 2);
+	cr_assert_eq(vsock_conn_read(svc.conn, big, 1), 0);
+	svc.to_write = 10;
+	run(push_pattern);
+	expect(GUEST_PORT, VIRTIO_VSOCK_OP_RW);
+	cr_assert_eq(svc.closed, 0);
+	/* Data after its end breaks the rules. */
+	send_data(GUEST_PORT, "x", 1);
+	expect(GUEST_PORT, VIRTIO_VSOCK_OP_RST);
+	cr_assert_eq(svc.closed, 1);
+}
+
+Test(vsock, a_guest_that_stops_reading_is_told_on)
+{
+	connect_to(GUEST_PORT);
+	send_op(GUEST_PORT, VIRTIO_VSOCK_OP_SHUTDOWN, VIRTIO_VSOCK_SHUTDOWN_RCV);
+	send_op(GUEST_PORT, VIRTIO_VSOCK_OP_SHUTDOWN, VIRTIO_VSOCK_SHUTDOWN_RCV);
+	cr_assert_eq(svc.stopped, 1);
+	cr_assert_eq(vsock_conn_write(svc.conn, "x", 1), -EPIPE);
+	cr_assert_eq(vsock_conn_read(svc.conn, big, 1), -EAGAIN);
+	cr_assert_eq(svc.closed, 0);
+}
+
+Test(vsock, a_closed_guest_gets_its_reset_when_all_was_read)
+{
+	connect_to(GUEST_PORT);
+	send_data(GUEST_PORT, fake_pattern(0), 10);
+	send_op(GUEST_PORT, VIRTIO_VSOCK_OP_SHUTDOWN, 3);
+	expect_silence();
+	cr_assert_eq(svc.closed, 0);
+	svc.drain = true;
+	run(do_read);
+	expect(GUEST_PORT, VIRTIO_VSOCK_OP_RST);
+	expect_silence();
+	cr_assert_eq(svc.drained, 10);
+	cr_assert_eq(svc.closed, 1);
+}
+
+Test(vsock, what_arrived_before_a_reset_can_be_read)
+{
+	connect_to(GUEST_PORT);
+	send_data(GUEST_PORT, fake_pattern(0), 10);
+	send_op(GUEST_PORT, VIRTIO_VSOCK_OP_RST, 0);
+	cr_assert_eq(svc.closed, 0);
+	cr_assert_eq(vsock_conn_write(svc.conn, "x", 1), -EPIPE);
+	/* The ports are free again at once. */
+	struct vsock_conn *old = svc.conn;
+	connect_to(GUEST_PORT);
+	cr_assert_neq(svc.conn, old);
+	svc.conn = old;
+	svc.drain = true;
+	run(do_read);
+	cr_assert_eq(svc.drained, 10);
+	cr_assert_eq(svc.closed, 1);
+	expect_silence();
+}
+
+Test(vsock, our_shutdowns_are_sent_once_and_add_up)
+{
+	connect_to(GUEST_PORT);
+	run(do_shutdown_write);
+	expect(GUEST_PORT, VIRTIO_VSOCK_OP_SHUTDOWN);
+	cr_assert_eq(pkt.flags, VIRTIO_VSOCK_SHUTDOWN_SEND);
+	run(do_shutdown_write);
+	expect_silence();
+	cr_assert_eq(vsock_conn_write(svc.conn, "x", 1), -EPIPE);
+	run(do_shutdown_read);
+	expect(GUEST_PORT, VIRTIO_VSOCK_OP_SHUTDOWN);
+	cr_assert_eq(pkt.flags, 3);
+	send_op(GUEST_PORT, VIRTIO_VSOCK_OP_RST, 0);
+	cr_assert_eq(svc.closed, 1);
+}
+
+Test(vsock, after_we_stop_reading_data_is_dropped_but_counted)
+{
+	connect_to(GUEST_PORT);
+	send_data(GUEST_PORT, big, 65536);
+	run(do_shutdown_read);
+	expect(GUEST_PORT, VIRTIO_VSOCK_OP_CREDIT_UPDATE);
+	cr_assert_eq(pkt.fwd_cnt, 65536);
+	expect(GUEST_PORT, VIRTIO_VSOCK_OP_SHUTDOWN);
+	cr_assert_eq(vsock_conn_pending(svc.conn), 0);
+	cr_assert_eq(vsock_conn_read(svc.conn, big, 1), 0);
+	for (unsigned int i = 0; i < 10; i++)
+		send_data(GUEST_PORT, big, 65536);
+	cr_assert_eq(vsock_conn_pending(svc.conn), 0);
+	cr_assert_eq(svc.closed, 0);
+	send_op(GUEST_PORT, VIRTIO_VSOCK_OP_SHUTDOWN, 3);
+	cr_assert_eq(svc.closed, 1);
+}
+
+Test(vsock, closing_resets_and_so_does_what_comes_later)
+{
+	connect_to(GUEST_PORT);
+	send_data(GUEST_PORT, "abc", 3);
+	run(do_close);
+	expect(GUEST_PORT, VIRTIO_VSOCK_OP_RST);
+	send_data(GUEST_PORT, "abc", 3);
+	expect(GUEST_PORT, VIRTIO_VSOCK_OP_RST);
+	send_op(GUEST_PORT, VIRTIO_VSOCK_OP_RST, 0);
+	expect_silence();
+	cr_assert_eq(svc.closed, 0);
+}
+
+Test(vsock, a_device_reset_ends_all_connections_from_the_loop)
+{
+	for (uint32_t i = 0; i < 50; i++)
+		connect_to(i);
+	svc.to_write = 10 << 20;
+	run(push_pattern);
+	fake_guest_reset(fv.g);
+	/* A reset comes on a vCPU's thread: services must not hear of it there. */
+	cr_assert_eq(svc.closed, 0);
+	cr_assert_eq(vsock_conn_write(svc.conn, "x", 1), -EPIPE);
+	fake_guest_settle(fv.g);
+	cr_assert_eq(svc.closed, 50);
+	fake_vsock_restart(&fv);
+	connect_to(3);
+	expect_silence();
+}
+
+Test(vsock, destroying_with_connections_open_leaks_nothing)
+{
+	connect_to(1);
+	connect_to(2);
+	send_data(1, "abc", 3);
+	send_op(1, VIRTIO_VSOCK_OP_RST, 0);
+}
+
+/* ---- many bytes, many connections ---- */
+
+struct duplex {
+	struct service svc;
+	struct fake_sock sock;
+};
+
+static void exchange(uint64_t bytes)
+{
+	struct fake_sock s;
+	struct fake_sock *all[] = {&s};
+	uint64_t sent = 0;
+
+	svc.drain = true;
+	svc.to_write = bytes;
+	fake_sock_connect(&fv, &s, PORT, GUEST_PORT);
+	(void)fake_sock_poll(&fv, all, 1);
+	run(push_pattern);
+	while (s.total < bytes || sent < bytes) {
+		uint32_t n = (uint32_t)min_u64(bytes - sent, FAKE_PATTERN_RUN);
+		uint32_t done = n > 0 ? fake_sock_write(&fv, &s, fake_pattern(sent), n) : 0;
+
+		sent += done;
+		cr_assert(fake_sock_poll(&fv, all, 1) || done > 0, "stuck at %lu and %lu",
+			  (unsigned long)sent, (unsigned long)s.total);
+	}
+	cr_assert_eq(svc.drained, bytes);
+	cr_assert_eq(s.total, bytes);
+	cr_assert_not(s.corrupt);
+	cr_assert_not(svc.corrupt);
+}
+
+Test(vsock, a_large_stream_passes_whole_both_ways_at_once)
+{
+	exchange(256 << 20);
+}
+
+Test(vsock, writers_take_turns)
+{
+	enum { N = 4 };
+	static struct duplex d[N];
+	struct fake_sock *all[N];
+	size_t least, most;
+
+	for (uint32_t i = 0; i < N; i++) {
+		all[i] = &d[i].sock;
+		vsock_unlisten(fv.vs, PORT);
+		cr_assert_eq(vsock_listen(fv.vs, PORT, on_accept, &d[i].svc), 0);
+		fake_sock_connect(&fv, all[i], PORT, 1 + i);
+		(void)fake_sock_poll(&fv, all, i + 1);
+		d[i].svc.to_write = SIZE_MAX;
+	}
+	/* The first floods; the others ask while there is no buffer left. */
+	for (uint32_t i = 0; i < N; i++)
+		vsock_run(fv.vs, push_pattern, &d[i].svc);
+	for (unsigned int round = 0; round < 100; round++) {
+		vsock_run(fv.vs, push_pattern, &d[0].svc);
+		(void)fake_sock_poll(&fv, all, N);
+	}
+	least = most = d[0].svc.written;
+	for (uint32_t i = 1; i < N; i++) {
+		least = min_size(least, d[i].svc.written);
+		if (d[i].svc.written > most)
+			most = d[i].svc.written;
+	}
+	cr_assert_geq(least, 1 << 20);
+	cr_assert_leq(most - least, 1 << 20, "%zu to %zu", least, most);
+}
+
+Test(vsock, a_flood_is_worked_off_in_bounded_rounds)
+{
+	struct virtio_vsock_hdr hdr = fake_vsock_hdr(PORT, GUEST_PORT, VIRTIO_VSOCK_OP_RW);
+	struct fake_seg segs[2];
+
+	connect_to(GUEST_PORT);
+	hdr.len = htole32(1);
+	segs[0] = fake_put(fv.g, &hdr, HDR);
+	segs[1] = fake_put(fv.g, "x", 1);
+	for (unsigned int i = 0; i < 256 / 2; i++)
+		(void)fake_publish(fv.g, FAKE_VSOCK_TX, segs, 2);
+	fake_kick(fv.g, FAKE_VSOCK_TX);
+	for (unsigned int i = 0; i < 64; i++)
+		cr_assert(fake_reap(fv.g, FAKE_VSOCK_TX, NULL, NULL));
+	for (unsigned int i = 0; i < 32; i++)
+		(void)fake_publish(fv.g, FAKE_VSOCK_TX, segs, 2);
+	fake_guest_settle(fv.g);
+	/* The rest came by the device's own event, without another kick. */
+	cr_assert_eq(vsock_conn_pending(svc.conn), 160);
+	cr_assert_eq(svc.readable, 2);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <string.h>
+
+#include "guest-agent/modules.h"
+
+Test(modules, list)
+{
+	static const char list[] = "lib/a.ko\n\n?lib/b.ko\n/lib/c.ko\n?\n?/lib/d.ko";
+	struct module_line l;
+	size_t pos = 0;
+
+	cr_assert_eq(modules_next(list, strlen(list), &pos, &l), 1);
+	cr_assert_str_eq(l.path, "lib/a.ko");
+	cr_assert(!l.optional);
+	cr_assert_eq(modules_next(list, strlen(list), &pos, &l), 1);
+	cr_assert_str_eq(l.path, "lib/b.ko");
+	cr_assert(l.optional);
+	cr_assert_eq(modules_next(list, strlen(list), &pos, &l), 1);
+	cr_assert_str_eq(l.path, "lib/c.ko");
+	cr_assert(!l.optional);
+	/* The last line lacks its newline, the one before a name. */
+	cr_assert_eq(modules_next(list, strlen(list), &pos, &l), 1);
+	cr_assert_str_eq(l.path, "lib/d.ko");
+	cr_assert_eq(modules_next(list, strlen(list), &pos, &l), 0);
+	cr_assert_eq(modules_next(list, strlen(list), &pos, &l), 0);
+}
+
+Test(modules, long_line)
+{
+	static char list[2 * PATH_MAX];
+	struct module_line l;
+	size_t pos = 0;
+
+	memset(list, 'm', sizeof(list));
+	list[PATH_MAX - 1] = '\n';
+	cr_assert_eq(modules_next(list, sizeof(list), &pos, &l), 1);
+	cr_assert_eq(strlen(l.path), PATH_MAX - 1);
+	cr_assert_eq(modules_next(list, sizeof(list), &pos, &l), -EINVAL);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "vmm/guest_log.h"
+
+static struct guest_log guest;
+
+static void setup(void)
+{
+	guest_log_init(&guest, false);
+}
+
+static void say(const char *text)
+{
+	guest_log_add(&guest, text, strlen(text));
+}
+
+TestSuite(guest_log, .init = setup);
+
+Test(guest_log, the_tail_is_the_last_lines)
+{
+	char buf[100];
+
+	say("one\r\ntwo\r\nthree\r\n");
+	guest_log_tail(&guest, 2, buf, sizeof(buf));
+	cr_assert_str_eq(buf, "  two\n  three\n");
+	guest_log_tail(&guest, 9, buf, sizeof(buf));
+	cr_assert_str_eq(buf, "  one\n  two\n  three\n");
+}
+
+Test(guest_log, an_empty_log_has_an_empty_tail)
+{
+	char buf[8] = "x";
+
+	guest_log_tail(&guest, 3, buf, sizeof(buf));
+	cr_assert_str_eq(buf, "");
+}
+
+Test(guest_log, what_would_command_a_terminal_is_left_out)
+{
+	char buf[100];
+
+	say("a\033[2Jb\007\n");
+	guest_log_tail(&guest, 1, buf, sizeof(buf));
+	cr_assert_str_eq(buf, "  a[2Jb\n");
+}
+
+Test(guest_log, a_flood_keeps_the_end_and_a_small_buffer_is_respected)
+{
+	char buf[16];
+
+	for (int i = 0; i < 10000; i++)
+		say("0123456789\n");
+	say("end of it, which is longer than the buffer\n");
+	memset(buf, '#', sizeof(buf));
+	guest_log_tail(&guest, 1, buf, sizeof(buf) - 1);
+	cr_assert_eq(buf[15], '#');
+	cr_assert_eq(strncmp(buf, "  end of it", 11), 0);
+	cr_assert_lt(strlen(buf), 15);
+}
+
+Test(guest_log, a_panic_is_noticed_with_its_reason)
+{
+	char reason[100];
+
+	cr_assert_not(guest_log_panic(&guest, reason, sizeof(reason)));
+	cr_assert_str_eq(reason, "");
+	say("[    1.0] Kernel panic - not syncing: Attempted to kill init!\r\n[    1.1] CPU: 0\n");
+	cr_assert(guest_log_panic(&guest, reason, sizeof(reason)));
+	cr_assert_str_eq(reason, "Attempted to kill init!");
+	cr_assert(guest_log_panic(&guest, reason, 5));
+	cr_assert_str_eq(reason, "Atte");
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#include "vmm/config.h"
+
+void sandbox_config_init(struct sandbox_config *cfg)
+{
+	*cfg = (struct sandbox_config){0};
+}
+
+static void strings_free(char **list)
+{
+	for (char **s = list; s && *s; s++)
+		free(*s);
+	free(list);
+}
+
+void sandbox_config_fini(struct sandbox_config *cfg)
+{
+	for (size_t i = 0; i < cfg->n_maps; i++) {
+		free(cfg->maps[i].host);
+		free(cfg->maps[i].guest);
+		if (cfg->maps[i].fd >= 0)
+			close(cfg->maps[i].fd);
+	}
+	free(cfg->maps);
+	strings_free(cfg->argv);
+	strings_free(cfg->env);
+	free(cfg->name);
+	free(cfg->workdir);
+	free(cfg->run_as);
+	free(cfg->user.name);
+	free(cfg->user.home);
+	free(cfg->user.shell);
+	free(cfg->kernel);
+	sandbox_config_init(cfg);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* vmm/guest_log.h - the last of what the guest's kernel and agent said on their consoles. */
+#ifndef VMM_GUEST_LOG_H
+#define VMM_GUEST_LOG_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "vmm/util.h"
+
+enum { GUEST_LOG_SIZE = 16 * 1024 };
+
+/* Any thread. Embedded; guest_log_init() and _fini() around its life. */
+struct guest_log {
+	pthread_mutex_t lock;
+	char ring[GUEST_LOG_SIZE];
+	size_t written; /* bytes ever */
+	bool echo;	/* to stderr too, as it comes */
+};
+
+void guest_log_init(struct guest_log *log, bool echo);
+void guest_log_fini(struct guest_log *log);
+
+void guest_log_add(struct guest_log *log, const void *buf, size_t len);
+
+/*
+ * The last `lines` lines, printable characters only, each indented and ended by
+ * a newline, into buf (NUL-terminated). A guest chooses what stands there.
+ */
+void guest_log_tail(struct guest_log *log, unsigned int lines, char *buf, size_t size);
+
+/*
+ * The kernel's reason if it said on the console that it panicked: the text
+ * after "Kernel panic - not syncing: ", else false and reason is "".
+ */
+bool guest_log_panic(struct guest_log *log, char *reason, size_t size);
+
+#endif

@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * DOC: the whole machine
+ *
+ * This file is where the sandbox is put together, device by device, and the
+ * only one that names concrete models. The order of the PCI devices is guest
+ * ABI: it gives them their slots. machine_free() is machine_build() backwards.
+ */
+#include "vmm/machine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include "devices/acpi_events.h"
+#include "devices/console.h"
+#include "devices/fs/fs.h"
+#include "devices/rng.h"
+#include "devices/serial.h"
+#include "devices/virtio/pci.h"
+#include "devices/vsock.h"
+#include "guest-agent/protocol.h"
+#include "vmm/acpi/tables.h"
+#include "vmm/bus.h"
+#include "vmm/log.h"
+#include "vmm/pci.h"
+#include "vmm/vcpu.h"
+#include "vmm/vm.h"
+#include "vmm/x86/boot.h"
+#include "vmm/x86/layout.h"
+
+enum { MACHINE_MAX_FUNCTIONS = 8 };
+
+/* Drivers of the devices below that distribution kernels have as modules. */
+static const char *const guest_modules[] = {
+	"virtio_pci", "vmw_vsock_virtio_transport", "virtiofs", "overlay",
+	"?virtio_console", "?virtio_rng", NULL,
+};
+
+/*
+ * The host's directories a base system lives in. /home, /root, /run, /tmp and
+ * whatever is mounted elsewhere are not among them: the guest has its own.
+ */
+static const char *const base_names[] = {
+	"bin", "etc", "lib", "lib32", "lib64", "libx32", "opt", "sbin", "usr", "var", NULL,
+};
+
+struct machine {
+	struct loop *loop;
+	struct guest_log *log;
+	machine_end_fn ended;
+	void *owner;
+
+	struct vm *vm;
+	struct bus *mmio, *pio;
+	struct device *serial;
+	struct device *acpi_events;
+	struct pci_bus pci;
+	struct pci_function *functions[MACHINE_MAX_FUNCTIONS];
+	unsigned int n_functions;
+	struct vsock *vsock;
+
+	/* The file server blocks on the host's disks: its queues have a thread of their own. */
+	struct loop *files_loop;
+	pthread_t files_thread;
+	bool files_started;
+
+	struct vcpu *vcpus[CONFIG_MAX_CPUS];
+	unsigned int n_vcpus;
+
+	/* The first end wins; the loop thread hears of it through the eventfd. */
+	pthread_mutex_t end_lock;
+	bool has_ended;
+	struct machine_end end;
+	struct loop_source end_event;
+};
+
+/* Any thread. */
+static void machine_end_with(struct machine *m, const struct machine_end *end)
+{
+	pthread_mutex_lock(&m->end_lock);
+	if (!m->has_ended) {
+		m->has_ended = true;
+		m->end = *end;
+		(void)!eventfd_write(m->end_event.fd, 1);
+	}
+	pthread_mutex_unlock(&m->end_lock);
+}
+
+static void end_event_run(struct loop_source *src, uint32_t events)
+{
+	struct machine *m = CONTAINER_OF(src, struct machine, end_event);
+
+	(void)events;
+	loop_remove(src);
+	m->ended(m->owner, &m->end);
+}
+
+static void acpi_requested(void *owner, enum acpi_request request)
+{
+	struct machine_end end = {
+		.kind = request == ACPI_REQUEST_POWER_OFF ? MACHINE_POWERED_OFF : MACHINE_RESET,
+	};
+
+	machine_end_with(owner, &end);
+}
+
+static void vcpu_ended(void *owner, unsigned int index, enum vcpu_end why, uint64_t detail)
+{
+	struct machine_end end = {.kind = MACHINE_FAILED};
+
+	switch (why) {
+	case VCPU_TRIPLE_FAULT:
+		snprintf(end.why, sizeof(end.why),
+			 "the guest's CPU %u shut down (triple fault)", index);
+		break;
+	case VCPU_BAD_ENTRY:
+		snprintf(end.why, sizeof(end.why),
+			 "KVM cannot enter the guest (hardware reason 0x%llx); see 'sandcastle doctor'",
+			 (unsigned long long)detail);
+		break;
+	case VCPU_UNEMULATED:
+		snprintf(end.why, sizeof(end.why),
+			 "KVM cannot emulate an instruction of the guest (suberror %llu)",
+			 (unsigned long long)detail);
+		break;
+	case VCPU_BAD_MEMORY:
+		snprintf(end.why, sizeof(end.why),
+			 "the host has no memory for a page the guest touched; "
+			 "free some or try a smaller --memory");
+		break;
+	case VCPU_KVM_ERROR:
+		snprintf(end.why, sizeof(end.why), "KVM cannot run the guest's CPU %u: %s", index,
+			 strerror((int)detail));
+		break;
+	}
+	machine_end_with(owner, &end);
+}
+
+static void log_output(void *owner, const void *buf, size_t len)
+{
+	guest_log_add(owner, buf, len);
+}
+
+/* Takes fn over, also on failure. */
+static int add_function(struct machine *m, struct pci_function *fn)
+{
+	if (m->n_functions == MACHINE_MAX_FUNCTIONS) {
+		fn->ops->destroy(fn);
+		return -ENOSPC;
+	}
+	m->functions[m->n_functions++] = fn;
+	return pci_bus_add(&m->pci, fn);
+}
+
+/* Takes vdev over, also on failure. Its queues are served on `loop`. */
+static int add_virtio(struct machine *m, struct virtio_device *vdev, struct loop *loop)
+{
+	struct pci_function *fn;
+	int r = virtio_pci_new(vdev, &m->vm->mem, &m->vm->wiring, &fn);
+
+	if (r == 0)
+		r = add_function(m, fn);
+	if (r == 0)
+		r = virtio_pci_connect(fn, loop);
+	return r;
+}
+
+static int add_serial(struct machine *m)
+{
+	int r = serial_new(log_output, m->log, &m->serial);
+
+	return r < 0 ? r : bus_map(m->pio, SERIAL_PORT, SERIAL_PORTS, m->serial, 0);
+}
+
+static int add_acpi_events(struct machine *m)
+{
+	int r = acpi_events_new(&m->vm->wiring, GSI_ACPI_EVENT, acpi_requested, m, &m->acpi_events);
+
+	return r < 0 ? r : bus_map(m->mmio, ACPI_EVENT_BASE, ACPI_EVENT_SIZE, m->acpi_events, 0);
+}
+
+static int add_host_bridge(struct machine *m)
+{
+	struct pci_function *bridge;
+	int r;
+
+	pci_bus_init(&m->pci, m->mmio, ECAM_BASE, PCI_MMIO_BASE, PCI_MMIO_SIZE);
+	r = pci_host_bridge_new(&bridge);
+	return r < 0 ? r : add_function(m, bridge);
+}
+
+static int add_vsock(struct machine *m)
+{
+	struct virtio_device *vdev;
+	int r = virtio_vsock_new(&vdev, &m->vsock);
+
+	return r < 0 ? r : add_virtio(m, vdev, m->loop);
+}
+
+static int add_map(struct fs_server *server, const struct sandbox_config *cfg, size_t index)
+{
+	const struct config_map *map = &cfg->maps[index];
+	char name[24];
+	struct fs_export_config export = {
+		.name = name,
+		.fd = fcntl(map->fd, F_DUPFD_CLOEXEC, 3),
+		.writable = map->writable,
+		.cache = FS_CACHE_SHORT,
+	};
+
+	if (export.fd < 0)
+		return -errno;
+	snprintf(name, sizeof(name), "map%zu", index);
+	return fs_server_add_export(server, &export);
+}
+
+static int add_exports(struct fs_server *server, const struct sandbox_config *cfg)
+{
+	struct fs_export_config base = {
+		.name = SC_FS_BASE,
+		.fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC),
+		.cache = FS_CACHE_LONG,
+		.top_names = base_names,
+	};
+	int r;
+
+	if (base.fd < 0)
+		return -errno;
+	r = fs_server_add_export(server, &base);
+	for (size_t i = 0; r == 0 && i < cfg->n_maps; i++)
+		r = add_map(server, cfg, i);
+	return r;
+}
+
+static int add_files(struct machine *m, const struct sandbox_config *cfg)
+{
+	struct virtio_device *vdev;
+	struct fs_server *server;
+	int r = loop_new(&m->files_loop);
+
+	if (r == 0)
+		r = fs_server_new(&server);
+	if (r < 0)
+		return r;
+	r = add_exports(server, cfg);
+	if (r < 0) {
+		fs_server_free(server);
+		return r;
+	}
+	r = virtio_fs_new(SC_FS_TAG, server, &vdev);
+	return r < 0 ? r : add_virtio(m, vdev, m->files_loop);
+}
+
+static int add_rng(struct machine *m)
+{
+	struct virtio_device *vdev;
+	int r = virtio_rng_new(&vdev);
+
+	return r < 0 ? r : add_virtio(m, vdev, m->loop);
+}
+
+static const struct console_ops console_ops = {.output = log_output};
+
+static int add_console(struct machine *m)
+{
+	struct virtio_device *vdev;
+	struct console *console;
+	int r = virtio_console_new(&console_ops, m->log, &vdev, &console);
+
+	return r < 0 ? r : add_virtio(m, vdev, m->loop);
+}
+
+static int add_vcpus(struct machine *m, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		int r = vcpu_new(m->vm, i, n, m->mmio, m->pio, vcpu_ended, m, &m->vcpus[i]);
+
+		if (r < 0)
+			return r;
+		m->n_vcpus = i + 1;
+	}
+	return 0;
+}
+
+/*
+ * panic=-1         a panic resets at once, which the sandbox ends with
+ * loglevel=1       the early console is slow: only a panic is worth it. First, for the
+ *                  kernel opens that console as soon as it reads of it
+ * 8250.nr_uarts=0  no probing for more than that console
+ */
+static const char *cmdline_of(const struct sandbox_config *cfg)
+{
+	if (cfg->debug_console)
+		return "panic=-1 earlyprintk=ttyS0,115200,keep 8250.nr_uarts=0 ignore_loglevel "
+		       "tsc=reliable no_timer_check cryptomgr.notests rcupdate.rcu_expedited=1";
+	return "loglevel=1 panic=-1 earlyprintk=ttyS0,115200 console=hvc0 8250.nr_uarts=0 "
+	       "tsc=reliable no_timer_check cryptomgr.notests rcupdate.rcu_expedited=1";
+}
+
+static int load_kernel(struct machine *m, const struct machine_setup *s)
+{
+	AUTO_FREE uint8_t *initramfs = NULL;
+	size_t initramfs_len;
+	struct boot_entry entry;
+	gpa_t rsdp;
+	int r;
+
+	r = initramfs_build(s->kernel, s->agent, s->agent_len, guest_modules, &initramfs,
+			    &initramfs_len);
+	if (r < 0)
+		return r;
+	r = acpi_write_tables(&m->vm->mem, s->config->cpus, &rsdp);
+	if (r == 0)
+		r = boot_load(&m->vm->mem, s->kernel->elf_fd, initramfs, initramfs_len,
+			      cmdline_of(s->config), rsdp, &entry);
+	if (r == 0)
+		r = vcpu_set_entry(m->vcpus[0], entry.entry, entry.start_info);
+	if (r == -ENOEXEC)
+		log_error("%s is not a kernel that can be started by PVH; "
+			  "use a distribution kernel of 2019 or later",
+			  s->kernel->path);
+	else if (r == -ENOSPC)
+		log_error("%s does not fit in %llu MiB; try a larger --memory", s->kernel->path,
+			  (unsigned long long)(s->config->memory >> 20));
+	else if (r < 0)
+		log_error("cannot load %s: %s", s->kernel->path, strerror(-r));
+	return r;
+}
+
+static int add_devices(struct machine *m, const struct sandbox_config *cfg)
+{
+	int r;
+
+	/* Two address spaces the vCPUs exit into. */
+	if ((r = bus_new(&m->mmio)) < 0 || (r = bus_new(&m->pio)) < 0)
+		return r;
+
+	/* What the kernel finds by the ACPI tables. */
+	if ((r = add_serial(m)) < 0 || (r = add_acpi_events(m)) < 0)
+		return r;
+
+	/* PCI, in slot order. */
+	if ((r = add_host_bridge(m)) < 0 || (r = add_vsock(m)) < 0 || (r = add_files(m, cfg)) < 0 ||
+	    (r = add_rng(m)) < 0 || (r = add_console(m)) < 0)
+		return r;
+
+	/* The buses are final from here on. */
+	return add_vcpus(m, cfg->cpus);
+}
+
+static int add_end_event(struct machine *m)
+{
+	m->end_event = (struct loop_source){
+		.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+		.fn = end_event_run,
+		.name = "machine-end",
+	};
+	return m->end_event.fd < 0 ? -errno : loop_add(m->loop, &m->end_event, EPOLLIN);
+}
+
+int machine_build(const struct machine_setup *setup, struct machine **out)
+{
+	struct machine *m = calloc(1, sizeof(*m));
+	int r;
+
+	if (!m) {
+		close(setup->kvm_fd);
+		log_error("cannot build the machine: %s", strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	m->loop = setup->loop;
+	m->log = setup->log;
+	m->ended = setup->ended;
+	m->owner = setup->owner;
+	m->end_event.fd = -1;
+	pthread_mutex_init(&m->end_lock, NULL);
+
+	r = vm_new(setup->kvm_fd, setup->config->memory, &m->vm);
+	if (r < 0)
+		goto fail;
+	r = add_end_event(m);
+	if (r == 0)
+		r = add_devices(m, setup->config);
+	if (r < 0) {
+		log_error("cannot build the machine: %s; see 'sandcastle doctor'", strerror(-r));
+		goto fail;
+	}
+	r = load_kernel(m, setup);
+	if (r < 0)
+		goto fail;
+	*out = m;
+	return 0;
+fail:
+	machine_free(m);
+	return r;
+}
+
+struct vsock *machine_vsock(struct machine *m)
+{
+	return m->vsock;
+}
+
+static void *files_thread(void *arg)
+{
+	struct machine *m = arg;
+	int r = loop_run(m->files_loop);
+
+	if (r < 0) {
+		struct machine_end end = {.kind = MACHINE_FAILED};
+
+		snprintf(end.why, sizeof(end.why), "the file server's loop failed: %s", strerror(-r));
+		machine_end_with(m, &end);
+	}
+	return NULL;
+}
+
+static int start_files(struct machine *m)
+{
+	sigset_t all, old;
+	int r;
+
+	/* Signals are the main loop's. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	r = pthread_create(&m->files_thread, NULL, files_thread, m);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (r != 0)
+		return -r;
+	m->files_started = true;
+	pthread_setname_np(m->files_thread, "files");
+	return 0;
+}
+
+int machine_start(struct machine *m)
+{
+	int r = start_files(m);
+
+	for (unsigned int i = 0; r == 0 && i < m->n_vcpus; i++)
+		r = vcpu_start(m->vcpus[i]);
+	if (r < 0)
+		log_error("cannot start the machine's threads: %s", strerror(-r));
+	return r;
+}
+
+void machine_power_button(struct machine *m)
+{
+	acpi_events_raise(m->acpi_events, ACPI_EVENT_POWER_BUTTON);
+}
+
+void machine_free(struct machine *m)
+{
+	if (!m)
+		return;
+	/* All vCPUs stand still before anything they could reach goes away. */
+	for (unsigned int i = 0; i < m->n_vcpus; i++)
+		vcpu_stop(m->vcpus[i]);
+	if (m->files_started) {
+		loop_stop(m->files_loop);
+		pthread_join(m->files_thread, NULL);
+	}
+	for (unsigned int i = 0; i < m->n_vcpus; i++)
+		vcpu_free(m->vcpus[i]);
+	while (m->n_functions > 0) {
+		struct pci_function *fn = m->functions[--m->n_functions];
+
+		fn->ops->destroy(fn);
+	}
+	loop_free(m->files_loop);
+	if (m->acpi_events)
+		m->acpi_events->ops->destroy(m->acpi_events);
+	if (m->serial)
+		m->serial->ops->destroy(m->serial);
+	bus_free(m->pio);
+	bus_free(m->mmio);
+	loop_remove(&m->end_event);
+	if (m->end_event.fd >= 0)
+		close(m->end_event.fd);
+	vm_free(m->vm);
+	pthread_mutex_destroy(&m->end_lock);
+	free(m);
+}

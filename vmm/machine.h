@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* vmm/machine.h - the virtual machine, put together. */
+#ifndef VMM_MACHINE_H
+#define VMM_MACHINE_H
+
+#include "image/kernel.h"
+#include "vmm/config.h"
+#include "vmm/guest_log.h"
+#include "vmm/loop.h"
+
+struct machine;
+struct vsock;
+
+/* How a machine came to its end by itself. */
+enum machine_end_kind {
+	MACHINE_POWERED_OFF,
+	MACHINE_RESET, /* reboot; also after a panic, see guest_log_panic() */
+	MACHINE_FAILED,
+};
+
+struct machine_end {
+	enum machine_end_kind kind;
+	char why[160]; /* MACHINE_FAILED: cause and cure, one line */
+};
+
+/* On the loop's thread, at most once. */
+typedef void (*machine_end_fn)(void *owner, const struct machine_end *end);
+
+struct machine_setup {
+	const struct sandbox_config *config;
+	int kvm_fd; /* open /dev/kvm, taken over also on failure */
+	const struct kernel_image *kernel;
+	const void *agent; /* the agent's ELF file */
+	size_t agent_len;
+	struct loop *loop;     /* where its devices' events run; borrowed */
+	struct guest_log *log; /* borrowed */
+	machine_end_fn ended;
+	void *owner;
+};
+
+/*
+ * Builds the whole machine, ready to run. Everything it needs from the host is
+ * opened here. On failure one line has been logged and nothing is left.
+ */
+int machine_build(const struct machine_setup *setup, struct machine **out) MUST_CHECK;
+
+/* Where host-side services listen; valid as long as the machine. */
+struct vsock *machine_vsock(struct machine *m);
+
+/* The seal point: starts threads and vCPUs. Logs on failure. */
+int machine_start(struct machine *m) MUST_CHECK;
+
+/* What pressing the power button does. Loop thread. */
+void machine_power_button(struct machine *m);
+
+/* Stops everything, then frees it. NULL and half-built are fine. */
+void machine_free(struct machine *m);
+
+#endif

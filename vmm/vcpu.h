@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* vmm/vcpu.h - virtual CPUs, one thread each. */
+#ifndef VMM_VCPU_H
+#define VMM_VCPU_H
+
+#include "vmm/bus.h"
+#include "vmm/vm.h"
+
+struct vcpu;
+
+/* Why a vCPU left the guest for good. */
+enum vcpu_end {
+	VCPU_TRIPLE_FAULT, /* the guest's CPU shut down */
+	VCPU_BAD_ENTRY,	   /* KVM could not enter the guest; detail: hardware reason */
+	VCPU_UNEMULATED,   /* KVM could not emulate an instruction; detail: suberror */
+	VCPU_BAD_MEMORY,   /* the host could not provide a page the guest touched; detail: errno */
+	VCPU_KVM_ERROR,	   /* KVM_RUN failed otherwise; detail: errno */
+};
+
+/* On the vCPU's own thread, at most once. */
+typedef void (*vcpu_end_fn)(void *owner, unsigned int index, enum vcpu_end end, uint64_t detail);
+
+/*
+ * Every vCPU gets the features the host's KVM supports. `n` is how many there
+ * will be; vCPU 0 starts at the entry set by vcpu_set_entry(), the others wait
+ * for it to wake them. Accesses outside RAM go to the two buses.
+ */
+int vcpu_new(struct vm *vm, unsigned int index, unsigned int n, struct bus *mmio, struct bus *pio,
+	     vcpu_end_fn ended, void *owner, struct vcpu **out) MUST_CHECK;
+
+/* PVH: 32-bit protected mode without paging, %ebx = start_info (see vmm/x86/boot.h). */
+int vcpu_set_entry(struct vcpu *vcpu, uint32_t entry, uint32_t start_info) MUST_CHECK;
+
+/* Starts the thread, named "vcpu<index>". */
+int vcpu_start(struct vcpu *vcpu) MUST_CHECK;
+/* Stops and joins it. Not from a vCPU thread. Never started or stopped twice is fine. */
+void vcpu_stop(struct vcpu *vcpu);
+void vcpu_free(struct vcpu *vcpu); /* stops it first; NULL is fine */
+
+#endif

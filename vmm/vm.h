@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* vmm/vm.h - a KVM virtual machine: its memory, its interrupts, its doorbells. */
+#ifndef VMM_VM_H
+#define VMM_VM_H
+
+#include <pthread.h>
+#include <stdint.h>
+
+#include "vmm/guest_mem.h"
+#include "vmm/util.h"
+#include "vmm/wiring.h"
+
+enum { VM_MAX_MSI = 128 };
+
+/*
+ * Guest RAM is one memfd, sealed against growing and shrinking, so that no
+ * access of ours can meet a hole. It is mapped once and taken as it is touched.
+ */
+struct vm {
+	struct wiring wiring;
+	int kvm_fd; /* owned */
+	int vm_fd;
+	int mem_fd;
+	uint8_t *ram;
+	uint64_t ram_size;
+	struct guest_mem mem;
+
+	pthread_mutex_t route_lock;
+	struct kvm_irq_routing *routes;
+	unsigned int n_msi;
+};
+
+/*
+ * `kvm_fd` is an open /dev/kvm, taken over also on failure. `memory` is a
+ * multiple of 4 KiB. On failure one line has been logged.
+ */
+int vm_new(int kvm_fd, uint64_t memory, struct vm **out) MUST_CHECK;
+void vm_free(struct vm *vm); /* NULL and half-built are fine */
+
+#endif
