@@ -37,14 +37,14 @@
 
 enum {
 	FS_MAX_EXPORTS = 128,
-	FS_MAX_DEVS = 64,      /* host file systems told apart in inode numbers */
+	FS_MAX_DEVS = 64, /* host file systems told apart in inode numbers */
 	FS_MAX_NODES = 1 << 19,
 	FS_MAX_FDS = 1 << 18, /* further bounded by RLIMIT_NOFILE */
 	FS_MAX_HANDLES = 1 << 16,
-	FS_MAX_LOCKS = 1024,   /* pairs of a lock owner and a file */
-	FS_MAX_WAITING = 64,   /* requests that wait for a lock */
+	FS_MAX_LOCKS = 1024, /* pairs of a lock owner and a file */
+	FS_MAX_WAITING = 64, /* requests that wait for a lock */
 	FS_HASH_SIZE = 1 << 16,
-	FS_SPARE_FDS = 256,    /* left to the rest of the process */
+	FS_SPARE_FDS = 256, /* left to the rest of the process */
 
 	/* Two buffers for the headers and two for the replies', the rest for data. */
 	FS_MAX_PAGES = VIRTQ_MAX_SIZE - 4,
@@ -61,7 +61,7 @@ enum {
 
 enum fs_kind {
 	FS_FREE,
-	FS_ROOT,     /* the list of exports; no host file behind it */
+	FS_ROOT, /* the list of exports; no host file behind it */
 	FS_FILE_DIR, /* the directory around a single-file export; none either */
 	FS_HOST,
 };
@@ -69,11 +69,11 @@ enum fs_kind {
 struct fs_node {
 	enum fs_kind kind;
 	uint32_t index, generation;
-	uint32_t next;	 /* of the same hash, or the next free slot; 0 ends */
-	uint32_t refs;	 /* handles, locks and waiting requests */
+	uint32_t next; /* of the same hash, or the next free slot; 0 ends */
+	uint32_t refs; /* handles, locks and waiting requests */
 	uint64_t lookups; /* the guest's references */
-	bool pinned;	 /* lives as long as its export */
-	mode_t type;	 /* the S_IFMT part */
+	bool pinned; /* lives as long as its export */
+	mode_t type; /* the S_IFMT part */
 	dev_t dev;
 	ino_t ino;
 	struct fs_export *export; /* NULL: FS_ROOT */
@@ -81,11 +81,11 @@ struct fs_node {
 	/* The descriptor and how to get it back: descriptors.c. */
 	int fd; /* O_PATH; -1: closed, or not FS_HOST. Through fs_node_fd() only. */
 	uint64_t parent; /* the directory it was last found in, */
-	char *name;	 /* and the name; NULL: none was noted */
+	char *name; /* and the name; NULL: none was noted */
 	struct statx_timestamp born; /* valid while fd is closed */
 	uint64_t last_request;
 	bool recent; /* used since the clock's hand passed */
-	bool dead;   /* another file has its inode number now; not in the hash */
+	bool dead; /* another file has its inode number now; not in the hash */
 
 	int lock_fd; /* a memfd that bears the guest's locks on a read-only file, or -1 */
 };
@@ -96,7 +96,7 @@ struct fs_export {
 	bool show_setid; /* set-id bits of its files are shown */
 	enum fs_cache cache;
 	const char *const *top_names;
-	struct fs_node *top;  /* FS_HOST, or FS_FILE_DIR */
+	struct fs_node *top; /* FS_HOST, or FS_FILE_DIR */
 	struct fs_node *file; /* NULL unless top is FS_FILE_DIR */
 };
 
@@ -105,7 +105,7 @@ struct fs_handle {
 	uint32_t generation;
 	uint32_t next; /* free slots */
 	bool may_read, may_write;
-	int fd;	     /* -1: a directory of our own making */
+	int fd; /* -1: a directory of our own making */
 	int lock_fd; /* flock() on a read-only file goes here; -1 until used */
 };
 
@@ -114,7 +114,7 @@ struct fs_lock {
 	struct fs_node *node; /* NULL: free */
 	uint64_t owner;
 	uint64_t fh; /* the handle that locked last */
-	int fd;	     /* an open file description of its own; its OFD locks */
+	int fd; /* an open file description of its own; its OFD locks */
 };
 
 /* A SETLKW that could not be had at once. */
@@ -159,7 +159,7 @@ struct fs_server {
 	unsigned int retry_ms;
 
 	/* One request at a time: its arguments, its data, its segments. */
-	uint8_t *arg;	  /* FS_ARG_MAX, and a NUL behind it */
+	uint8_t *arg; /* FS_ARG_MAX, and a NUL behind it */
 	uint8_t *scratch; /* FS_SCRATCH */
 	struct iovec iov[VIRTQ_MAX_SEGS];
 };
@@ -169,11 +169,11 @@ struct fs_request {
 	unsigned int queue;
 	struct fuse_in_header hdr;
 	struct fs_node *node; /* of hdr.nodeid, alive */
-	const void *arg;      /* the operation's fixed structure, copied out of the guest */
+	const void *arg; /* the operation's fixed structure, copied out of the guest */
 	const char *name[2];
 	const uint8_t *tail; /* what follows structure and names */
 	size_t tail_len;
-	size_t room;	/* for the reply behind its header, bytes */
+	size_t room; /* for the reply behind its header, bytes */
 	size_t out_len; /* of it used */
 };
 

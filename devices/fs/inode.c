@@ -84,8 +84,7 @@ static struct fs_node *node_alloc(struct fs_server *s)
 	}
 	node = &s->nodes[index];
 	generation = node->generation;
-	*node = (struct fs_node){
-		.index = index, .generation = generation, .fd = -1, .lock_fd = -1};
+	*node = (struct fs_node){.index = index, .generation = generation, .fd = -1, .lock_fd = -1};
 	return node;
 }
 

@@ -54,8 +54,7 @@ int fs_strip_setid(struct fs_server *s, struct fs_node *node)
  * A set-id bit is never put on anything; a directory keeps the group bit that
  * its owner gave it, as programs that set a mode send it back.
  */
-static int set_mode(struct fs_server *s, struct fs_node *node, const struct stat *st,
-		    uint32_t mode)
+static int set_mode(struct fs_server *s, struct fs_node *node, const struct stat *st, uint32_t mode)
 {
 	mode_t m = mode & 01777;
 

@@ -249,8 +249,8 @@ int fs_op_fallocate(struct fs_server *s, struct fs_request *rq)
 
 	if (!h || !h->may_write)
 		return -EBADF;
-	if (in->mode & ~(uint32_t)(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE |
-				   FALLOC_FL_ZERO_RANGE))
+	if (in->mode &
+	    ~(uint32_t)(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
 		return -EOPNOTSUPP;
 	if (in->offset > INT64_MAX || in->length > INT64_MAX - in->offset)
 		return -EFBIG;
@@ -297,8 +297,7 @@ int fs_op_copy_file_range(struct fs_server *s, struct fs_request *rq)
 		return -EBADF;
 	if (in->flags || off_in < 0 || off_out < 0)
 		return -EINVAL;
-	n = copy_file_range(from->fd, &off_in, to->fd, &off_out,
-			    min_u64(in->len, FS_MAX_COPY), 0);
+	n = copy_file_range(from->fd, &off_in, to->fd, &off_out, min_u64(in->len, FS_MAX_COPY), 0);
 	if (n < 0)
 		return -errno;
 	out.size = (uint32_t)n;

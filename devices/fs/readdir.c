@@ -69,8 +69,7 @@ static void put_entry(struct listing *l, const struct fuse_entry_out *entry, uin
 }
 
 /* Entries of our own directories: each child's node exists for good. */
-static int put_pinned(struct listing *l, uint64_t next_off, const char *name,
-		      struct fs_node *child)
+static int put_pinned(struct listing *l, uint64_t next_off, const char *name, struct fs_node *child)
 {
 	struct fuse_entry_out entry = {.nodeid = 0};
 	struct fuse_attr attr;

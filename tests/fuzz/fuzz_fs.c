@@ -17,12 +17,12 @@
 #include "devices/fs/fs.h"
 #include "tests/support/fake_guest.h"
 
-#define REQUIRE(cond)                                                                        \
-	do {                                                                                 \
-		if (!(cond)) {                                                               \
-			fprintf(stderr, "fuzz_fs: %s:%d: %s\n", __FILE__, __LINE__, #cond);  \
-			abort();                                                             \
-		}                                                                            \
+#define REQUIRE(cond)                                                                       \
+	do {                                                                                \
+		if (!(cond)) {                                                              \
+			fprintf(stderr, "fuzz_fs: %s:%d: %s\n", __FILE__, __LINE__, #cond); \
+			abort();                                                            \
+		}                                                                           \
 	} while (0)
 
 enum {
@@ -189,7 +189,8 @@ static uint64_t pick_handle(uint64_t *node)
 
 static size_t put_name(uint8_t *dst)
 {
-	static const char *const names[] = {"a", "d", "b", "l", "p", "n", "rw", "ro", "..", ".",
+	static const char *const names[] = {"a", "d",	"b",	      "l",	"p",
+					    "n", "rw",	"ro",	      "..",	".",
 					    "/", "d/b", "../outside", "user.x", ""};
 	uint8_t b = get8();
 	size_t len;
@@ -256,15 +257,23 @@ static void learn(uint32_t opcode, uint64_t node, const uint8_t *reply, size_t l
 static size_t put_arg(uint32_t opcode, uint8_t *dst, uint64_t *node)
 {
 	static const uint8_t sizes[64] = {
-		[FUSE_FORGET] = 8, [FUSE_GETATTR] = 16, [FUSE_SETATTR] = 88, [FUSE_MKNOD] = 16,
-		[FUSE_MKDIR] = 8, [FUSE_RENAME] = 8, [FUSE_LINK] = 8, [FUSE_OPEN] = 8,
-		[FUSE_READ] = 40, [FUSE_WRITE] = 40, [FUSE_RELEASE] = 24, [FUSE_FSYNC] = 16,
-		[FUSE_SETXATTR] = 8, [FUSE_GETXATTR] = 8, [FUSE_LISTXATTR] = 8, [FUSE_FLUSH] = 24,
-		[FUSE_INIT] = 64, [FUSE_OPENDIR] = 8, [FUSE_READDIR] = 40, [FUSE_RELEASEDIR] = 24,
-		[FUSE_FSYNCDIR] = 16, [FUSE_GETLK] = 48, [FUSE_SETLK] = 48, [FUSE_SETLKW] = 48,
-		[FUSE_CREATE] = 16, [FUSE_INTERRUPT] = 8, [FUSE_BATCH_FORGET] = 8,
-		[FUSE_FALLOCATE] = 32, [FUSE_READDIRPLUS] = 40, [FUSE_RENAME2] = 16,
-		[FUSE_LSEEK] = 24, [FUSE_COPY_FILE_RANGE] = 56, [FUSE_TMPFILE] = 16,
+		[FUSE_FORGET] = 8,	 [FUSE_GETATTR] = 16,
+		[FUSE_SETATTR] = 88,	 [FUSE_MKNOD] = 16,
+		[FUSE_MKDIR] = 8,	 [FUSE_RENAME] = 8,
+		[FUSE_LINK] = 8,	 [FUSE_OPEN] = 8,
+		[FUSE_READ] = 40,	 [FUSE_WRITE] = 40,
+		[FUSE_RELEASE] = 24,	 [FUSE_FSYNC] = 16,
+		[FUSE_SETXATTR] = 8,	 [FUSE_GETXATTR] = 8,
+		[FUSE_LISTXATTR] = 8,	 [FUSE_FLUSH] = 24,
+		[FUSE_INIT] = 64,	 [FUSE_OPENDIR] = 8,
+		[FUSE_READDIR] = 40,	 [FUSE_RELEASEDIR] = 24,
+		[FUSE_FSYNCDIR] = 16,	 [FUSE_GETLK] = 48,
+		[FUSE_SETLK] = 48,	 [FUSE_SETLKW] = 48,
+		[FUSE_CREATE] = 16,	 [FUSE_INTERRUPT] = 8,
+		[FUSE_BATCH_FORGET] = 8, [FUSE_FALLOCATE] = 32,
+		[FUSE_READDIRPLUS] = 40, [FUSE_RENAME2] = 16,
+		[FUSE_LSEEK] = 24,	 [FUSE_COPY_FILE_RANGE] = 56,
+		[FUSE_TMPFILE] = 16,
 	};
 	size_t len = opcode < ARRAY_SIZE(sizes) ? sizes[opcode] : get8();
 	uint8_t how = get8();
@@ -319,8 +328,8 @@ static size_t put_arg(uint32_t opcode, uint8_t *dst, uint64_t *node)
 	case FUSE_SETLKW:
 		v = pick_handle(node);
 		memcpy(dst, &v, sizeof(v));
-		dst[8] &= 3;	/* few owners */
-		dst[32] &= 3;	/* the three types, and one that is none */
+		dst[8] &= 3; /* few owners */
+		dst[32] &= 3; /* the three types, and one that is none */
 		break;
 	default:
 		break;
@@ -403,8 +412,8 @@ static void good(uint32_t opcode, uint64_t node, const void *arg, size_t len)
  */
 static void begin(void)
 {
-	const struct fuse_init_in init = {
-		.major = FUSE_KERNEL_VERSION, .minor = FUSE_KERNEL_MINOR_VERSION};
+	const struct fuse_init_in init = {.major = FUSE_KERNEL_VERSION,
+					  .minor = FUSE_KERNEL_MINOR_VERSION};
 	const struct fuse_open_in rdwr = {.flags = O_RDWR}, rdonly = {.flags = O_RDONLY};
 
 	fake_guest_reset(fz.g);

@@ -42,8 +42,8 @@ Test(fs_lookup, the_root_lists_the_exports)
 
 Test(fs_lookup, names_that_are_not_one_component_are_refused)
 {
-	static const char *const names[] = {".", "..", "/", "/etc", "sub/deep", "../outside",
-					    "sub/../../outside", "a/"};
+	static const char *const names[] = {
+		".", "..", "/", "/etc", "sub/deep", "../outside", "sub/../../outside", "a/"};
 	uint64_t rw = fc_walk(&c, "rw");
 	struct fuse_entry_out e;
 	char huge[NAME_MAX + 2];
@@ -64,9 +64,9 @@ Test(fs_lookup, a_name_without_its_end_is_refused)
 {
 	struct fuse_entry_out e;
 
-	cr_assert_eq(fc_call(&c, FUSE_LOOKUP, fc_walk(&c, "rw"), NULL, 0, "hello", 5, &e,
-			     sizeof(e)),
-		     -EINVAL);
+	cr_assert_eq(
+		fc_call(&c, FUSE_LOOKUP, fc_walk(&c, "rw"), NULL, 0, "hello", 5, &e, sizeof(e)),
+		-EINVAL);
 }
 
 Test(fs_lookup, a_link_is_shown_and_not_followed)

@@ -45,9 +45,9 @@ Test(fs_xattr, user_attributes_pass)
 	cr_assert_eq(memcmp(buf, "value", 5), 0);
 	cr_assert_eq(fc_getxattr(&c, node, "user.a", buf, 4), -ERANGE);
 	cr_assert_eq(fc_getxattr(&c, node, "user.none", buf, 4), -ENODATA);
-	cr_assert_eq(fc_call(&c, FUSE_GETXATTR, node, &in, sizeof(in), "user.a", 7, &size,
-			     sizeof(size)),
-		     sizeof(size));
+	cr_assert_eq(
+		fc_call(&c, FUSE_GETXATTR, node, &in, sizeof(in), "user.a", 7, &size, sizeof(size)),
+		sizeof(size));
 	cr_assert_eq(size.size, 5);
 	in.size = sizeof(buf);
 	cr_assert_eq(fc_call(&c, FUSE_LISTXATTR, node, &in, sizeof(in), NULL, 0, buf, sizeof(buf)),
@@ -62,8 +62,14 @@ Test(fs_xattr, user_attributes_pass)
 Test(fs_xattr, others_do_not)
 {
 	static const char *const names[] = {
-		"security.capability", "security.selinux", "trusted.overlay.opaque",
-		"system.posix_acl_access", "system.posix_acl_default", "user", "", "users.x",
+		"security.capability",
+		"security.selinux",
+		"trusted.overlay.opaque",
+		"system.posix_acl_access",
+		"system.posix_acl_default",
+		"user",
+		"",
+		"users.x",
 	};
 	uint64_t node = fc_walk(&c, "rw/hello");
 	char buf[64];
