@@ -18,12 +18,12 @@
 
 enum fs_cache {
 	FS_CACHE_SHORT, /* a folder people work in: the host's changes show within a second */
-	FS_CACHE_LONG,  /* files that do not change while a sandbox runs */
+	FS_CACHE_LONG, /* files that do not change while a sandbox runs */
 };
 
 struct fs_export_config {
 	const char *name; /* one path component; copied */
-	int fd;		  /* O_PATH: a directory, or a regular file (then the export is a
+	int fd; /* O_PATH: a directory, or a regular file (then the export is a
 			     directory that holds it as "file"); taken over, also on failure */
 	bool writable;
 	enum fs_cache cache;
@@ -39,7 +39,8 @@ struct fs_server;
 int fs_server_new(struct fs_server **out) MUST_CHECK;
 void fs_server_free(struct fs_server *server); /* NULL is fine */
 /* Before the device is used. -EEXIST, -EINVAL, -ENOMEM. */
-int fs_server_add_export(struct fs_server *server, const struct fs_export_config *export) MUST_CHECK;
+int fs_server_add_export(struct fs_server *server,
+			 const struct fs_export_config *export) MUST_CHECK;
 
 /* Takes server over, also on failure. `tag` has at most 36 bytes. */
 int virtio_fs_new(const char *tag, struct fs_server *server, struct virtio_device **out) MUST_CHECK;

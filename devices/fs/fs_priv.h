@@ -18,10 +18,11 @@
  *
  * The guest names files by (directory, one component) once, in LOOKUP and its
  * kin, and by number from then on. A looked-up file is a node: a slot of a
- * table, and an O_PATH descriptor that pins the host's inode. So a name is
- * resolved exactly once, by openat2() on one component that may be neither
- * ".." nor a path, without following a link and without crossing a mount, and
- * whatever the host renames afterwards cannot lead a node outside its export.
+ * table, and an O_PATH descriptor that pins the host's inode (as long as
+ * descriptors last: descriptors.c). A name is resolved by openat2() on one
+ * component that may be neither ".." nor a path, without following a link and
+ * without crossing a mount, and whatever is renamed afterwards cannot lead a
+ * node outside its export.
  *
  * An O_PATH descriptor does no I/O. To open a node's file it is reopened
  * through /proc/self/fd, of which fs_server_new() keeps an O_PATH descriptor:
@@ -36,13 +37,14 @@
 
 enum {
 	FS_MAX_EXPORTS = 128,
-	FS_MAX_DEVS = 64,      /* host file systems told apart in inode numbers */
-	FS_MAX_NODES = 1 << 20, /* further bounded by RLIMIT_NOFILE */
+	FS_MAX_DEVS = 64, /* host file systems told apart in inode numbers */
+	FS_MAX_NODES = 1 << 19,
+	FS_MAX_FDS = 1 << 18, /* further bounded by RLIMIT_NOFILE */
 	FS_MAX_HANDLES = 1 << 16,
-	FS_MAX_LOCKS = 1024,   /* pairs of a lock owner and a file */
-	FS_MAX_WAITING = 64,   /* requests that wait for a lock */
+	FS_MAX_LOCKS = 1024, /* pairs of a lock owner and a file */
+	FS_MAX_WAITING = 64, /* requests that wait for a lock */
 	FS_HASH_SIZE = 1 << 16,
-	FS_SPARE_FDS = 256,    /* left to the rest of the process */
+	FS_SPARE_FDS = 256, /* left to the rest of the process */
 
 	/* Two buffers for the headers and two for the replies', the rest for data. */
 	FS_MAX_PAGES = VIRTQ_MAX_SIZE - 4,
@@ -59,7 +61,7 @@ enum {
 
 enum fs_kind {
 	FS_FREE,
-	FS_ROOT,     /* the list of exports; no host file behind it */
+	FS_ROOT, /* the list of exports; no host file behind it */
 	FS_FILE_DIR, /* the directory around a single-file export; none either */
 	FS_HOST,
 };
@@ -67,15 +69,24 @@ enum fs_kind {
 struct fs_node {
 	enum fs_kind kind;
 	uint32_t index, generation;
-	uint32_t next;	 /* of the same hash, or the next free slot; 0 ends */
-	uint32_t refs;	 /* handles, locks and waiting requests */
+	uint32_t next; /* of the same hash, or the next free slot; 0 ends */
+	uint32_t refs; /* handles, locks and waiting requests */
 	uint64_t lookups; /* the guest's references */
-	bool pinned;	 /* lives as long as its export */
-	mode_t type;	 /* the S_IFMT part */
+	bool pinned; /* lives as long as its export */
+	mode_t type; /* the S_IFMT part */
 	dev_t dev;
 	ino_t ino;
 	struct fs_export *export; /* NULL: FS_ROOT */
-	int fd;			  /* O_PATH; -1 unless FS_HOST */
+
+	/* The descriptor and how to get it back: descriptors.c. */
+	int fd; /* O_PATH; -1: closed, or not FS_HOST. Through fs_node_fd() only. */
+	uint64_t parent; /* the directory it was last found in, */
+	char *name; /* and the name; NULL: none was noted */
+	struct statx_timestamp born; /* valid while fd is closed */
+	uint64_t last_request;
+	bool recent; /* used since the clock's hand passed */
+	bool dead; /* another file has its inode number now; not in the hash */
+
 	int lock_fd; /* a memfd that bears the guest's locks on a read-only file, or -1 */
 };
 
@@ -85,7 +96,7 @@ struct fs_export {
 	bool show_setid; /* set-id bits of its files are shown */
 	enum fs_cache cache;
 	const char *const *top_names;
-	struct fs_node *top;  /* FS_HOST, or FS_FILE_DIR */
+	struct fs_node *top; /* FS_HOST, or FS_FILE_DIR */
 	struct fs_node *file; /* NULL unless top is FS_FILE_DIR */
 };
 
@@ -94,7 +105,7 @@ struct fs_handle {
 	uint32_t generation;
 	uint32_t next; /* free slots */
 	bool may_read, may_write;
-	int fd;	     /* -1: a directory of our own making */
+	int fd; /* -1: a directory of our own making */
 	int lock_fd; /* flock() on a read-only file goes here; -1 until used */
 };
 
@@ -103,7 +114,7 @@ struct fs_lock {
 	struct fs_node *node; /* NULL: free */
 	uint64_t owner;
 	uint64_t fh; /* the handle that locked last */
-	int fd;	     /* an open file description of its own; its OFD locks */
+	int fd; /* an open file description of its own; its OFD locks */
 };
 
 /* A SETLKW that could not be had at once. */
@@ -130,6 +141,8 @@ struct fs_server {
 
 	/* Descriptors of nodes, handles and locks together. */
 	uint32_t n_fds, max_fds;
+	uint32_t clock_hand;
+	uint64_t n_requests;
 
 	struct fs_node *nodes; /* slot 0 is never used, slot 1 is the root */
 	uint32_t max_nodes, top_node, free_node;
@@ -146,7 +159,7 @@ struct fs_server {
 	unsigned int retry_ms;
 
 	/* One request at a time: its arguments, its data, its segments. */
-	uint8_t *arg;	  /* FS_ARG_MAX, and a NUL behind it */
+	uint8_t *arg; /* FS_ARG_MAX, and a NUL behind it */
 	uint8_t *scratch; /* FS_SCRATCH */
 	struct iovec iov[VIRTQ_MAX_SEGS];
 };
@@ -156,11 +169,11 @@ struct fs_request {
 	unsigned int queue;
 	struct fuse_in_header hdr;
 	struct fs_node *node; /* of hdr.nodeid, alive */
-	const void *arg;      /* the operation's fixed structure, copied out of the guest */
+	const void *arg; /* the operation's fixed structure, copied out of the guest */
 	const char *name[2];
 	const uint8_t *tail; /* what follows structure and names */
 	size_t tail_len;
-	size_t room;	/* for the reply behind its header, bytes */
+	size_t room; /* for the reply behind its header, bytes */
 	size_t out_len; /* of it used */
 };
 
@@ -186,10 +199,6 @@ void fs_reply(struct fs_request *rq, const void *data, size_t len);
 
 int fs_tables_init(struct fs_server *s) MUST_CHECK;
 void fs_tables_fini(struct fs_server *s);
-/* One more descriptor; -ENFILE. fs_fd_close() gives it back, -1 is fine. */
-int fs_fd_take(struct fs_server *s) MUST_CHECK;
-void fs_fd_close(struct fs_server *s, int fd);
-
 uint64_t fs_node_id(const struct fs_node *node);
 struct fs_node *fs_node_find(struct fs_server *s, uint64_t nodeid); /* NULL: not current */
 /* The node of (export, st), new or known. Takes fd over, also on failure. Not counted yet. */
@@ -209,6 +218,23 @@ struct fs_handle *fs_handle_find(struct fs_server *s, const struct fs_node *node
 void fs_handle_free(struct fs_server *s, uint64_t fh);
 void fs_handles_drop(struct fs_server *s);
 
+/* descriptors.c */
+
+/* How many descriptors the server may have. */
+uint32_t fs_fd_budget(void);
+/* One more descriptor; -ENFILE. fs_fd_close() gives it back, -1 is fine. */
+int fs_fd_take(struct fs_server *s) MUST_CHECK;
+void fs_fd_close(struct fs_server *s, int fd);
+/*
+ * The node's O_PATH descriptor, for this request: the node's own, not to be
+ * closed. -ESTALE if its file is not there any more. FS_HOST only.
+ */
+int fs_node_fd(struct fs_server *s, struct fs_node *node) MUST_CHECK;
+/* Notes where the node was found. */
+void fs_node_found(struct fs_node *node, const struct fs_node *dir, const char *name);
+/* True if fd, of status st, is the node's file. */
+bool fs_node_is(const struct fs_node *node, int fd, const struct stat *st);
+
 /* lookup.c */
 
 /* 0, or the errno for a name that is not one plain component. */
@@ -216,13 +242,15 @@ int fs_check_name(const char *name) MUST_CHECK;
 /* The child's node and status; the node is not counted yet. */
 int fs_lookup(struct fs_server *s, struct fs_node *dir, const char *name, struct fs_node **out,
 	      struct stat *st) MUST_CHECK;
-/* 0 if a name in this directory may be made, removed or renamed. */
-int fs_may_change_names(const struct fs_node *dir) MUST_CHECK;
+/* The directory's descriptor, if a name in it may be made, removed or renamed. */
+int fs_names_fd(struct fs_server *s, struct fs_node *dir) MUST_CHECK;
+/* An O_PATH descriptor of a name in a directory, whose own descriptor is dir_fd. */
+int fs_open_name(const struct fs_node *dir, int dir_fd, const char *name) MUST_CHECK;
 /* The node's file opened anew. Regular files and directories only. */
-int fs_reopen(struct fs_server *s, const struct fs_node *node, int flags) MUST_CHECK;
+int fs_reopen(struct fs_server *s, struct fs_node *node, int flags) MUST_CHECK;
 /* What any descriptor of ours refers to, opened anew through /proc/self/fd. */
 int fs_reopen_fd(const struct fs_server *s, int fd, int flags, mode_t mode) MUST_CHECK;
-int fs_node_stat(const struct fs_server *s, const struct fs_node *node, struct stat *st) MUST_CHECK;
+int fs_node_stat(struct fs_server *s, struct fs_node *node, struct stat *st) MUST_CHECK;
 uint64_t fs_guest_ino(struct fs_server *s, dev_t dev, uint64_t ino);
 void fs_fill_attr(struct fs_server *s, const struct fs_node *node, const struct stat *st,
 		  struct fuse_attr *attr);
@@ -244,7 +272,7 @@ int fs_op_statfs(struct fs_server *s, struct fs_request *rq);
  * Takes the set-id bits off a file that is about to be written: the host's
  * kernel leaves them when we run as root.
  */
-int fs_strip_setid(struct fs_server *s, const struct fs_node *node) MUST_CHECK;
+int fs_strip_setid(struct fs_server *s, struct fs_node *node) MUST_CHECK;
 
 /* ops_xattr.c */
 int fs_op_setxattr(struct fs_server *s, struct fs_request *rq);

@@ -8,27 +8,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 
 #include "devices/fs/fs_priv.h"
 
-static uint32_t fd_budget(void)
-{
-	struct rlimit lim;
-	rlim_t n;
-
-	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
-		return 512;
-	n = lim.rlim_cur;
-	n = n > 2 * (rlim_t)FS_SPARE_FDS ? n - FS_SPARE_FDS : n / 2;
-	return n < FS_MAX_NODES ? (uint32_t)n : FS_MAX_NODES;
-}
-
 int fs_tables_init(struct fs_server *s)
 {
-	s->max_fds = fd_budget();
-	/* Lookups alone must not use up what opening a file needs. */
-	s->max_nodes = s->max_fds - s->max_fds / 8;
+	s->max_fds = fs_fd_budget();
+	s->max_nodes = FS_MAX_NODES;
 	s->max_handles = s->max_fds < FS_MAX_HANDLES ? s->max_fds : FS_MAX_HANDLES;
 	s->top_node = 1;
 	s->top_handle = 1;
@@ -45,27 +31,11 @@ void fs_tables_fini(struct fs_server *s)
 			continue;
 		fs_fd_close(s, s->nodes[i].fd);
 		fs_fd_close(s, s->nodes[i].lock_fd);
+		free(s->nodes[i].name);
 	}
 	free(s->nodes);
 	free(s->handles);
 	free(s->hash);
-}
-
-int fs_fd_take(struct fs_server *s)
-{
-	if (s->n_fds >= s->max_fds)
-		return -ENFILE;
-	s->n_fds++;
-	return 0;
-}
-
-void fs_fd_close(struct fs_server *s, int fd)
-{
-	if (fd < 0)
-		return;
-	assert(s->n_fds > 0);
-	s->n_fds--;
-	close(fd);
 }
 
 /* Nodes */
@@ -114,8 +84,7 @@ static struct fs_node *node_alloc(struct fs_server *s)
 	}
 	node = &s->nodes[index];
 	generation = node->generation;
-	*node = (struct fs_node){
-		.index = index, .generation = generation, .fd = -1, .lock_fd = -1};
+	*node = (struct fs_node){.index = index, .generation = generation, .fd = -1, .lock_fd = -1};
 	return node;
 }
 
@@ -134,55 +103,81 @@ int fs_node_synthetic(struct fs_server *s, enum fs_kind kind, struct fs_export *
 	return 0;
 }
 
+static void unhash(struct fs_server *s, struct fs_node *node)
+{
+	uint32_t *link = hash_slot(s, node->export, node->dev, node->ino);
+
+	while (*link != node->index)
+		link = &s->nodes[*link].next;
+	*link = node->next;
+}
+
+/* The known node of this file, or NULL. A node whose file is gone is struck out. */
+static struct fs_node *node_known(struct fs_server *s, const struct fs_export *export, int fd,
+				  const struct stat *st)
+{
+	struct fs_node *node;
+
+	for (uint32_t i = *hash_slot(s, export, st->st_dev, st->st_ino); i; i = node->next) {
+		node = &s->nodes[i];
+		if (node->ino != st->st_ino || node->dev != st->st_dev || node->export != export)
+			continue;
+		if (fs_node_is(node, fd, st))
+			return node;
+		unhash(s, node);
+		node->dead = true;
+		return NULL;
+	}
+	return NULL;
+}
+
 int fs_node_get(struct fs_server *s, struct fs_export *export, int fd, const struct stat *st,
 		struct fs_node **out)
 {
-	uint32_t *slot = hash_slot(s, export, st->st_dev, st->st_ino);
-	struct fs_node *node;
+	struct fs_node *node = node_known(s, export, fd, st);
+	uint32_t *slot;
 	int r;
 
-	for (uint32_t i = *slot; i; i = node->next) {
-		node = &s->nodes[i];
-		if (node->ino == st->st_ino && node->dev == st->st_dev && node->export == export) {
-			close(fd);
-			*out = node;
-			return 0;
-		}
+	if (node && node->fd >= 0) {
+		close(fd);
+		*out = node;
+		return 0;
 	}
 	r = fs_fd_take(s);
 	if (r < 0) {
 		close(fd);
 		return r;
 	}
-	node = node_alloc(s);
 	if (!node) {
-		fs_fd_close(s, fd);
-		return -ENFILE;
+		node = node_alloc(s);
+		if (!node) {
+			fs_fd_close(s, fd);
+			return -ENFILE;
+		}
+		node->kind = FS_HOST;
+		node->export = export;
+		node->type = st->st_mode & S_IFMT;
+		node->dev = st->st_dev;
+		node->ino = st->st_ino;
+		slot = hash_slot(s, export, st->st_dev, st->st_ino);
+		node->next = *slot;
+		*slot = node->index;
 	}
-	node->kind = FS_HOST;
-	node->export = export;
-	node->type = st->st_mode & S_IFMT;
-	node->dev = st->st_dev;
-	node->ino = st->st_ino;
 	node->fd = fd;
-	node->next = *slot;
-	*slot = node->index;
 	*out = node;
 	return 0;
 }
 
 static void node_release_if_unused(struct fs_server *s, struct fs_node *node)
 {
-	uint32_t *link;
-
 	if (node->pinned || node->lookups || node->refs)
 		return;
-	link = hash_slot(s, node->export, node->dev, node->ino);
-	while (*link != node->index)
-		link = &s->nodes[*link].next;
-	*link = node->next;
+	if (!node->dead)
+		unhash(s, node);
 	fs_fd_close(s, node->fd);
 	fs_fd_close(s, node->lock_fd);
+	free(node->name);
+	node->name = NULL;
 	node->kind = FS_FREE;
 	node->generation++;
 	node->next = s->free_node;

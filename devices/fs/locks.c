@@ -58,8 +58,7 @@ static struct fs_lock *lock_find(struct fs_server *s, const struct fs_node *node
 	return NULL;
 }
 
-static int lock_new(struct fs_server *s, struct fs_node *node, uint64_t owner,
-		    struct fs_lock **out)
+static int lock_new(struct fs_server *s, struct fs_node *node, uint64_t owner, struct fs_lock **out)
 {
 	unsigned int i = 0;
 	int fd;
@@ -137,8 +136,7 @@ static int set_posix(struct fs_server *s, struct fs_node *node, const struct fus
 	return 0;
 }
 
-static int set_flock(struct fs_server *s, struct fs_node *node, struct fs_handle *h,
-		     uint32_t type)
+static int set_flock(struct fs_server *s, struct fs_node *node, struct fs_handle *h, uint32_t type)
 {
 	int fd = h->fd, op;
 

@@ -48,11 +48,13 @@ static bool name_visible(const struct fs_node *dir, const char *name)
 	return false;
 }
 
-int fs_may_change_names(const struct fs_node *dir)
+int fs_names_fd(struct fs_server *s, struct fs_node *dir)
 {
-	if (dir->kind == FS_HOST)
-		return is_top(dir) && dir->export->top_names ? -EPERM : 0;
-	return dir->kind == FS_FILE_DIR ? -EPERM : -EROFS;
+	if (dir->kind != FS_HOST)
+		return dir->kind == FS_FILE_DIR ? -EPERM : -EROFS;
+	if (is_top(dir) && dir->export->top_names)
+		return -EPERM;
+	return fs_node_fd(s, dir);
 }
 
 /*
@@ -60,7 +62,7 @@ int fs_may_change_names(const struct fs_node *dir)
  * export does not exist for the guest, but the names chosen for an export's top
  * directory may be file systems of their own (a separate /usr).
  */
-static int open_name(const struct fs_node *dir, const char *name)
+int fs_open_name(const struct fs_node *dir, int dir_fd, const char *name)
 {
 	struct open_how how = {
 		.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
@@ -70,7 +72,7 @@ static int open_name(const struct fs_node *dir, const char *name)
 
 	if (!is_top(dir) || !dir->export->top_names)
 		how.resolve |= RESOLVE_NO_XDEV;
-	fd = syscall(SYS_openat2, dir->fd, name, &how, sizeof(how));
+	fd = syscall(SYS_openat2, dir_fd, name, &how, sizeof(how));
 	if (fd >= 0)
 		return (int)fd;
 	if (errno == EXDEV)
@@ -106,7 +108,8 @@ int fs_lookup(struct fs_server *s, struct fs_node *dir, const char *name, struct
 	}
 	if (!name_visible(dir, name))
 		return -ENOENT;
-	fd = open_name(dir, name);
+	r = fs_node_fd(s, dir);
+	fd = r < 0 ? r : fs_open_name(dir, r, name);
 	if (fd < 0)
 		return fd;
 	if (fstat(fd, st) < 0) {
@@ -114,7 +117,10 @@ int fs_lookup(struct fs_server *s, struct fs_node *dir, const char *name, struct
 		close(fd);
 		return r;
 	}
-	return fs_node_get(s, dir->export, fd, st, out);
+	r = fs_node_get(s, dir->export, fd, st, out);
+	if (r == 0)
+		fs_node_found(*out, dir, name);
+	return r;
 }
 
 int fs_reopen_fd(const struct fs_server *s, int fd, int flags, mode_t mode)
@@ -129,21 +135,29 @@ int fs_reopen_fd(const struct fs_server *s, int fd, int flags, mode_t mode)
 	return errno == EMFILE ? -ENFILE : -errno;
 }
 
-int fs_reopen(struct fs_server *s, const struct fs_node *node, int flags)
+int fs_reopen(struct fs_server *s, struct fs_node *node, int flags)
 {
+	int fd;
+
 	if (node->kind != FS_HOST)
 		return -EISDIR;
 	/* Opening a FIFO could block and opening a device could do anything. */
 	if (node->type != S_IFREG && node->type != S_IFDIR)
 		return -ENXIO;
-	return fs_reopen_fd(s, node->fd, flags, 0);
+	fd = fs_node_fd(s, node);
+	return fd < 0 ? fd : fs_reopen_fd(s, fd, flags, 0);
 }
 
-int fs_node_stat(const struct fs_server *s, const struct fs_node *node, struct stat *st)
+int fs_node_stat(struct fs_server *s, struct fs_node *node, struct stat *st)
 {
-	if (node->kind == FS_HOST)
-		return fstatat(node->fd, "", st, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0 ? -errno
-											  : 0;
+	int fd;
+
+	if (node->kind == FS_HOST) {
+		fd = fs_node_fd(s, node);
+		if (fd < 0)
+			return fd;
+		return fstat(fd, st) < 0 ? -errno : 0;
+	}
 	*st = (struct stat){.st_mode = S_IFDIR | 0555, .st_nlink = 2, .st_blksize = 4096};
 	st->st_atim.tv_sec = s->born;
 	st->st_mtim.tv_sec = s->born;

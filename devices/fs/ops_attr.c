@@ -26,17 +26,21 @@ int fs_op_getattr(struct fs_server *s, struct fs_request *rq)
 }
 
 /* chmod() on an O_PATH descriptor. Not for symbolic links, which it would not follow either. */
-static int node_chmod(const struct fs_server *s, const struct fs_node *node, mode_t mode)
+static int node_chmod(struct fs_server *s, struct fs_node *node, mode_t mode)
 {
 	char name[16];
+	int fd;
 
 	if (node->type == S_IFLNK)
 		return -EOPNOTSUPP;
-	snprintf(name, sizeof(name), "%d", node->fd);
+	fd = fs_node_fd(s, node);
+	if (fd < 0)
+		return fd;
+	snprintf(name, sizeof(name), "%d", fd);
 	return fchmodat(s->proc_fd, name, mode, 0) < 0 ? -errno : 0;
 }
 
-int fs_strip_setid(struct fs_server *s, const struct fs_node *node)
+int fs_strip_setid(struct fs_server *s, struct fs_node *node)
 {
 	struct stat st;
 	int r = fs_node_stat(s, node, &st);
@@ -50,8 +54,7 @@ int fs_strip_setid(struct fs_server *s, const struct fs_node *node)
  * A set-id bit is never put on anything; a directory keeps the group bit that
  * its owner gave it, as programs that set a mode send it back.
  */
-static int set_mode(struct fs_server *s, const struct fs_node *node, const struct stat *st,
-		    uint32_t mode)
+static int set_mode(struct fs_server *s, struct fs_node *node, const struct stat *st, uint32_t mode)
 {
 	mode_t m = mode & 01777;
 
@@ -116,18 +119,19 @@ static int time_arg(uint32_t valid, uint32_t set, uint32_t now, uint64_t sec, ui
 	return 0;
 }
 
-static int set_times(const struct fs_node *node, const struct fuse_setattr_in *in)
+static int set_times(struct fs_server *s, struct fs_node *node, const struct fuse_setattr_in *in)
 {
 	struct timespec ts[2];
-	int r;
+	int fd, r;
 
 	r = time_arg(in->valid, FATTR_ATIME, FATTR_ATIME_NOW, in->atime, in->atimensec, &ts[0]);
 	if (r == 0)
 		r = time_arg(in->valid, FATTR_MTIME, FATTR_MTIME_NOW, in->mtime, in->mtimensec,
 			     &ts[1]);
-	if (r < 0)
-		return r;
-	return utimensat(node->fd, "", ts, AT_EMPTY_PATH) < 0 ? -errno : 0;
+	fd = r < 0 ? r : fs_node_fd(s, node);
+	if (fd < 0)
+		return fd;
+	return utimensat(fd, "", ts, AT_EMPTY_PATH) < 0 ? -errno : 0;
 }
 
 int fs_op_setattr(struct fs_server *s, struct fs_request *rq)
@@ -147,17 +151,21 @@ int fs_op_setattr(struct fs_server *s, struct fs_request *rq)
 	if (r == 0 && (in->valid & FATTR_MODE))
 		r = set_mode(s, rq->node, &st, in->mode);
 	if (r == 0 && (in->valid & times))
-		r = set_times(rq->node, in);
+		r = set_times(s, rq->node, in);
 	return r < 0 ? r : reply_attr(s, rq);
 }
 
 int fs_op_readlink(struct fs_server *s, struct fs_request *rq)
 {
 	ssize_t n;
+	int fd;
 
 	if (rq->node->type != S_IFLNK)
 		return -EINVAL;
-	n = readlinkat(rq->node->fd, "", (char *)s->scratch, PATH_MAX);
+	fd = fs_node_fd(s, rq->node);
+	if (fd < 0)
+		return fd;
+	n = readlinkat(fd, "", (char *)s->scratch, PATH_MAX);
 	if (n < 0)
 		return -errno;
 	fs_reply(rq, s->scratch, min_size((size_t)n, rq->room));
@@ -168,10 +176,13 @@ int fs_op_statfs(struct fs_server *s, struct fs_request *rq)
 {
 	struct fuse_statfs_out out = {.st = {.bsize = 4096, .frsize = 4096, .namelen = NAME_MAX}};
 	struct statfs st;
+	int fd;
 
-	(void)s;
 	if (rq->node->kind == FS_HOST) {
-		if (fstatfs(rq->node->fd, &st) < 0)
+		fd = fs_node_fd(s, rq->node);
+		if (fd < 0)
+			return fd;
+		if (fstatfs(fd, &st) < 0)
 			return -errno;
 		out.st = (struct fuse_kstatfs){
 			.blocks = st.f_blocks,

@@ -36,14 +36,14 @@ int fs_op_mknod(struct fs_server *s, struct fs_request *rq)
 {
 	const struct fuse_mknod_in *in = rq->arg;
 	mode_t type = in->mode & S_IFMT;
-	int r = fs_may_change_names(rq->node);
+	int fd = fs_names_fd(s, rq->node);
 
-	if (r < 0)
-		return r;
+	if (fd < 0)
+		return fd;
 	/* A device node on the host is root's business, whoever we run as. */
 	if (type != S_IFREG && type != S_IFIFO && type != S_IFSOCK)
 		return -EPERM;
-	if (mknodat(rq->node->fd, rq->name[0], type | creation_mode(in->mode, in->umask), 0) < 0)
+	if (mknodat(fd, rq->name[0], type | creation_mode(in->mode, in->umask), 0) < 0)
 		return -errno;
 	return reply_entry(s, rq);
 }
@@ -51,11 +51,11 @@ int fs_op_mknod(struct fs_server *s, struct fs_request *rq)
 int fs_op_mkdir(struct fs_server *s, struct fs_request *rq)
 {
 	const struct fuse_mkdir_in *in = rq->arg;
-	int r = fs_may_change_names(rq->node);
+	int fd = fs_names_fd(s, rq->node);
 
-	if (r < 0)
-		return r;
-	if (mkdirat(rq->node->fd, rq->name[0], creation_mode(in->mode, in->umask)) < 0)
+	if (fd < 0)
+		return fd;
+	if (mkdirat(fd, rq->name[0], creation_mode(in->mode, in->umask)) < 0)
 		return -errno;
 	return reply_entry(s, rq);
 }
@@ -63,47 +63,44 @@ int fs_op_mkdir(struct fs_server *s, struct fs_request *rq)
 int fs_op_symlink(struct fs_server *s, struct fs_request *rq)
 {
 	const char *target = (const char *)rq->tail;
-	int r = fs_may_change_names(rq->node);
+	int fd = fs_names_fd(s, rq->node);
 
-	if (r < 0)
-		return r;
+	if (fd < 0)
+		return fd;
 	if (!memchr(rq->tail, '\0', rq->tail_len))
 		return -EINVAL;
-	if (symlinkat(target, rq->node->fd, rq->name[0]) < 0)
+	if (symlinkat(target, fd, rq->name[0]) < 0)
 		return -errno;
 	return reply_entry(s, rq);
 }
 
-static int remove_name(struct fs_request *rq, int flags)
+static int remove_name(struct fs_server *s, struct fs_request *rq, int flags)
 {
-	int r = fs_may_change_names(rq->node);
+	int fd = fs_names_fd(s, rq->node);
 
-	if (r < 0) {
-		/* The one name there stays, as a mount point would. */
-		if (rq->node->kind == FS_FILE_DIR)
-			return strcmp(rq->name[0], FS_FILE_NAME) ? -ENOENT : -EBUSY;
-		return r;
-	}
-	return unlinkat(rq->node->fd, rq->name[0], flags) < 0 ? -errno : 0;
+	/* The one name there stays, as a mount point would. */
+	if (rq->node->kind == FS_FILE_DIR)
+		return strcmp(rq->name[0], FS_FILE_NAME) ? -ENOENT : -EBUSY;
+	if (fd < 0)
+		return fd;
+	return unlinkat(fd, rq->name[0], flags) < 0 ? -errno : 0;
 }
 
 int fs_op_unlink(struct fs_server *s, struct fs_request *rq)
 {
-	(void)s;
-	return remove_name(rq, 0);
+	return remove_name(s, rq, 0);
 }
 
 int fs_op_rmdir(struct fs_server *s, struct fs_request *rq)
 {
-	(void)s;
-	return remove_name(rq, AT_REMOVEDIR);
+	return remove_name(s, rq, AT_REMOVEDIR);
 }
 
 static int do_rename(struct fs_server *s, struct fs_request *rq, uint64_t newdir,
 		     unsigned int flags)
 {
-	const struct fs_node *to = fs_node_find(s, newdir);
-	int r;
+	struct fs_node *to = fs_node_find(s, newdir);
+	int from_fd, to_fd;
 
 	if (!to)
 		return -ESTALE;
@@ -116,12 +113,13 @@ static int do_rename(struct fs_server *s, struct fs_request *rq, uint64_t newdir
 		return -EROFS;
 	if (to->export != rq->node->export)
 		return -EXDEV;
-	r = fs_may_change_names(rq->node);
-	if (r == 0)
-		r = fs_may_change_names(to);
-	if (r < 0)
-		return rq->node->kind == FS_FILE_DIR ? -EBUSY : r;
-	if (renameat2(rq->node->fd, rq->name[0], to->fd, rq->name[1], flags) < 0)
+	if (rq->node->kind == FS_FILE_DIR)
+		return -EBUSY;
+	from_fd = fs_names_fd(s, rq->node);
+	to_fd = from_fd < 0 ? from_fd : fs_names_fd(s, to);
+	if (to_fd < 0)
+		return to_fd;
+	if (renameat2(from_fd, rq->name[0], to_fd, rq->name[1], flags) < 0)
 		return -errno;
 	return 0;
 }
@@ -143,9 +141,9 @@ int fs_op_rename2(struct fs_server *s, struct fs_request *rq)
 int fs_op_link(struct fs_server *s, struct fs_request *rq)
 {
 	const struct fuse_link_in *in = rq->arg;
-	const struct fs_node *old = fs_node_find(s, in->oldnodeid);
+	struct fs_node *old = fs_node_find(s, in->oldnodeid);
+	int dir_fd, old_fd;
 	char name[16];
-	int r;
 
 	if (!old)
 		return -ESTALE;
@@ -153,11 +151,12 @@ int fs_op_link(struct fs_server *s, struct fs_request *rq)
 		return -EPERM;
 	if (old->export != rq->node->export)
 		return -EXDEV;
-	r = fs_may_change_names(rq->node);
-	if (r < 0)
-		return r;
-	snprintf(name, sizeof(name), "%d", old->fd);
-	if (linkat(s->proc_fd, name, rq->node->fd, rq->name[0], AT_SYMLINK_FOLLOW) < 0)
+	dir_fd = fs_names_fd(s, rq->node);
+	old_fd = dir_fd < 0 ? dir_fd : fs_node_fd(s, old);
+	if (old_fd < 0)
+		return old_fd;
+	snprintf(name, sizeof(name), "%d", old_fd);
+	if (linkat(s->proc_fd, name, dir_fd, rq->name[0], AT_SYMLINK_FOLLOW) < 0)
 		return -errno;
 	return reply_entry(s, rq);
 }

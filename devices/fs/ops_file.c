@@ -19,7 +19,7 @@ static uint32_t open_reply_flags(const struct fs_node *node)
 }
 
 /* 0 if a file of this node may be opened with these flags. */
-static int check_open(struct fs_server *s, const struct fs_node *node, uint32_t flags)
+static int check_open(struct fs_server *s, struct fs_node *node, uint32_t flags)
 {
 	if (node->type == S_IFDIR)
 		return -EISDIR;
@@ -80,6 +80,9 @@ static int adopt_file(struct fs_server *s, struct fs_request *rq, int fd, int ac
 		fs_node_forget(s, node, 0);
 		return r;
 	}
+	/* A file without a name (TMPFILE) keeps its descriptor. */
+	if (rq->name[0])
+		fs_node_found(node, rq->node, rq->name[0]);
 	open_out.open_flags = open_reply_flags(node);
 	fs_fill_entry(s, node, &st, &entry);
 	fs_reply(rq, &entry, sizeof(entry));
@@ -111,15 +114,15 @@ int fs_op_create(struct fs_server *s, struct fs_request *rq)
 {
 	const struct fuse_create_in *in = rq->arg;
 	uint32_t flags = in->flags;
-	int fd, r;
+	int dir_fd, fd;
 
-	r = fs_may_change_names(rq->node);
-	if (r < 0)
-		return r;
 	if ((flags & O_ACCMODE) == O_ACCMODE)
 		return -EINVAL;
+	dir_fd = fs_names_fd(s, rq->node);
+	if (dir_fd < 0)
+		return dir_fd;
 	/* O_EXCL: nothing that exists, link, device or FIFO, is opened by its name. */
-	fd = openat(rq->node->fd, rq->name[0],
+	fd = openat(dir_fd, rq->name[0],
 		    (int)(flags & O_ACCMODE) | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 		    in->mode & 01777 & ~in->umask);
 	if (fd < 0 && errno == EEXIST && !(flags & O_EXCL))
@@ -139,7 +142,10 @@ int fs_op_tmpfile(struct fs_server *s, struct fs_request *rq)
 		return -EPERM;
 	if (accmode == O_RDONLY || accmode == O_ACCMODE)
 		return -EINVAL;
-	fd = fs_reopen_fd(s, rq->node->fd, O_TMPFILE | accmode | (int)(in->flags & O_EXCL),
+	fd = fs_node_fd(s, rq->node);
+	if (fd < 0)
+		return fd;
+	fd = fs_reopen_fd(s, fd, O_TMPFILE | accmode | (int)(in->flags & O_EXCL),
 			  in->mode & 01777 & ~in->umask);
 	return fd < 0 ? fd : adopt_file(s, rq, fd, accmode);
 }
@@ -243,8 +249,8 @@ int fs_op_fallocate(struct fs_server *s, struct fs_request *rq)
 
 	if (!h || !h->may_write)
 		return -EBADF;
-	if (in->mode & ~(uint32_t)(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE |
-				   FALLOC_FL_ZERO_RANGE))
+	if (in->mode &
+	    ~(uint32_t)(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
 		return -EOPNOTSUPP;
 	if (in->offset > INT64_MAX || in->length > INT64_MAX - in->offset)
 		return -EFBIG;
@@ -291,8 +297,7 @@ int fs_op_copy_file_range(struct fs_server *s, struct fs_request *rq)
 		return -EBADF;
 	if (in->flags || off_in < 0 || off_out < 0)
 		return -EINVAL;
-	n = copy_file_range(from->fd, &off_in, to->fd, &off_out,
-			    min_u64(in->len, FS_MAX_COPY), 0);
+	n = copy_file_range(from->fd, &off_in, to->fd, &off_out, min_u64(in->len, FS_MAX_COPY), 0);
 	if (n < 0)
 		return -errno;
 	out.size = (uint32_t)n;

@@ -35,7 +35,7 @@ static int take_name(struct fs_request *rq, const char **name)
  * A descriptor that xattr calls accept. Only files and directories have user
  * attributes; the base's files are not asked.
  */
-static int open_for_xattr(struct fs_server *s, const struct fs_node *node)
+static int open_for_xattr(struct fs_server *s, struct fs_node *node)
 {
 	int fd;
 

@@ -69,8 +69,7 @@ static void put_entry(struct listing *l, const struct fuse_entry_out *entry, uin
 }
 
 /* Entries of our own directories: each child's node exists for good. */
-static int put_pinned(struct listing *l, uint64_t next_off, const char *name,
-		      struct fs_node *child)
+static int put_pinned(struct listing *l, uint64_t next_off, const char *name, struct fs_node *child)
 {
 	struct fuse_entry_out entry = {.nodeid = 0};
 	struct fuse_attr attr;
@@ -130,7 +129,7 @@ static int put_looked_up(struct listing *l, const struct dirent64 *d)
 }
 
 /* Names that LOOKUP would not find are left out: not chosen, or a mount point. */
-static bool is_hidden(const struct fs_node *dir, const struct dirent64 *d)
+static bool is_hidden(const struct fs_node *dir, int dir_fd, const struct dirent64 *d)
 {
 	bool top = dir->export->top == dir;
 	const char *const *n = dir->export->top_names;
@@ -143,12 +142,12 @@ static bool is_hidden(const struct fs_node *dir, const struct dirent64 *d)
 	}
 	if (d->d_type != DT_DIR)
 		return false;
-	if (statx(dir->fd, d->d_name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE, &stx) < 0)
+	if (statx(dir_fd, d->d_name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE, &stx) < 0)
 		return false;
 	return stx.stx_attributes & STATX_ATTR_MOUNT_ROOT;
 }
 
-static int put_host(struct listing *l, const struct dirent64 *d)
+static int put_host(struct listing *l, int dir_fd, const struct dirent64 *d)
 {
 	const struct fuse_entry_out none = {.nodeid = 0};
 	struct fs_node *dir = l->rq->node;
@@ -157,9 +156,9 @@ static int put_host(struct listing *l, const struct dirent64 *d)
 
 	if (!fits(l, strlen(d->d_name)))
 		return LIST_FULL;
-	if (!dots && l->plus && !(dir->export->top == dir && is_hidden(dir, d)))
+	if (!dots && l->plus && !(dir->export->top == dir && is_hidden(dir, dir_fd, d)))
 		return put_looked_up(l, d);
-	if (!dots && is_hidden(dir, d))
+	if (!dots && is_hidden(dir, dir_fd, d))
 		return 0;
 	ino = fs_guest_ino(l->s, dir->dev, d->d_ino);
 	/* What lies above an export is not the guest's to know. */
@@ -188,7 +187,7 @@ static int list_host(struct listing *l, const struct fs_handle *h, uint64_t off)
 		for (size_t pos = 0; r == 0 && pos < (size_t)n;) {
 			const struct dirent64 *d = (const void *)(buf + pos);
 
-			r = put_host(l, d);
+			r = put_host(l, h->fd, d);
 			pos += d->d_reclen;
 		}
 	}

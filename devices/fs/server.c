@@ -16,11 +16,11 @@
 enum { FUSE_MINOR_MIN = 31 };
 
 enum {
-	OP_NO_NODE = 1 << 0,  /* hdr.nodeid is not looked at */
-	OP_DIR = 1 << 1,      /* the node has to be a directory */
+	OP_NO_NODE = 1 << 0, /* hdr.nodeid is not looked at */
+	OP_DIR = 1 << 1, /* the node has to be a directory */
 	OP_MODIFIES = 1 << 2, /* the node's export has to be writable */
-	OP_TAIL = 1 << 3,     /* bytes of any number follow the structure */
-	OP_EARLY = 1 << 4,    /* allowed before INIT */
+	OP_TAIL = 1 << 3, /* bytes of any number follow the structure */
+	OP_EARLY = 1 << 4, /* allowed before INIT */
 };
 
 struct fs_op {
@@ -110,8 +110,7 @@ static const struct fs_op ops[] = {
 		       .flags = OP_DIR | OP_MODIFIES},
 	[FUSE_OPEN] = {fs_op_open, IN(fuse_open_in), OUT(fuse_open_out)},
 	[FUSE_READ] = {fs_op_read, IN(fuse_read_in)},
-	[FUSE_WRITE] = {fs_op_write, IN(fuse_write_in), OUT(fuse_write_out),
-			.flags = OP_MODIFIES},
+	[FUSE_WRITE] = {fs_op_write, IN(fuse_write_in), OUT(fuse_write_out), .flags = OP_MODIFIES},
 	[FUSE_STATFS] = {fs_op_statfs, OUT(fuse_statfs_out)},
 	[FUSE_RELEASE] = {fs_op_release, IN(fuse_release_in)},
 	[FUSE_FSYNC] = {fs_op_fsync, IN(fuse_fsync_in)},
@@ -152,8 +151,8 @@ static const struct fs_op ops[] = {
 
 void fs_reply(struct fs_request *rq, const void *data, size_t len)
 {
-	rq->out_len += chain_write(rq->chain, sizeof(struct fuse_out_header) + rq->out_len, data,
-				   len);
+	rq->out_len +=
+		chain_write(rq->chain, sizeof(struct fuse_out_header) + rq->out_len, data, len);
 }
 
 /* Copies the arguments out of the guest and takes them apart. */
@@ -241,6 +240,7 @@ int fs_server_serve(struct fs_server *s, const struct virtq_chain *chain, unsign
 	    rq.hdr.len < sizeof(rq.hdr) || rq.hdr.len > chain->rd_len)
 		return -EPROTO;
 	*written = 0;
+	s->n_requests++;
 	if (!wants_no_reply(rq.hdr.opcode)) {
 		if (chain->wr_len < sizeof(out))
 			return -EPROTO;

@@ -36,7 +36,7 @@ struct fuse_client {
  * is started with INIT.
  */
 void fc_init(struct fuse_client *c);
-void fc_fini(struct fuse_client *c);
+void fc_fini(struct fuse_client *c); /* twice is fine; before cr_skip(), which runs no .fini */
 /* As fc_init(), with nothing exported and nothing started. */
 void fc_init_bare(struct fuse_client *c);
 void fc_export(struct fuse_client *c, const char *name, const char *path, bool writable,

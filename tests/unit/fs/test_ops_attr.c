@@ -145,7 +145,7 @@ Test(fs_attr, times)
 
 Test(fs_attr, nothing_is_set_on_what_is_read_only)
 {
-	static const uint32_t valid[] = {FATTR_MODE, FATTR_UID, FATTR_GID, FATTR_SIZE,
+	static const uint32_t valid[] = {FATTR_MODE,  FATTR_UID,       FATTR_GID, FATTR_SIZE,
 					 FATTR_ATIME, FATTR_MTIME_NOW, 0};
 	struct stat before = fc_host_stat(&c, "tree/hello"), after;
 
@@ -164,9 +164,9 @@ Test(fs_attr, statfs)
 {
 	struct fuse_statfs_out out;
 
-	cr_assert_gt(fc_call(&c, FUSE_STATFS, fc_walk(&c, "rw"), NULL, 0, NULL, 0, &out,
-			     sizeof(out)),
-		     0);
+	cr_assert_gt(
+		fc_call(&c, FUSE_STATFS, fc_walk(&c, "rw"), NULL, 0, NULL, 0, &out, sizeof(out)),
+		0);
 	cr_assert_gt(out.st.blocks, 0);
 	cr_assert_gt(out.st.bsize, 0);
 	cr_assert_gt(fc_call(&c, FUSE_STATFS, FUSE_ROOT_ID, NULL, 0, NULL, 0, &out, sizeof(out)),

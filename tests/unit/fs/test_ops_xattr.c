@@ -36,16 +36,18 @@ Test(fs_xattr, user_attributes_pass)
 	struct fuse_getxattr_out size;
 	char buf[256] = "";
 
-	if (!host_has_xattrs())
+	if (!host_has_xattrs()) {
+		fc_fini(&c);
 		cr_skip("the host's file system has no user attributes");
+	}
 	cr_assert_eq(fc_setxattr(&c, node, "user.a", "value"), 0);
 	cr_assert_eq(fc_getxattr(&c, node, "user.a", buf, sizeof(buf)), 5);
 	cr_assert_eq(memcmp(buf, "value", 5), 0);
 	cr_assert_eq(fc_getxattr(&c, node, "user.a", buf, 4), -ERANGE);
 	cr_assert_eq(fc_getxattr(&c, node, "user.none", buf, 4), -ENODATA);
-	cr_assert_eq(fc_call(&c, FUSE_GETXATTR, node, &in, sizeof(in), "user.a", 7, &size,
-			     sizeof(size)),
-		     sizeof(size));
+	cr_assert_eq(
+		fc_call(&c, FUSE_GETXATTR, node, &in, sizeof(in), "user.a", 7, &size, sizeof(size)),
+		sizeof(size));
 	cr_assert_eq(size.size, 5);
 	in.size = sizeof(buf);
 	cr_assert_eq(fc_call(&c, FUSE_LISTXATTR, node, &in, sizeof(in), NULL, 0, buf, sizeof(buf)),
@@ -60,8 +62,14 @@ Test(fs_xattr, user_attributes_pass)
 Test(fs_xattr, others_do_not)
 {
 	static const char *const names[] = {
-		"security.capability", "security.selinux", "trusted.overlay.opaque",
-		"system.posix_acl_access", "system.posix_acl_default", "user", "", "users.x",
+		"security.capability",
+		"security.selinux",
+		"trusted.overlay.opaque",
+		"system.posix_acl_access",
+		"system.posix_acl_default",
+		"user",
+		"",
+		"users.x",
 	};
 	uint64_t node = fc_walk(&c, "rw/hello");
 	char buf[64];
@@ -82,8 +90,10 @@ Test(fs_xattr, a_list_shows_user_attributes_only)
 	char buf[256] = "";
 	int fd;
 
-	if (!host_has_xattrs())
+	if (!host_has_xattrs()) {
+		fc_fini(&c);
 		cr_skip("the host's file system has no user attributes");
+	}
 	fd = openat(c.dirfd, "tree/hello", O_RDONLY | O_CLOEXEC);
 	if (fsetxattr(fd, "trusted.secret", "x", 1, 0) < 0) {
 		close(fd);

@@ -23,8 +23,8 @@ TestSuite(fs_server, .init = setup, .fini = teardown);
 
 static int add(const char *name, const char *path, int flags)
 {
-	const struct fs_export_config cfg = {
-		.name = name, .fd = openat(c.dirfd, path, flags | O_CLOEXEC)};
+	const struct fs_export_config cfg = {.name = name,
+					     .fd = openat(c.dirfd, path, flags | O_CLOEXEC)};
 
 	return fs_server_add_export(c.server, &cfg);
 }
@@ -91,8 +91,20 @@ Test(fs_server, nothing_works_before_init)
 Test(fs_server, unknown_operations_say_so)
 {
 	static const uint32_t opcodes[] = {
-		0, FUSE_ACCESS, FUSE_IOCTL, FUSE_POLL, FUSE_BMAP, FUSE_SYNCFS, FUSE_SETUPMAPPING,
-		FUSE_REMOVEMAPPING, FUSE_NOTIFY_REPLY, 7, 19, 52, CUSE_INIT, UINT32_MAX,
+		0,
+		FUSE_ACCESS,
+		FUSE_IOCTL,
+		FUSE_POLL,
+		FUSE_BMAP,
+		FUSE_SYNCFS,
+		FUSE_SETUPMAPPING,
+		FUSE_REMOVEMAPPING,
+		FUSE_NOTIFY_REPLY,
+		7,
+		19,
+		52,
+		CUSE_INIT,
+		UINT32_MAX,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(opcodes); i++)
@@ -173,8 +185,7 @@ Test(fs_server, destroy_and_reset_give_everything_back)
 		cr_assert_gt(fc_open(&c, fc_walk(&c, "rw/hello"), O_RDWR, &fh), 0);
 		cr_assert_gt(fc_opendir(&c, fc_walk(&c, "rw/sub"), &fh), 0);
 		cr_assert_gt(fc_opendir(&c, FUSE_ROOT_ID, &fh), 0);
-		cr_assert_eq(fc_lock(&c, FUSE_SETLK, fc_walk(&c, "rw/hello"), 1, 7, F_RDLCK,
-				     false),
+		cr_assert_eq(fc_lock(&c, FUSE_SETLK, fc_walk(&c, "rw/hello"), 1, 7, F_RDLCK, false),
 			     round ? -EBADF : 0);
 		cr_assert_gt(count_fds(), before);
 		if (round == 0) {

@@ -87,8 +87,7 @@ Test(virtio_fs, several_requests_at_once_are_all_answered)
 Test(virtio_fs, a_chain_without_a_header_breaks_the_device)
 {
 	struct fuse_in_header hdr = header(FUSE_STATFS, sizeof(hdr));
-	const struct fake_seg segs[] = {fake_put(c.g, &hdr, sizeof(hdr) - 1),
-					fake_room(c.g, 256)};
+	const struct fake_seg segs[] = {fake_put(c.g, &hdr, sizeof(hdr) - 1), fake_room(c.g, 256)};
 
 	cr_assert_not(submit(segs, 2, NULL));
 	cr_assert(c.g->vdev->broken);
