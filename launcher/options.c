@@ -36,7 +36,7 @@ const char *nearest_word(const char *word, const char *const *candidates)
 {
 	const char *best = NULL;
 	/* A third of the letters may be wrong: three changes make "name" of "rm". */
-	const size_t third = strlen(word) / 3;
+	const size_t third = (strlen(word) + 1) / 3;
 	size_t least = (third ? third : 1) + 1;
 
 	for (; *candidates; candidates++) {
