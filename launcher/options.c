@@ -82,8 +82,8 @@ static int refuse(const struct option_set *set, const char *token)
 	snprintf(word, sizeof(word), "%.*s", (int)strcspn(token, "="), token);
 	near = nearest_word(word, names);
 	if (near)
-		log_error("unknown option --%s, did you mean --%s? See `sandcastle %s --help`", word,
-			  near, set->command);
+		log_error("unknown option --%s, did you mean --%s? See `sandcastle %s --help`",
+			  word, near, set->command);
 	else
 		log_error("unknown option --%s; see `sandcastle %s --help`", word, set->command);
 	return -EINVAL;

@@ -45,13 +45,13 @@ static void teardown(void)
 TestSuite(bzimage, .init = setup, .fini = teardown);
 
 /* Changes one field of the boot header. */
-#define SET(field, v)                                                                              \
-	do {                                                                                       \
-		struct setup_header hdr_;                                                          \
-		const size_t off_ = offsetof(struct boot_params, hdr);                             \
-		memcpy(&hdr_, image + off_, sizeof(hdr_));                                         \
-		hdr_.field = (v);                                                                  \
-		memcpy(image + off_, &hdr_, sizeof(hdr_));                                         \
+#define SET(field, v)                                                  \
+	do {                                                           \
+		struct setup_header hdr_;                              \
+		const size_t off_ = offsetof(struct boot_params, hdr); \
+		memcpy(&hdr_, image + off_, sizeof(hdr_));             \
+		hdr_.field = (v);                                      \
+		memcpy(image + off_, &hdr_, sizeof(hdr_));             \
 	} while (0)
 
 static int parse(void)
@@ -143,7 +143,8 @@ Test(bzimage, release_outside_or_not_fit_for_a_path)
 	SET(kernel_version, UINT16_MAX);
 	cr_assert_eq(parse(), -EBADMSG);
 	SET(kernel_version, 512);
-	for (const char *const *bad = (const char *const[]){"../../etc", "a/b", "..", "", "a%sb", NULL};
+	for (const char *const *bad =
+		     (const char *const[]){"../../etc", "a/b", "..", "", "a%sb", NULL};
 	     *bad; bad++) {
 		memset(image + 1024, 0, 512);
 		strcpy((char *)image + 1024, *bad);

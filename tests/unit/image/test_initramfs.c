@@ -11,7 +11,9 @@
 #include "image/kernel.h"
 #include "tests/unit/image/image_files.h"
 
-#define AGENT "\x7f" "ELF agent"
+#define AGENT  \
+	"\x7f" \
+	"ELF agent"
 
 static char *tree, modules[128], path[] = "/boot/vmlinuz-1", release[] = "1";
 static struct kernel_image k = {.path = path, .release = release, .modules = modules};

@@ -17,7 +17,8 @@ static void setup(void)
 	report.checks[1] = (struct doctor_check){
 		.name = "kvm",
 		.status = DOCTOR_FAIL,
-		.detail = "there is no device of that kind anywhere on this machine as far as can be seen",
+		.detail = "there is no device of that kind anywhere on this machine as far as can "
+			  "be seen",
 		.cure = "get one",
 	};
 }
@@ -73,8 +74,8 @@ Test(doctor, text_that_is_not_utf8)
 	cr_assert_eq(doctor_print_json(&report, f), 0);
 	fclose(f);
 	root = json_loads(text, 0, NULL);
-	cr_assert(json_is_null(json_object_get(
-		json_array_get(json_object_get(root, "checks"), 0), "detail")));
+	cr_assert(json_is_null(
+		json_object_get(json_array_get(json_object_get(root, "checks"), 0), "detail")));
 	json_decref(root);
 }
 

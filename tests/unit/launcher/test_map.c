@@ -184,8 +184,9 @@ Test(map, guest_path_that_climbs)
 
 Test(map, guest_path_that_is_taken_by_the_system)
 {
-	static const char *const bad[] = {"/",	  "//.",      "/proc",	  "/proc/1", "/sys/fs", "/dev",
-					  "/dev/shm/x", "/usr", "/etc/", "/run",    "/bin"};
+	static const char *const bad[] = {"/",	     "//.",  "/proc",	   "/proc/1",
+					  "/sys/fs", "/dev", "/dev/shm/x", "/usr",
+					  "/etc/",   "/run", "/bin"};
 	char text[64];
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -252,8 +253,9 @@ Test(map, normalise)
 		const char *in, *out;
 		bool clean;
 	} cases[] = {
-		{"/", "/", true},	   {"//a///b/", "/a/b", true}, {"/./a/.", "/a", true},
-		{"/a/../b", "/a/../b", false}, {"/a..b", "/a..b", true},   {"/.", "/", true},
+		{"/", "/", true},	  {"//a///b/", "/a/b", true},
+		{"/./a/.", "/a", true},	  {"/a/../b", "/a/../b", false},
+		{"/a..b", "/a..b", true}, {"/.", "/", true},
 	};
 	char path[32];
 

@@ -145,7 +145,8 @@ Test(options, nearest)
 	cr_assert_str_eq(nearest_word("memroy", words), "memory");
 	cr_assert_null(nearest_word("rm", words + 1));
 	cr_assert_null(nearest_word("", words));
-	cr_assert_null(nearest_word("a-word-much-longer-than-any-option-there-will-ever-be", words));
+	cr_assert_null(
+		nearest_word("a-word-much-longer-than-any-option-there-will-ever-be", words));
 }
 
 Test(options, help_is_aligned)

@@ -15,8 +15,8 @@ Test(parse, numbers)
 	cr_assert_eq(parse_number("65", 1, 64, &v), -ERANGE);
 	cr_assert_eq(parse_number("0", 1, 64, &v), -ERANGE);
 	cr_assert_eq(parse_number("99999999999999999999", 1, 64, &v), -ERANGE);
-	for (const char *const *bad = (const char *const[]){"", "-1", "+1", " 1", "1 ", "0x1", "1.5",
-							    "two", NULL};
+	for (const char *const *bad =
+		     (const char *const[]){"", "-1", "+1", " 1", "1 ", "0x1", "1.5", "two", NULL};
 	     *bad; bad++)
 		cr_assert_eq(parse_number(*bad, 0, 64, &v), -EINVAL, "%s", *bad);
 	cr_assert_eq(v, 7, "untouched on failure");
@@ -28,9 +28,15 @@ Test(parse, sizes)
 		const char *text;
 		uint64_t bytes;
 	} good[] = {
-		{"0", 0},		     {"1048576", 1 << 20},    {"512M", 512ull << 20},
-		{"512m", 512ull << 20},	     {"2G", 2ull << 30},      {"2GiB", 2ull << 30},
-		{"2gb", 2ull << 30},	     {"64K", 64 << 10},	      {"1T", 1ull << 40},
+		{"0", 0},
+		{"1048576", 1 << 20},
+		{"512M", 512ull << 20},
+		{"512m", 512ull << 20},
+		{"2G", 2ull << 30},
+		{"2GiB", 2ull << 30},
+		{"2gb", 2ull << 30},
+		{"64K", 64 << 10},
+		{"1T", 1ull << 40},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
@@ -53,8 +59,8 @@ Test(parse, durations)
 		const char *text;
 		uint64_t ms;
 	} good[] = {
-		{"10s", 10000},	      {"5m", 300000}, {"1h30m", 5400000}, {"500ms", 500},
-		{"1s500ms", 1500},    {"1d", 86400000}, {"90m", 5400000},
+		{"10s", 10000},	   {"5m", 300000},   {"1h30m", 5400000}, {"500ms", 500},
+		{"1s500ms", 1500}, {"1d", 86400000}, {"90m", 5400000},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
@@ -89,10 +95,11 @@ Test(parse, host_names)
 	for (const char *const *good = (const char *const[]){"a", "A-1", "0", "quiet-otter", NULL};
 	     *good; good++)
 		cr_assert(is_host_name(*good), "%s", *good);
-	for (const char *const *bad = (const char *const[]){"", "-a", "a-", "a.b", "a b", "a_b", "ä",
-							    NULL};
+	for (const char *const *bad =
+		     (const char *const[]){"", "-a", "a-", "a.b", "a b", "a_b", "ä", NULL};
 	     *bad; bad++)
 		cr_assert_not(is_host_name(*bad), "%s", *bad);
 	cr_assert(is_host_name("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
-	cr_assert_not(is_host_name("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
+	cr_assert_not(
+		is_host_name("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
 }

@@ -21,8 +21,8 @@ static struct sandbox_config cfg;
 static void setup(void)
 {
 	cr_assert_not_null(mkdtemp(cwd));
-	for (const char *const *v = (const char *const[]){"LANG", "LANGUAGE", "LC_ALL", "TERM",
-							  "COLORTERM", NULL};
+	for (const char *const *v =
+		     (const char *const[]){"LANG", "LANGUAGE", "LC_ALL", "TERM", "COLORTERM", NULL};
 	     *v; v++)
 		unsetenv(*v);
 }
@@ -85,8 +85,8 @@ Test(run_options, a_small_host)
 
 Test(run_options, all_given)
 {
-	cr_assert_eq(PARSE("--cpus=2", "-m", "1000000001", "--timeout=1m30s", "--name=box", "-u1001",
-			   "-w/srv", "--kernel=/k", "--debug-console", "--", "-x"),
+	cr_assert_eq(PARSE("--cpus=2", "-m", "1000000001", "--timeout=1m30s", "--name=box",
+			   "-u1001", "-w/srv", "--kernel=/k", "--debug-console", "--", "-x"),
 		     0);
 	cr_assert_eq(cfg.cpus, 2);
 	cr_assert_eq(cfg.memory, 477ull * (2 << 20), "rounded up to 2 MiB");
@@ -102,13 +102,15 @@ Test(run_options, all_given)
 Test(run_options, impossible_values)
 {
 	static const char *const bad[] = {
-		"--cpus=0",	    "--cpus=65",	"--cpus=x",	    "--memory=1M",
-		"--memory=127M",    "--memory=33G",	"--memory=99999T",  "--memory=",
-		"--memory=16E",	    "--timeout=0s",	"--timeout=5",	    "--name=",
-		"--name=a_b",	    "--name=-a",	"--env=",	    "--env==x",
-		"--env=1A=x",	    "--env=A B=x",	"--user=",	    "--kernel=",
-		"--workdir=",	    "--workdir=/a/../b", "--workdir=$NOT_SET", "--map=",
-		"--map=/nonesuch",  "--network=none",	"--json",
+		"--cpus=0",	     "--cpus=65",	   "--cpus=x",
+		"--memory=1M",	     "--memory=127M",	   "--memory=33G",
+		"--memory=99999T",   "--memory=",	   "--memory=16E",
+		"--timeout=0s",	     "--timeout=5",	   "--name=",
+		"--name=a_b",	     "--name=-a",	   "--env=",
+		"--env==x",	     "--env=1A=x",	   "--env=A B=x",
+		"--user=",	     "--kernel=",	   "--workdir=",
+		"--workdir=/a/../b", "--workdir=$NOT_SET", "--map=",
+		"--map=/nonesuch",   "--network=none",	   "--json",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
