@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <elf.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "image/bzimage.h"
@@ -147,7 +148,7 @@ Test(bzimage, release_outside_or_not_fit_for_a_path)
 		     (const char *const[]){"../../etc", "a/b", "..", "", "a%sb", NULL};
 	     *bad; bad++) {
 		memset(image + 1024, 0, 512);
-		strcpy((char *)image + 1024, *bad);
+		memcpy(image + 1024, *bad, strlen(*bad) + 1);
 		cr_assert_eq(parse(), -EBADMSG, "%s", *bad);
 	}
 	/* No end within the setup sectors, and one beyond what a release may have. */
@@ -210,15 +211,15 @@ Test(bzimage, elf_headers)
 Test(bzimage, release_of_an_elf)
 {
 	char release[BZIMAGE_RELEASE_MAX + 1];
-	const size_t size = 600 * 1024;
+	const size_t size = 600000;
 	char *file = calloc(1, size);
 
-	strcpy(file + 100, "Linux version %s (%s)");
-	for (size_t at = 256 * 1024 - 40; at <= 256 * 1024; at += 8) {
+	snprintf(file + 100, size - 100, "Linux version %s (%s)", "%s", "%s");
+	for (size_t at = (256 << 10) - 40; at <= 256 << 10; at += 8) {
 		int fd;
 
 		memset(file + 1024, 0, size - 1024);
-		strcpy(file + at, "Linux version 6.5.1+x (who)");
+		snprintf(file + at, size - at, "Linux version 6.5.1+x (who)");
 		fd = fd_of(file, size);
 		cr_assert_eq(vmlinux_release(fd, release), 0, "at %zu", at);
 		cr_assert_str_eq(release, "6.5.1+x");

@@ -26,7 +26,7 @@ static void setup(void)
 	uint8_t *xz = compress_bytes(COMPRESS_XZ, "module b", 8, &len);
 
 	tree = tree_new();
-	strcpy(modules, tree);
+	snprintf(modules, sizeof(modules), "%s", tree);
 	tree_write_text(tree, "modules.dep", "k/a.ko: k/b.ko.xz\nk/b.ko.xz:\nk/gone.ko:\n");
 	tree_write_text(tree, "k/a.ko", "module a");
 	tree_write(tree, "k/b.ko.xz", xz, len);

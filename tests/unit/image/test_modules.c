@@ -113,7 +113,7 @@ Test(modules, text_that_is_no_modules_dep)
 
 Test(modules, more_than_fit)
 {
-	char *text = malloc(64 * (MODULES_MAX + 2)), *p = text;
+	char *text = malloc((size_t)64 * (MODULES_MAX + 2)), *p = text;
 
 	p += sprintf(p, "k/a.ko:");
 	for (int i = 0; i < MODULES_MAX; i++)

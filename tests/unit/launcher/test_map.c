@@ -260,7 +260,7 @@ Test(map, normalise)
 	char path[32];
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		strcpy(path, cases[i].in);
+		snprintf(path, sizeof(path), "%s", cases[i].in);
 		cr_assert_eq(path_normalise(path), cases[i].clean, "%s", cases[i].in);
 		cr_assert_str_eq(path, cases[i].out);
 	}

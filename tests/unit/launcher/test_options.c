@@ -24,11 +24,10 @@ struct seen {
 static int apply(struct option_set *set, const struct option_def *def, const char *arg)
 {
 	struct seen *seen = CONTAINER_OF(set, struct seen, set);
+	const size_t used = strlen(seen->trace);
 
-	strcat(seen->trace, def->name);
-	strcat(seen->trace, arg ? "=" : "");
-	strcat(seen->trace, arg ? arg : "");
-	strcat(seen->trace, ";");
+	snprintf(seen->trace + used, sizeof(seen->trace) - used, "%s%s%s;", def->name,
+		 arg ? "=" : "", arg ? arg : "");
 	return seen->answer;
 }
 
@@ -47,8 +46,10 @@ static int parse(const char *const *words)
 	char copy[8][32], *argv[9] = {NULL};
 	int argc = 0;
 
-	for (; words[argc]; argc++)
-		argv[argc] = strcpy(copy[argc], words[argc]);
+	for (; words[argc]; argc++) {
+		snprintf(copy[argc], sizeof(copy[argc]), "%s", words[argc]);
+		argv[argc] = copy[argc];
+	}
 	seen.trace[0] = '\0';
 	return options_parse(&seen.set, argc, argv);
 }

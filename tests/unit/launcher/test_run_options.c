@@ -40,8 +40,10 @@ static int parse(const char *const *words)
 	char copy[12][64], *argv[13] = {NULL};
 	int argc = 0;
 
-	for (; words[argc]; argc++)
-		argv[argc] = strcpy(copy[argc], words[argc]);
+	for (; words[argc]; argc++) {
+		snprintf(copy[argc], sizeof(copy[argc]), "%s", words[argc]);
+		argv[argc] = copy[argc];
+	}
 	sandbox_config_fini(&cfg);
 	return run_options_parse(argc, argv, &host, &cfg);
 }
