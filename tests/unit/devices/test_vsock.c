@@ -753,7 +753,7 @@ Test(vsock, writers_take_turns)
 	/* The first floods; the others ask while there is no buffer left. */
 	for (uint32_t i = 0; i < N; i++)
 		vsock_run(fv.vs, push_pattern, &d[i].svc);
-	for (unsigned int round = 0; round < 100; round++) {
+	for (unsigned int round = 0; round < 101; round++) {
 		/* The first is always there before the kick for new buffers is. */
 		fv.quiet = true;
 		(void)fake_sock_poll(&fv, all, N);
@@ -768,7 +768,7 @@ Test(vsock, writers_take_turns)
 			most = d[i].svc.written;
 	}
 	cr_assert_geq(least, 1 << 20);
-	cr_assert_leq(most - least, 1 << 20, "%zu to %zu", least, most);
+	cr_assert_leq(most - least, 64 << 10, "%zu to %zu", least, most);
 }
 
 Test(vsock, a_flood_is_worked_off_in_bounded_rounds)
