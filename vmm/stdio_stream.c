@@ -153,13 +153,13 @@ int stdio_in_init(struct stdio_in *in, struct loop *loop, struct vsock *vs, int 
 	in->ended = false;
 	in->start = in->len = 0;
 	in->again = (struct loop_source){.fd = -1, .fn = in_again_event, .name = "stdin-again"};
-	r = end_init(&in->end, loop, fd, false, in_event, "stdin");
-	if (r < 0)
-		return r;
 	in->again.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (in->again.fd < 0)
 		return -errno;
-	return loop_add(loop, &in->again, EPOLLIN);
+	r = loop_add(loop, &in->again, EPOLLIN);
+	if (r < 0)
+		return r;
+	return end_init(&in->end, loop, fd, false, in_event, "stdin");
 }
 
 void stdio_in_fini(struct stdio_in *in)

@@ -35,7 +35,7 @@ enum {
 	VSOCK_TABLE_SIZE = 256, /* a power of two */
 	VSOCK_MAX_REFUSALS = 128, /* resets to unknown connections that wait for a buffer */
 	VSOCK_MAX_PACKET = 64 << 10, /* bytes of data in one packet, either way */
-	VSOCK_TURN = 256 << 10, /* bytes one connection may write before others may */
+	VSOCK_TURN = 64 << 10, /* bytes a writer may send before the others may */
 };
 
 #define VSOCK_SHUTDOWN_BOTH (VIRTIO_VSOCK_SHUTDOWN_RCV | VIRTIO_VSOCK_SHUTDOWN_SEND)

@@ -28,7 +28,7 @@ struct fake_vsock {
 	unsigned int n_spare;
 	gpa_t tx[FAKE_VSOCK_TX_SLOTS];
 	unsigned int next_tx;
-	bool quiet; /* packets are published without a kick */
+	bool quiet; /* packets and reposted buffers are published without a kick */
 };
 
 /* A packet as the driver sees it, in host byte order where the name says so. */

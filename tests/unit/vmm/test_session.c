@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <termios.h>
 
@@ -58,13 +59,18 @@ static void close_far(int i)
 	far[i] = -1;
 }
 
-static void start_session(void)
+static void new_session(void)
 {
 	signal(SIGPIPE, SIG_IGN);
-	fake_vsock_init(&fv, true);
 	for (unsigned int i = 0; i < N_SOCKS; i++)
 		all[i] = &socks[i];
 	cr_assert_eq(session_new(fv.g->loop, fv.vs, &cfg, near, on_done, &done_calls, &session), 0);
+}
+
+static void start_session(void)
+{
+	fake_vsock_init(&fv, true);
+	new_session();
 }
 
 static void setup(void)
@@ -684,6 +690,30 @@ Test(session_stdio, sockets)
 	pump_both_ways(4 << 20);
 	close_far(1);
 	send_bytes(STREAM1, "x", 1);
+	settle();
+	cr_assert(socks[STREAM1].host_stopped);
+}
+
+Test(session_stdio, pipes_that_cannot_be_opened_anew_are_polled)
+{
+	struct rlimit before, tight;
+	int next;
+
+	open_pipes();
+	fake_vsock_init(&fv, true);
+	/* Room for the session's two eventfds and for no descriptor more. */
+	next = dup(0);
+	close(next);
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	tight = before;
+	tight.rlim_cur = (rlim_t)next + 2;
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &tight), 0);
+	new_session();
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	start_command();
+	pump_both_ways(2 << 20);
+	(void)fill_up();
+	close_far(1);
 	settle();
 	cr_assert(socks[STREAM1].host_stopped);
 }
