@@ -29,7 +29,17 @@ time sandcastle run --user root -- sh -c '
 '
 
 heading "A second sandbox: is /usr/bin/hello there?"
-sandcastle run -- sh -c 'ls /usr/bin/hello' || echo "No: it went away with the first sandbox."
+sandcastle run -- sh -c '
+	if [ -e /usr/bin/hello ]; then
+		echo "Yes, and it should not be."
+		exit 1
+	fi
+	echo "No: it went away with the first sandbox."
+'
 
 heading "And on the host?"
-ls /usr/bin/hello || echo "Nor here: a sandbox does not write to its host."
+if [ -e /usr/bin/hello ]; then
+	echo "Yes, and it should not be."
+	exit 1
+fi
+echo "Not here either: a sandbox does not write to its host."
