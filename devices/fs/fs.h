@@ -19,7 +19,7 @@
  * What the server needs of its process: a umask of 0 (the guest's kernel
  * applied its own), SIGXFSZ ignored (a guest may write past RLIMIT_FSIZE), and
  * RLIMIT_NOFILE at its final value before fs_server_new(), which leaves 256
- * descriptors to others. All calls but virtio_fs_new() on one thread.
+ * descriptors to others. The caller serialises calls.
  */
 
 enum fs_cache {
