@@ -31,7 +31,7 @@
  * from within a vsock_conn_*() call.
  */
 
-struct vsock;	   /* the device's host side */
+struct vsock; /* the device's host side */
 struct vsock_conn; /* one connection; valid until its closed() returned or vsock_conn_close() */
 
 enum {
@@ -77,8 +77,7 @@ int virtio_vsock_new(struct virtio_device **out_device, struct vsock **out) MUST
  * Guest connections to host port `port` go to `accept`. Before the machine runs,
  * or inside vsock_run(). -EADDRINUSE, -ENOSPC.
  */
-int vsock_listen(struct vsock *vs, uint32_t port, vsock_accept_fn accept,
-		 void *owner) MUST_CHECK;
+int vsock_listen(struct vsock *vs, uint32_t port, vsock_accept_fn accept, void *owner) MUST_CHECK;
 /* Connections made so far stay. A port that is not listened on is fine. */
 void vsock_unlisten(struct vsock *vs, uint32_t port);
 

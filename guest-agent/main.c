@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/reboot.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 
@@ -58,6 +59,16 @@ static _Noreturn void power_off(void)
 	}
 }
 
+/* What was sent may still be queued: waits, a second at most, until the host hangs up. */
+static void linger(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	char unread[256];
+
+	while (poll(&p, 1, 1000) > 0 && recv(fd, unread, sizeof(unread), MSG_DONTWAIT) > 0)
+		;
+}
+
 static _Noreturn void fail(struct agent *a, const struct text *why)
 {
 	struct wire_message m;
@@ -66,7 +77,8 @@ static _Noreturn void fail(struct agent *a, const struct text *why)
 	if (a->link.control > 0) {
 		wire_begin(&m, SC_MSG_FAILED, 0);
 		wire_put_str(&m, SC_FIELD_TEXT, why->buf);
-		(void)!link_send(&a->link, &m);
+		if (link_send(&a->link, &m) == 0)
+			linger(a->link.control);
 	}
 	power_off();
 }

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "guest-agent/files.h"
@@ -33,16 +35,45 @@ int modules_next(const char *list, size_t len, size_t *pos, struct module_line *
 	return 0;
 }
 
+size_t module_unmarked_length(const void *data, size_t len)
+{
+	/* The kernel's Documentation/admin-guide/module-signing.rst, "Signed modules". */
+	static const char mark[] = "~Module signature appended~\n";
+	const size_t n = sizeof(mark) - 1;
+
+	if (len < n || memcmp((const char *)data + len - n, mark, n) != 0)
+		return len;
+	return len - n;
+}
+
+static int insert(const void *data, size_t len)
+{
+	return syscall(SYS_init_module, data, len, "") < 0 && errno != EEXIST ? -errno : 0;
+}
+
 static int load_one(int root_fd, const char *path)
 {
 	AUTO_CLOSE int fd = openat(root_fd, path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	size_t len, bare;
+	void *data;
+	int r;
 
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
-	if (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST)
+	len = (size_t)st.st_size;
+	data = mmap(NULL, len, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+	if (data == MAP_FAILED)
 		return -errno;
-	unlinkat(root_fd, path, 0);
-	return 0;
+	bare = module_unmarked_length(data, len);
+	r = insert(data, bare);
+	/* module.sig_enforce, or a kernel in lockdown. */
+	if (r < 0 && bare < len)
+		r = insert(data, len);
+	munmap(data, len);
+	if (r == 0)
+		(void)unlinkat(root_fd, path, 0);
+	return r;
 }
 
 int modules_load(int root_fd, enum modules_round round, struct text *why)

@@ -17,6 +17,15 @@
  * list. The optional ones ("?") follow once the first command runs, so that
  * they cost its start nothing; none of the first may need one of the second.
  * A module's file is deleted when it is loaded, for the memory it occupies.
+ *
+ * DOC: signatures
+ *
+ * Distributions sign modules, and to check that costs the kernel about 20
+ * million instructions a module: seven eighths of the agent's start. It would
+ * prove nothing here, since the files and the kernel both come from the host's
+ * own disk by way of the host's own process. So a module is given to the
+ * kernel without the mark that says a signature follows, and whole only if the
+ * kernel insists. The kernel then calls itself tainted ("E"), once, in its log.
  */
 
 enum modules_round { MODULES_NEEDED, MODULES_OPTIONAL };
@@ -28,6 +37,9 @@ struct module_line {
 
 /* Next line of the list, from *pos on. 1: *out filled; 0: the end; -EINVAL: a line too long. */
 int modules_next(const char *list, size_t len, size_t *pos, struct module_line *out) MUST_CHECK;
+
+/* How much of a module's file lies before the mark that ends a signed one; len if none does. */
+size_t module_unmarked_length(const void *data, size_t len);
 
 /*
  * Loads one round. `root_fd` is the initramfs's root directory. A module that

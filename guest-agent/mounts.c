@@ -281,7 +281,7 @@ int mounts_finish(struct mounts *m, const struct setup *s, struct text *why)
 	for (size_t i = 0; i < s->n_maps; i++) {
 		r = mount_map(m, &s->maps[i], s);
 		if (r < 0)
-			return text_fail(why, r, "mount the mapped", s->maps[i].path);
+			return text_fail(why, r, "mount the map at", s->maps[i].path);
 	}
 	r = etc_finish(s, why);
 	if (r < 0)

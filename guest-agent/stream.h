@@ -36,6 +36,7 @@ enum stream_kind {
 	STREAM_TTY, /* both, with a pty */
 };
 
+/* Of a stream's two one may be unused: memory that is never touched is never there. */
 struct relay {
 	size_t start, end; /* what the buffer holds */
 	bool eof; /* the source has nothing more */

@@ -12,9 +12,9 @@
 enum {
 	SECTOR = 512,
 	BOOT_FLAG = 0xaa55,
-	HDRS_MAGIC = 0x53726448,  /* "HdrS" */
+	HDRS_MAGIC = 0x53726448, /* "HdrS" */
 	PROTOCOL_OLDEST = 0x020c, /* xloadflags; payload_offset came with 0x0208 */
-	DEFAULT_SETUP_SECTS = 4,  /* what a 0 means, for historical reasons */
+	DEFAULT_SETUP_SECTS = 4, /* what a 0 means, for historical reasons */
 	LENGTH_SUFFIX = 4,
 };
 
@@ -51,7 +51,8 @@ int bzimage_parse(const void *head, size_t head_len, uint64_t file_len, struct b
 	if (le16toh(hdr.version) < PROTOCOL_OLDEST || !(le16toh(hdr.xloadflags) & XLF_KERNEL_64))
 		return -ENOTSUP;
 
-	setup_len = ((hdr.setup_sects ? hdr.setup_sects : DEFAULT_SETUP_SECTS) + 1u) * SECTOR;
+	setup_len = (hdr.setup_sects ? hdr.setup_sects : DEFAULT_SETUP_SECTS) + UINT64_C(1);
+	setup_len *= SECTOR;
 	if (setup_len > head_len)
 		return -EBADMSG;
 	version_off = le16toh(hdr.kernel_version) + (uint64_t)SECTOR;

@@ -30,7 +30,7 @@ enum {
 struct bzimage {
 	char release[BZIMAGE_RELEASE_MAX + 1];
 	uint64_t payload_off, payload_len; /* in the file, bytes; without the length at its end */
-	uint32_t unpacked_len;		   /* set by bzimage_unpack() */
+	uint32_t unpacked_len; /* set by bzimage_unpack() */
 };
 
 /*

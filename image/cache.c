@@ -44,7 +44,7 @@ static void hash_text(struct sha256_ctx *ctx, char *out)
 	sha256_digest(ctx, sizeof(digest), digest);
 	for (size_t i = 0; i < sizeof(digest); i++)
 		snprintf(out + 2 * i, 3, "%02x", digest[i]);
-	strcpy(out + HASH_HEX, ".elf");
+	memcpy(out + HASH_HEX, ".elf", sizeof(".elf"));
 }
 
 static bool is_entry_name(const char *name)
@@ -71,7 +71,7 @@ static int lookup(const struct kernel_cache *c, int *out)
 {
 	char text[TEXT_MAX], now[TEXT_MAX];
 	AUTO_CLOSE int fd = -1;
-	struct stat st;
+	struct stat st = {0};
 	ssize_t n = readlinkat(c->dir, c->key, text, sizeof(text) - 1);
 
 	if (n <= ENTRY_NAME || text[ENTRY_NAME] != ':')
@@ -168,7 +168,7 @@ static bool entry_is_whole(int dir, const char *name)
 	AUTO_FREE uint8_t *buf = malloc(HASH_CHUNK);
 	char found[ENTRY_NAME + 1];
 	struct sha256_ctx hash;
-	struct stat st;
+	struct stat st = {0};
 	AUTO_CLOSE int fd = open_entry(dir, name, &st);
 	ssize_t n;
 
@@ -218,7 +218,7 @@ static void prune(int dir)
 		if (!is_entry_name(e->d_name) || n == CACHE_SCAN_MAX ||
 		    fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
-		strcpy(kept[n].name, e->d_name);
+		memcpy(kept[n].name, e->d_name, sizeof(kept[n].name));
 		kept[n++].when = st.st_mtim;
 	}
 	while (n >= CACHE_KEPT) {
@@ -252,7 +252,7 @@ static int add_entry(const struct kernel_cache *c, int src, struct bzimage *bz, 
 {
 	char tmp[32], name[ENTRY_NAME + 1];
 	AUTO_CLOSE int fd = -1;
-	struct stat st;
+	struct stat st = {0};
 	int r;
 
 	prune(c->dir);
@@ -349,10 +349,12 @@ int kernel_cache_open(const char *dir, int fd, struct bzimage *bz, const char *l
 	if (r == 0 || r == -EBADMSG || r == -EFBIG || r == -ENOMEM)
 		return r;
 	if (dir)
-		log_warn("cannot keep the unpacked kernel in %s (%s), so each start unpacks it again; "
-			 "make that directory writable or set XDG_CACHE_HOME", dir, strerror(-r));
+		log_warn("cannot keep the unpacked kernel in %s (%s), so each start unpacks it "
+			 "again; make that directory writable or set XDG_CACHE_HOME",
+			 dir, strerror(-r));
 	else
-		log_warn("neither XDG_CACHE_HOME nor HOME is set to an absolute path, so each start "
-			 "unpacks the kernel again");
+		log_warn(
+			"neither XDG_CACHE_HOME nor HOME is set to an absolute path, so each start "
+			"unpacks the kernel again");
 	return unpack_to_memory(fd, bz, label, out);
 }

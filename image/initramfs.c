@@ -37,7 +37,7 @@ struct buffer {
 
 static int buffer_reserve(struct buffer *b, size_t more)
 {
-	size_t cap = b->cap ? b->cap : 64 * 1024;
+	size_t cap = b->cap ? b->cap : (size_t)64 * 1024;
 	uint8_t *p;
 
 	while (cap - b->len < more)
@@ -164,8 +164,8 @@ static int add_node(struct archive *a, const char *path, mode_t mode, dev_t rdev
 
 static int add_skeleton(struct archive *a, const void *agent, size_t agent_len)
 {
-	static const char *const dirs[] = {"dev", "proc", "sys", "run", "tmp", "mnt",
-					   "lib", MODULE_DIR};
+	static const char *const dirs[] = {"dev", "proc", "sys", "run",
+					   "tmp", "mnt",  "lib", MODULE_DIR};
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(dirs) && r == 0; i++)
@@ -215,8 +215,8 @@ static int fill(struct archive *a, const struct kernel_image *k, const void *age
 		log_error("cannot build the initramfs: out of memory");
 	for (size_t i = 0; i < modules->n && r == 0; i++)
 		r = add_module(a, k, &modules->files[i], &list);
-	if (r == 0 && (r = add_node(a, &SC_MODULES_LIST[1], S_IFREG | 0644, 0, list.data,
-				    list.len)) < 0)
+	if (r == 0 &&
+	    (r = add_node(a, &SC_MODULES_LIST[1], S_IFREG | 0644, 0, list.data, list.len)) < 0)
 		log_error("cannot build the initramfs: out of memory");
 	free(list.data);
 	return r;
@@ -244,8 +244,7 @@ static int write_archive(const struct kernel_image *k, const void *agent, size_t
 	return r;
 }
 
-static int resolve(const struct kernel_image *k, const char *const *wanted,
-		   struct module_list *out)
+static int resolve(const struct kernel_image *k, const char *const *wanted, struct module_list *out)
 {
 	struct buffer dep = {0}, builtin = {0};
 	const char *missing = NULL;
@@ -260,11 +259,12 @@ static int resolve(const struct kernel_image *k, const char *const *wanted,
 	/* A kernel without this file has said nothing about what is built in. */
 	if (read_text(k->modules, "modules.builtin", &builtin) < 0)
 		builtin.len = 0;
-	r = modules_resolve((const char *)dep.data,
-			    builtin.len ? (const char *)builtin.data : "", wanted, out, &missing);
+	r = modules_resolve((const char *)dep.data, builtin.len ? (const char *)builtin.data : "",
+			    wanted, out, &missing);
 	if (r == -ENOENT)
 		log_error("the kernel %s has no module %s, neither in %s nor built in; give a "
-			  "distribution's kernel with --kernel FILE", k->path, missing, k->modules);
+			  "distribution's kernel with --kernel FILE",
+			  k->path, missing, k->modules);
 	else if (r < 0)
 		log_error("cannot use %s/modules.dep: %s; write it again with `sudo depmod %s`",
 			  k->modules, strerror(-r), k->release);

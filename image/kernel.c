@@ -33,10 +33,12 @@ static int fail(struct kernel_why *why, int err, const char *fmt, ...)
 static int cannot_read(const char *path, int err, struct kernel_why *why)
 {
 	if (err == -EACCES || err == -EPERM)
-		return fail(why, err, "the kernel %s is not readable for you; make it so with `sudo "
-			    "chmod a+r %s`, or give a copy with --kernel FILE", path, path);
-	return fail(why, err, "cannot read the kernel %s: %s; give another with --kernel FILE", path,
-		    strerror(-err));
+		return fail(why, err,
+			    "the kernel %s is not readable for you; make it so with `sudo chmod "
+			    "a+r %s`, or give a copy with --kernel FILE",
+			    path, path);
+	return fail(why, err, "cannot read the kernel %s: %s; give another with --kernel FILE",
+		    path, strerror(-err));
 }
 
 /* A kernel file, open and recognised. */
@@ -56,8 +58,10 @@ static int recognise(int fd, const char *path, struct candidate *c, struct kerne
 	if (!head)
 		return fail(why, -ENOMEM, "out of memory");
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return fail(why, -ENOEXEC, "%s is not a file, so it is not a kernel; give a bzImage or "
-			    "an ELF vmlinux with --kernel FILE", path);
+		return fail(why, -ENOEXEC,
+			    "%s is not a file, so it is not a kernel; give a bzImage or an ELF "
+			    "vmlinux with --kernel FILE",
+			    path);
 	n = pread(fd, head, BZIMAGE_HEAD, 0);
 	if (n < 0)
 		return cannot_read(path, -errno, why);
@@ -67,14 +71,20 @@ static int recognise(int fd, const char *path, struct candidate *c, struct kerne
 	if (r == -ENOEXEC && vmlinux_check(fd) == 0)
 		r = vmlinux_release(fd, c->bz.release);
 	if (r == -EBADMSG)
-		return fail(why, r, "the kernel %s is damaged; install its package again or give "
-			    "another with --kernel FILE", path);
+		return fail(why, r,
+			    "the kernel %s is damaged; install its package again or give another "
+			    "with --kernel FILE",
+			    path);
 	if (r == -ENOTSUP)
-		return fail(why, r, "the kernel %s is not a 64-bit one of Linux 3.8 or later; give "
-			    "another with --kernel FILE", path);
+		return fail(why, r,
+			    "the kernel %s is not a 64-bit one of Linux 3.8 or later; give another "
+			    "with --kernel FILE",
+			    path);
 	if (r < 0)
-		return fail(why, r, "%s is not a Linux kernel for x86-64 (a bzImage or an ELF "
-			    "vmlinux); give another with --kernel FILE", path);
+		return fail(why, r,
+			    "%s is not a Linux kernel for x86-64 (a bzImage or an ELF vmlinux); "
+			    "give another with --kernel FILE",
+			    path);
 	c->fd = fd;
 	return 0;
 }
@@ -95,7 +105,8 @@ static bool modules_beside(const char *path, const char *release, char *out)
 	const char *dir = slash ? path : ".";
 
 	return (snprintf(out, PATH_MAX, "%.*s/../lib/modules/%s", dir_len, dir, release) <
-			PATH_MAX && has_modules(out)) ||
+			PATH_MAX &&
+		has_modules(out)) ||
 	       (snprintf(out, PATH_MAX, "%.*s", dir_len, dir) < PATH_MAX && has_modules(out));
 }
 
@@ -109,11 +120,15 @@ static int find_modules(const struct kernel_places *places, const char *path, bo
 	if (has_modules(out))
 		return 0;
 	if (access(out, F_OK) == 0)
-		return fail(why, -ENOENT, "the kernel %s has modules in %s, but no readable modules.dep "
-			    "there; write it with `sudo depmod %s`", path, out, release);
-	return fail(why, -ENOENT, "the kernel %s has no modules: there is no %s; install the package "
-		    "they come in (Debian: sudo apt install linux-image-%s) or give another kernel "
-		    "with --kernel FILE", path, out, release);
+		return fail(why, -ENOENT,
+			    "the kernel %s has modules in %s, but no readable modules.dep there; "
+			    "write it with `sudo depmod %s`",
+			    path, out, release);
+	return fail(why, -ENOENT,
+		    "the kernel %s has no modules: there is no %s; install the package they come "
+		    "in (Debian: sudo apt install linux-image-%s) or give another kernel with "
+		    "--kernel FILE",
+		    path, out, release);
 }
 
 static int unpack(const struct kernel_places *places, const char *path, struct candidate *c,
@@ -127,9 +142,11 @@ static int unpack(const struct kernel_places *places, const char *path, struct c
 	}
 	r = kernel_cache_open(places->cache, c->fd, &c->bz, path, out);
 	if (r == -EBADMSG || r == -EFBIG)
-		return fail(why, r, "the kernel %s cannot be unpacked: it is damaged, or compressed in "
-			    "a way not known here; install its package again or give another with "
-			    "--kernel FILE", path);
+		return fail(why, r,
+			    "the kernel %s cannot be unpacked: it is damaged, or compressed in a "
+			    "way not known here; install its package again or give another with "
+			    "--kernel FILE",
+			    path);
 	if (r < 0)
 		return fail(why, r, "cannot unpack the kernel %s: %s", path, strerror(-r));
 	return 0;
@@ -238,8 +255,10 @@ static int choose(const struct kernel_places *places, bool want_elf, struct kern
 			first = next;
 	}
 	if (r < 0 && !first.text[0])
-		fail(&first, r, "there is no kernel image in %s; install one (Debian: sudo apt install "
-		     "linux-image-amd64) or give one with --kernel FILE", places->boot);
+		fail(&first, r,
+		     "there is no kernel image in %s; install one (Debian: sudo apt install "
+		     "linux-image-amd64) or give one with --kernel FILE",
+		     places->boot);
 done:
 	for (size_t i = 0; i < list.n; i++)
 		free(list.name[i]);

@@ -11,10 +11,10 @@
 
 /* A kernel that can be booted, and its modules. */
 struct kernel_image {
-	char *path;	/* /boot/vmlinuz-..., for messages */
-	char *release;	/* uname -r of it, from the image's own header */
-	char *modules;	/* /lib/modules/RELEASE */
-	int elf_fd;	/* the uncompressed ELF, positioned anywhere, read-only */
+	char *path; /* /boot/vmlinuz-..., for messages */
+	char *release; /* uname -r of it, from the image's own header */
+	char *modules; /* /lib/modules/RELEASE */
+	int elf_fd; /* the uncompressed ELF, positioned anywhere, read-only */
 };
 
 /* Why there is no kernel: one line with cause and cure, without a prefix. */

@@ -8,10 +8,10 @@
 #include "image/kernel.h"
 
 struct kernel_places {
-	const char *boot;	/* /boot */
-	const char *modules;	/* /lib/modules */
-	const char *release;	/* uname -r of the host */
-	const char *cache;	/* NULL: none */
+	const char *boot; /* /boot */
+	const char *modules; /* /lib/modules */
+	const char *release; /* uname -r of the host */
+	const char *cache; /* NULL: none */
 };
 
 /*

@@ -9,14 +9,14 @@
 #include "vmm/util.h"
 
 enum {
-	MODULES_MAX = 128,	/* files in one list, far above what a machine needs */
-	MODULE_NAME_MAX = 63,	/* MODULE_NAME_LEN of the kernel, less the NUL and some */
+	MODULES_MAX = 128, /* files in one list, far above what a machine needs */
+	MODULE_NAME_MAX = 63, /* MODULE_NAME_LEN of the kernel, less the NUL and some */
 };
 
 struct module_file {
-	char *name;	/* virtio_pci: canonical, with '_' */
-	char *path;	/* below /lib/modules/RELEASE, as modules.dep has it */
-	bool optional;	/* the guest can do without */
+	char *name; /* virtio_pci: canonical, with '_' */
+	char *path; /* below /lib/modules/RELEASE, as modules.dep has it */
+	bool optional; /* the guest can do without */
 };
 
 /* Ordered: a module stands behind all it depends on. None twice. */

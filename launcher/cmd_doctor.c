@@ -28,9 +28,10 @@ static const char help_head[] =
 	"\n"
 	"Options:\n";
 
-static const char help_tail[] = "\n"
-				"Exit code: 0 `sandcastle run` can work here; 1 it cannot; 125 the\n"
-				"command line is wrong.\n";
+static const char help_tail[] =
+	"\n"
+	"Exit code: 0 `sandcastle run` can work here; 1 it cannot; 125 the\n"
+	"command line is wrong.\n";
 
 struct doctor_options {
 	struct option_set set;
@@ -60,7 +61,9 @@ static int apply(struct option_set *set, const struct option_def *def, const cha
 int cmd_doctor(int argc, char **argv)
 {
 	struct doctor_options options = {
-		.set = {.command = "doctor", .defs = defs, .n_defs = ARRAY_SIZE(defs),
+		.set = {.command = "doctor",
+			.defs = defs,
+			.n_defs = ARRAY_SIZE(defs),
 			.apply = apply},
 	};
 	struct doctor_report report;

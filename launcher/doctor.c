@@ -55,9 +55,10 @@ static void check_cpu(struct doctor_report *report)
 		    strcmp(flag, "vmx") == 0 ? "VT-x" : "AMD-V", flag);
 		return;
 	}
-	set_cure(add(report, "processor", DOCTOR_WARN, "it shows no VT-x or AMD-V (vmx or svm)"),
-		 "switch virtualization on in the firmware or, if this is a virtual machine, nested "
-		 "virtualization in its host");
+	set_cure(
+		add(report, "processor", DOCTOR_WARN, "it shows no VT-x or AMD-V (vmx or svm)"),
+		"switch virtualization on in the firmware or, if this is a virtual machine, nested "
+		"virtualization in its host");
 }
 
 static void check_kvm(struct doctor_report *report)
@@ -93,7 +94,8 @@ static void check_memory(struct doctor_report *report)
 	format_size(total, text);
 	if (fd < 0)
 		set_cure(add(report, "memory", DOCTOR_FAIL, "memfd_create: %s", strerror(errno)),
-			 "let this user make memory files: look at the seccomp profile of the container");
+			 "let this user make memory files: look at the seccomp profile of the "
+			 "container");
 	else if (total < 2 * CONFIG_MIN_MEMORY)
 		set_cure(add(report, "memory", DOCTOR_WARN, "this host has %s in all", text),
 			 "a sandbox needs 128 MiB at least: give it no more with --memory 128M");
@@ -138,7 +140,8 @@ static void check_files(struct doctor_report *report)
 	}
 	set_cure(add(report, "open files", DOCTOR_WARN, "only %llu may be open at once",
 		     (unsigned long long)files.rlim_max),
-		 "raise the hard limit (ulimit -Hn) to %d, in /etc/security/limits.conf", FILES_WANTED);
+		 "raise the hard limit (ulimit -Hn) to %d, in /etc/security/limits.conf",
+		 FILES_WANTED);
 }
 
 /* The directory itself or, before the first start, where it would be made. */
@@ -149,8 +152,10 @@ static void check_cache(struct doctor_report *report)
 	char *slash;
 
 	if (!dir) {
-		set_cure(add(report, "cache", DOCTOR_WARN, "neither XDG_CACHE_HOME nor HOME is set, so "
-			     "each start unpacks the kernel again"), "set one of them");
+		set_cure(add(report, "cache", DOCTOR_WARN,
+			     "neither XDG_CACHE_HOME nor HOME is set, so each start unpacks the "
+			     "kernel again"),
+			 "set one of them");
 		return;
 	}
 	snprintf(path, sizeof(path), "%s", dir);
@@ -160,8 +165,9 @@ static void check_cache(struct doctor_report *report)
 		add(report, "cache", DOCTOR_OK, "%s", dir);
 		return;
 	}
-	set_cure(add(report, "cache", DOCTOR_WARN, "%s cannot be written, so each start unpacks the "
-		     "kernel again", path), "make it writable or set XDG_CACHE_HOME");
+	set_cure(add(report, "cache", DOCTOR_WARN,
+		     "%s cannot be written, so each start unpacks the kernel again", path),
+		 "make it writable or set XDG_CACHE_HOME");
 }
 
 void doctor_collect(struct doctor_report *report, const char *kernel)

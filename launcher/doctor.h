@@ -18,7 +18,7 @@ struct doctor_check {
 	const char *name; /* string literal; a key in JSON */
 	enum doctor_status status;
 	char detail[512]; /* what is, or what is wrong */
-	char cure[256];	  /* empty if nothing has to be done or detail says it */
+	char cure[256]; /* empty if nothing has to be done or detail says it */
 };
 
 enum { DOCTOR_CHECKS_MAX = 12 };

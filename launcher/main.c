@@ -57,7 +57,8 @@ static int unknown_command(const char *word)
 		log_error("unknown command '%s', did you mean '%s'? See `sandcastle --help`", word,
 			  near);
 	else
-		log_error("unknown command '%s'; to run it in a sandbox, write `sandcastle run -- %s`",
+		log_error("unknown command '%s'; to run it in a sandbox, write `sandcastle run -- "
+			  "%s`",
 			  word, word);
 	return EXIT_SANDCASTLE_FAILED;
 }

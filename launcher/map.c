@@ -77,8 +77,9 @@ static int open_host(struct config_map *map)
 		return r;
 	}
 	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode)) {
-		log_error("cannot map %s: it is neither a folder nor a file; map the folder it is in",
-			  map->host);
+		log_error(
+			"cannot map %s: it is neither a folder nor a file; map the folder it is in",
+			map->host);
 		return -ENOTSUP;
 	}
 	map->is_file = S_ISREG(st.st_mode);
@@ -124,14 +125,16 @@ static int resolve_guest(struct config_map *map, const struct map_base *base, st
 		if (r < 0)
 			return r;
 		if (!path_normalise(map->guest)) {
-			log_error("cannot map to '%.*s': a path in the sandbox may not hold '..'; write "
-				  "it out", (int)guest.len, guest.at);
+			log_error("cannot map to '%.*s': a path in the sandbox may not hold '..'; "
+				  "write it out",
+				  (int)guest.len, guest.at);
 			return -EINVAL;
 		}
 	}
 	if (guest_path_is_reserved(map->guest)) {
-		log_error("cannot map to %s: the system in the sandbox needs that place; choose another "
-			  "with HOST:GUEST, such as /mnt/data", map->guest);
+		log_error("cannot map to %s: the system in the sandbox needs that place; choose "
+			  "another with HOST:GUEST, such as /mnt/data",
+			  map->guest);
 		return -EPERM;
 	}
 	return 0;
@@ -159,8 +162,9 @@ int map_add(struct sandbox_config *cfg, const struct map_base *base, const char 
 		n = 0;
 	}
 	if (n == 0) {
-		log_error("cannot map '%s': it must be HOST[:GUEST][:ro|rw]; write a colon in a name as "
-			  "\\:", text);
+		log_error("cannot map '%s': it must be HOST[:GUEST][:ro|rw]; write a colon in a "
+			  "name as \\:",
+			  text);
 		return -EINVAL;
 	}
 	if (n == 2)
@@ -203,19 +207,21 @@ static int check_pair(const struct config_map *outer, const struct config_map *i
 	char same[PATH_MAX];
 
 	if (!*rest) {
-		log_error("%s is mapped twice (from %s and %s); leave one out or give it another place "
-			  "with HOST:GUEST", inner->guest, outer->host, inner->host);
+		log_error("%s is mapped twice (from %s and %s); leave one out or give it another "
+			  "place with HOST:GUEST",
+			  inner->guest, outer->host, inner->host);
 		return -EEXIST;
 	}
 	if (snprintf(same, sizeof(same), "%s%s", outer->host, rest) >= PATH_MAX ||
 	    strcmp(same, inner->host) != 0) {
-		log_error("the map of %s at %s would hide part of the one of %s at %s; give it another "
-			  "place with HOST:GUEST", inner->host, inner->guest, outer->host,
-			  outer->guest);
+		log_error("the map of %s at %s would hide part of the one of %s at %s; give it "
+			  "another place with HOST:GUEST",
+			  inner->host, inner->guest, outer->host, outer->guest);
 		return -EEXIST;
 	}
 	if (outer->writable) {
-		log_error("%s is inside %s, which is mapped writable as a whole; leave the inner map out",
+		log_error("%s is inside %s, which is mapped writable as a whole; leave the inner "
+			  "map out",
 			  inner->host, outer->host);
 		return -EEXIST;
 	}

@@ -9,7 +9,7 @@
 
 /* What paths are resolved against. */
 struct map_base {
-	const char *cwd;  /* absolute */
+	const char *cwd; /* absolute */
 	const char *home; /* the invoking user's, absolute */
 };
 

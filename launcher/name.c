@@ -6,17 +6,17 @@
 
 /* 32 of each, so that five bits choose and no remainder favours one. */
 static const char *const what_like[32] = {
-	"amber", "brisk", "calm",  "clear", "coral", "crisp", "dapper", "early",
-	"fair",	 "fleet", "fresh", "gentle", "glad", "golden", "hazel", "jolly",
-	"keen",	 "light", "lucky", "mellow", "merry", "misty", "neat",	"noble",
-	"pearly", "quick", "quiet", "ruddy", "salty", "sunny", "tidal", "windy",
+	"amber",  "brisk", "calm",  "clear",  "coral", "crisp",	 "dapper", "early",
+	"fair",	  "fleet", "fresh", "gentle", "glad",  "golden", "hazel",  "jolly",
+	"keen",	  "light", "lucky", "mellow", "merry", "misty",	 "neat",   "noble",
+	"pearly", "quick", "quiet", "ruddy",  "salty", "sunny",	 "tidal",  "windy",
 };
 
 static const char *const what[32] = {
-	"anchor", "beach", "breaker", "bucket", "castle", "cliff", "cockle", "cove",
-	"crab",	  "delta", "dune",    "ebb",	"gull",	  "harbor", "heron", "island",
-	"kelp",	  "lagoon", "limpet", "marram", "otter",  "pebble", "pier",  "plover",
-	"reef",	  "seal",  "shell",   "shore",	"spade",  "tern",   "tide",  "wave",
+	"anchor", "beach",  "breaker", "bucket", "castle", "cliff",  "cockle", "cove",
+	"crab",	  "delta",  "dune",    "ebb",	 "gull",   "harbor", "heron",  "island",
+	"kelp",	  "lagoon", "limpet",  "marram", "otter",  "pebble", "pier",   "plover",
+	"reef",	  "seal",   "shell",   "shore",	 "spade",  "tern",   "tide",   "wave",
 };
 
 char *name_generate(void)

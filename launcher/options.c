@@ -36,7 +36,7 @@ const char *nearest_word(const char *word, const char *const *candidates)
 {
 	const char *best = NULL;
 	/* A third of the letters may be wrong: three changes make "name" of "rm". */
-	const size_t third = strlen(word) / 3;
+	const size_t third = (strlen(word) + 1) / 3;
 	size_t least = (third ? third : 1) + 1;
 
 	for (; *candidates; candidates++) {
@@ -82,8 +82,8 @@ static int refuse(const struct option_set *set, const char *token)
 	snprintf(word, sizeof(word), "%.*s", (int)strcspn(token, "="), token);
 	near = nearest_word(word, names);
 	if (near)
-		log_error("unknown option --%s, did you mean --%s? See `sandcastle %s --help`", word,
-			  near, set->command);
+		log_error("unknown option --%s, did you mean --%s? See `sandcastle %s --help`",
+			  word, near, set->command);
 	else
 		log_error("unknown option --%s; see `sandcastle %s --help`", word, set->command);
 	return -EINVAL;

@@ -9,10 +9,10 @@ enum { OPTIONS_MAX = 32 };
 
 /* One option; the table is also its help text. */
 struct option_def {
-	int id;		  /* of the command's own enum; above 255 */
-	char letter;	  /* short form; 0 for none */
+	int id; /* of the command's own enum; above 255 */
+	char letter; /* short form; 0 for none */
 	const char *name; /* "memory" */
-	const char *arg;  /* "SIZE"; NULL if it takes none */
+	const char *arg; /* "SIZE"; NULL if it takes none */
 	const char *help; /* lines of at most 50 characters, separated by '\n' */
 };
 

@@ -13,8 +13,18 @@
 #include "vmm/log.h"
 
 enum {
-	OPT_NAME = 256, OPT_CPUS, OPT_MEMORY, OPT_MAP, OPT_ENV, OPT_WORKDIR, OPT_USER,
-	OPT_TIMEOUT, OPT_KERNEL, OPT_DEBUG_CONSOLE, OPT_VERBOSE, OPT_HELP,
+	OPT_NAME = 256,
+	OPT_CPUS,
+	OPT_MEMORY,
+	OPT_MAP,
+	OPT_ENV,
+	OPT_WORKDIR,
+	OPT_USER,
+	OPT_TIMEOUT,
+	OPT_KERNEL,
+	OPT_DEBUG_CONSOLE,
+	OPT_VERBOSE,
+	OPT_HELP,
 };
 
 /* Letters are podman's, where it has the option. */
@@ -140,12 +150,14 @@ static int apply_env(struct run_parse *p, const char *arg)
 
 	for (size_t i = 0; i < key; i++)
 		if (!isalnum((unsigned char)arg[i]) && arg[i] != '_') {
-			log_error("--env '%s': a variable's name holds letters, digits and _ only", arg);
+			log_error("--env '%s': a variable's name holds letters, digits and _ only",
+				  arg);
 			return -EINVAL;
 		}
 	if (key == 0 || isdigit((unsigned char)arg[0])) {
-		log_error("--env '%s': a variable's name begins with a letter or _; write NAME=VALUE",
-			  arg);
+		log_error(
+			"--env '%s': a variable's name begins with a letter or _; write NAME=VALUE",
+			arg);
 		return -EINVAL;
 	}
 	return arg[key] ? put_env(p, strdup(arg)) : pass_env(p, arg);
@@ -160,7 +172,8 @@ static int apply_cpus(struct run_parse *p, const char *arg)
 		return -EINVAL;
 	}
 	if (n > p->host->cpus)
-		log_warn("--cpus %u is more than the %u of this host, which makes the sandbox slower",
+		log_warn("--cpus %u is more than the %u of this host, which makes the sandbox "
+			 "slower",
 			 (unsigned int)n, p->host->cpus);
 	p->cfg->cpus = (unsigned int)n;
 	return 0;
@@ -177,8 +190,8 @@ static int apply_memory(struct run_parse *p, const char *arg)
 	if (r == -EINVAL)
 		log_error("--memory '%s' is not a size; write 512M, 2G or a number of bytes", arg);
 	else if (r == 0 && bytes < CONFIG_MIN_MEMORY)
-		log_error("--memory %s is too little for a kernel to start in; give at least %s", arg,
-			  least);
+		log_error("--memory %s is too little for a kernel to start in; give at least %s",
+			  arg, least);
 	else if (r < 0 || bytes > CONFIG_MAX_MEMORY || bytes > p->host->memory)
 		log_error("--memory %s is more than this host has; give at most its %s", arg, host);
 	else {
@@ -200,7 +213,8 @@ static int apply_name(struct run_parse *p, const char *arg)
 {
 	if (is_host_name(arg))
 		return set_string(&p->cfg->name, arg);
-	log_error("--name '%s': a name is 1 to 63 letters, digits and inner dashes, as a host's", arg);
+	log_error("--name '%s': a name is 1 to 63 letters, digits and inner dashes, as a host's",
+		  arg);
 	return -EINVAL;
 }
 
@@ -278,14 +292,17 @@ static int place_cwd(struct run_parse *p)
 	if (!cwd)
 		return 0;
 	if (path_is_below(p->host->user.home, cwd) && strcmp(cwd, "/") != 0) {
-		log_info("%s is not shared with the sandbox, as it is or holds your home directory; "
-			 "use --map to share it", cwd);
+		log_info(
+			"%s is not shared with the sandbox, as it is or holds your home directory; "
+			"use --map to share it",
+			cwd);
 		return 0;
 	}
 	if (path_is_below(cwd, "/proc") || path_is_below(cwd, "/sys") ||
 	    path_is_below(cwd, "/dev")) {
-		log_warn("%s belongs to this host's kernel, so the command starts in the home directory; "
-			 "choose another place with --workdir", cwd);
+		log_warn("%s belongs to this host's kernel, so the command starts in the home "
+			 "directory; choose another place with --workdir",
+			 cwd);
 		return 0;
 	}
 	if (set_string(&cfg->workdir, cwd) < 0)
@@ -312,15 +329,16 @@ static int place_workdir(struct run_parse *p)
 	p->cfg->workdir = path;
 	if (path_normalise(path))
 		return 0;
-	log_error("--workdir '%s': a path in the sandbox may not hold '..'; write it out", p->workdir);
+	log_error("--workdir '%s': a path in the sandbox may not hold '..'; write it out",
+		  p->workdir);
 	return -EINVAL;
 }
 
 static int copy_command(struct sandbox_config *cfg, int argc, char **argv)
 {
 	if (argc == 0 || !argv[0][0]) {
-		log_error("no command given; write `sandcastle run -- COMMAND`, or see `sandcastle run "
-			  "--help`");
+		log_error("no command given; write `sandcastle run -- COMMAND`, or see `sandcastle "
+			  "run --help`");
 		return -EINVAL;
 	}
 	cfg->argv = calloc((size_t)argc + 1, sizeof(*cfg->argv));

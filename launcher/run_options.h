@@ -9,11 +9,11 @@
 
 /* What is true of the process that asks; tests make their own. */
 struct run_host {
-	const char *cwd;	/* absolute; NULL if it is gone */
+	const char *cwd; /* absolute; NULL if it is gone */
 	struct config_user user; /* borrowed strings */
-	unsigned int cpus;	/* that this process may run on */
-	uint64_t memory;	/* of the host, bytes */
-	bool tty;		/* stdin and stdout are terminals */
+	unsigned int cpus; /* that this process may run on */
+	uint64_t memory; /* of the host, bytes */
+	bool tty; /* stdin and stdout are terminals */
 };
 
 /*

@@ -96,12 +96,14 @@ static int report_missing(const struct kvm_places *places, struct kvm_report *ou
 		snprintf(cause, sizeof(cause), "there is no %s", places->device);
 		return report(out, KVM_STATE_MISSING, cause,
 			      "load its driver (sudo modprobe kvm_%s) or, in a container, pass the "
-			      "device in", strcmp(flag, "vmx") == 0 ? "intel" : "amd");
+			      "device in",
+			      strcmp(flag, "vmx") == 0 ? "intel" : "amd");
 	}
 	snprintf(cause, sizeof(cause), "there is no %s and the processor shows no VT-x or AMD-V",
 		 places->device);
-	return report(out, KVM_STATE_MISSING, cause, "switch virtualization on in the firmware or, if "
-		      "this is a virtual machine, nested virtualization in its host");
+	return report(out, KVM_STATE_MISSING, cause,
+		      "switch virtualization on in the firmware or, if this is a virtual machine, "
+		      "nested virtualization in its host");
 }
 
 static int report_permission(const struct kvm_places *places, struct kvm_report *out)
@@ -117,9 +119,11 @@ static int report_permission(const struct kvm_places *places, struct kvm_report 
 		return report(out, KVM_STATE_NO_PERMISSION, cause,
 			      "join its group with `sudo usermod -aG %s $USER`, then log in again",
 			      group->gr_name);
-	return report(out, KVM_STATE_NO_PERMISSION, cause,
-		      "no group has access to it: give yourself that with `sudo setfacl -m u:$USER:rw "
-		      "%s` (until the next boot), or put its udev rule right", places->device);
+	return report(
+		out, KVM_STATE_NO_PERMISSION, cause,
+		"no group has access to it: give yourself that with `sudo setfacl -m u:$USER:rw "
+		"%s` (until the next boot), or put its udev rule right",
+		places->device);
 }
 
 static int check_answers(int fd, const struct kvm_places *places, struct kvm_report *out)
@@ -129,13 +133,16 @@ static int check_answers(int fd, const struct kvm_places *places, struct kvm_rep
 	if (ioctl(fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION) {
 		snprintf(cause, sizeof(cause), "%s does not speak version %d of KVM's interface",
 			 places->device, KVM_API_VERSION);
-		return report(out, KVM_STATE_UNUSABLE, cause, "it should be the device of the kvm "
-			      "driver: look at it with `ls -l %s`", places->device);
+		return report(out, KVM_STATE_UNUSABLE, cause,
+			      "it should be the device of the kvm driver: look at it with `ls -l "
+			      "%s`",
+			      places->device);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(required); i++) {
 		if (ioctl(fd, KVM_CHECK_EXTENSION, required[i].number) > 0)
 			continue;
-		snprintf(cause, sizeof(cause), "the KVM of this kernel has no %s", required[i].name);
+		snprintf(cause, sizeof(cause), "the KVM of this kernel has no %s",
+			 required[i].name);
 		return report(out, KVM_STATE_TOO_OLD, cause, "use Linux 5.4 or later on the host");
 	}
 	(void)report(out, KVM_STATE_OK, "KVM with all that a sandbox needs", "%s", "");
@@ -156,9 +163,11 @@ int kvm_open_at(const struct kvm_places *places, struct kvm_report *why, int *ou
 	if ((fd >= 0 || not_allowed) && !vendor_driver && !kvm_cpu_flag(places)) {
 		snprintf(cause, sizeof(cause), "%s has no hardware behind it%s", places->device,
 			 module_loaded(places, "kvm_pvm") ? " (it is kvm_pvm, in software)" : "");
-		return report(why, KVM_STATE_NO_HARDWARE, cause,
-			      "use a host whose processor shows VT-x or AMD-V (a virtual machine needs "
-			      "nested virtualization), or the emulated one: ./dev lab in the source tree");
+		return report(
+			why, KVM_STATE_NO_HARDWARE, cause,
+			"use a host whose processor shows VT-x or AMD-V (a virtual machine needs "
+			"nested virtualization), or the emulated one: ./dev lab in the source "
+			"tree");
 	}
 	if (not_allowed)
 		return report_permission(places, why);

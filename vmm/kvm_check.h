@@ -9,7 +9,7 @@
 
 /* Where to look; tests make their own. */
 struct kvm_places {
-	const char *device;  /* /dev/kvm */
+	const char *device; /* /dev/kvm */
 	const char *cpuinfo; /* /proc/cpuinfo */
 	const char *modules; /* /sys/module */
 };
@@ -18,11 +18,11 @@ extern const struct kvm_places kvm_host_places;
 
 enum kvm_state {
 	KVM_STATE_OK,
-	KVM_STATE_MISSING,	 /* no device */
+	KVM_STATE_MISSING, /* no device */
 	KVM_STATE_NO_PERMISSION, /* a device, for others */
-	KVM_STATE_NO_HARDWARE,	 /* a device without a virtualizing CPU behind it */
-	KVM_STATE_UNUSABLE,	 /* it does not answer as KVM does */
-	KVM_STATE_TOO_OLD,	 /* it lacks something the machine needs */
+	KVM_STATE_NO_HARDWARE, /* a device without a virtualizing CPU behind it */
+	KVM_STATE_UNUSABLE, /* it does not answer as KVM does */
+	KVM_STATE_TOO_OLD, /* it lacks something the machine needs */
 };
 
 /* One line each, without a prefix; `cure` is empty when the state is OK. */

@@ -351,7 +351,7 @@ void pci_function_fini(struct pci_function *fn)
 
 void pci_add_bar(struct pci_function *fn, unsigned int bar, uint64_t size, bool is_64)
 {
-	assert(bar < (is_64 ? PCI_MAX_BARS - 1u : PCI_MAX_BARS) && size >= 4096 && (size & (size - 1)) == 0);
+	assert(bar + is_64 < PCI_MAX_BARS && size >= 4096 && (size & (size - 1)) == 0);
 	fn->bars[bar] = (struct pci_bar){.size = size, .is_64 = is_64};
 }
 

@@ -18,8 +18,8 @@ static struct vsock_conn *find(struct vsock *vs, uint32_t host_port, uint32_t gu
 	struct vsock_conn *conn;
 
 	LIST_FOREACH(conn, bucket(vs, host_port, guest_port), table_link)
-		if (conn->state.host_port == host_port && conn->state.guest_port == guest_port)
-			return conn;
+	if (conn->state.host_port == host_port && conn->state.guest_port == guest_port)
+		return conn;
 	return NULL;
 }
 
@@ -132,8 +132,8 @@ void vsock_detach_all(struct vsock *vs)
 	struct vsock_conn *conn;
 
 	TAILQ_FOREACH(conn, &vs->all, all)
-		if (conn->attached)
-			lose(conn);
+	if (conn->attached)
+		lose(conn);
 	vsock_again(vs);
 }
 

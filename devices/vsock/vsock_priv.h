@@ -32,10 +32,10 @@
 enum { VSOCK_RX, VSOCK_TX, VSOCK_EVENT, VSOCK_N_QUEUES };
 
 enum {
-	VSOCK_TABLE_SIZE = 256,	     /* a power of two */
-	VSOCK_MAX_REFUSALS = 128,    /* resets to unknown connections that wait for a buffer */
+	VSOCK_TABLE_SIZE = 256, /* a power of two */
+	VSOCK_MAX_REFUSALS = 128, /* resets to unknown connections that wait for a buffer */
 	VSOCK_MAX_PACKET = 64 << 10, /* bytes of data in one packet, either way */
-	VSOCK_TURN = 256 << 10,	     /* bytes one connection may write before others may */
+	VSOCK_TURN = 256 << 10, /* bytes one connection may write before others may */
 };
 
 #define VSOCK_SHUTDOWN_BOTH (VIRTIO_VSOCK_SHUTDOWN_RCV | VIRTIO_VSOCK_SHUTDOWN_SEND)
@@ -58,9 +58,9 @@ enum {
 struct vsock_conn_state {
 	uint32_t host_port, guest_port;
 	uint32_t guest_buf_alloc, guest_fwd_cnt; /* as last heard from the guest */
-	uint32_t sent;				 /* data bytes to the guest */
-	uint32_t fwd_cnt, fwd_cnt_told;		 /* data bytes read here, and what the guest knows */
-	uint32_t guest_shutdown, host_shutdown;	 /* VIRTIO_VSOCK_SHUTDOWN_* */
+	uint32_t sent; /* data bytes to the guest */
+	uint32_t fwd_cnt, fwd_cnt_told; /* data bytes read here, and what the guest knows */
+	uint32_t guest_shutdown, host_shutdown; /* VIRTIO_VSOCK_SHUTDOWN_* */
 };
 
 struct vsock_conn {
@@ -69,11 +69,11 @@ struct vsock_conn {
 	const struct vsock_conn_ops *ops;
 	void *owner;
 	bool attached;
-	bool wants_credit;   /* a write was short for lack of credit */
-	bool wants_turn;     /* on vs->writers */
-	unsigned int owes;   /* VSOCK_OWES_*; on vs->owing unless 0 */
-	unsigned int due;    /* VSOCK_DUE_*; on vs->due unless 0 */
-	uint8_t *ring;	     /* VSOCK_CONN_BUFFER bytes */
+	bool wants_credit; /* a write was short for lack of credit */
+	bool wants_turn; /* on vs->writers */
+	unsigned int owes; /* VSOCK_OWES_*; on vs->owing unless 0 */
+	unsigned int due; /* VSOCK_DUE_*; on vs->due unless 0 */
+	uint8_t *ring; /* VSOCK_CONN_BUFFER bytes */
 	uint32_t head, used; /* the bytes that wait begin at head */
 	TAILQ_ENTRY(vsock_conn) all, owing_link, due_link, writers_link;
 	LIST_ENTRY(vsock_conn) table_link;
@@ -112,7 +112,7 @@ struct vsock {
 	struct vsock_conn_bucket table[VSOCK_TABLE_SIZE];
 
 	struct vsock_conn *turn; /* whose writable() runs; only compared */
-	size_t turn_left;	 /* bytes it may still write */
+	size_t turn_left; /* bytes it may still write */
 
 	struct vsock_refusal refusals[VSOCK_MAX_REFUSALS];
 	unsigned int first_refusal, n_refusals;

@@ -59,13 +59,25 @@ static void bring_up(struct bus *mmio, uint8_t how)
 	bar_write(mmio, VIRTIO_PCI_COMMON_STATUS, how & 32 ? 11 : 15, 1);
 }
 
+/* The queue that bring_up() makes: up to 16 requests for random bytes, all the same buffer. */
+static void publish(struct fake_guest *g, uint8_t how, uint16_t idx)
+{
+	struct vring_desc d = {
+		.addr = FAKE_RAM_BASE + 0x400, .len = how, .flags = VRING_DESC_F_WRITE};
+	uint8_t *ram = fake_ptr(g, FAKE_RAM_BASE, 0x400);
+
+	memset(ram, 0, 0x40);
+	memcpy(ram + offsetof(struct vring_avail, idx), &idx, sizeof(idx));
+	memcpy(ram + 0x40, &d, sizeof(d));
+}
+
 static void drive(struct fake_guest *g, struct bus *mmio, struct fuzz_input *in)
 {
 	for (unsigned int n = 0; n < MAX_OPS && in->left > 0; n++) {
 		uint8_t op = fuzz_u8(in), how = fuzz_u8(in);
 		uint16_t off = fuzz_u16(in);
 
-		switch (op % 9) {
+		switch (op % 10) {
 		case 0:
 		case 1:
 			reg_access(mmio, in, ECAM + (off & 0x1ff), how);
@@ -84,6 +96,9 @@ static void drive(struct fake_guest *g, struct bus *mmio, struct fuzz_input *in)
 		case 7:
 			fuzz_bytes(in, fake_ptr(g, FAKE_RAM_BASE + (off & 0x1c0), RING_BYTES),
 				   RING_BYTES);
+			break;
+		case 8:
+			publish(g, how, off % 17);
 			break;
 		default:
 			if (how & 1)

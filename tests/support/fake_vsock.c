@@ -81,7 +81,8 @@ void fake_vsock_send(struct fake_vsock *fv, const struct virtio_vsock_hdr *hdr, 
 	if (len > 0)
 		memcpy(fake_ptr(fv->g, at + HDR, len), data, len);
 	(void)fake_publish(fv->g, FAKE_VSOCK_TX, segs, len > 0 ? 2 : 1);
-	fake_kick(fv->g, FAKE_VSOCK_TX);
+	if (!fv->quiet)
+		fake_kick(fv->g, FAKE_VSOCK_TX);
 	while (fake_reap(fv->g, FAKE_VSOCK_TX, NULL, NULL))
 		;
 }
@@ -147,8 +148,7 @@ void fake_sock_connect(struct fake_vsock *fv, struct fake_sock *s, uint32_t host
 	sock_send(fv, s, VIRTIO_VSOCK_OP_REQUEST, 0, NULL, 0);
 }
 
-uint32_t fake_sock_write(struct fake_vsock *fv, struct fake_sock *s, const void *data,
-			 uint32_t len)
+uint32_t fake_sock_write(struct fake_vsock *fv, struct fake_sock *s, const void *data, uint32_t len)
 {
 	uint32_t room = s->host_alloc - (s->sent - s->host_fwd);
 
@@ -218,8 +218,10 @@ bool fake_sock_poll(struct fake_vsock *fv, struct fake_sock *const *socks, unsig
 
 		if (!s->lazy)
 			s->fwd_cnt = s->received;
-		if (!s->reset && s->fwd_cnt - s->fwd_told >= FAKE_SOCK_BUFFER / 4)
+		if (!s->reset && s->fwd_cnt - s->fwd_told >= FAKE_SOCK_BUFFER / 4) {
 			sock_send(fv, s, VIRTIO_VSOCK_OP_CREDIT_UPDATE, 0, NULL, 0);
+			any = true;
+		}
 	}
 	return any;
 }

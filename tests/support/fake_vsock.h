@@ -28,6 +28,7 @@ struct fake_vsock {
 	unsigned int n_spare;
 	gpa_t tx[FAKE_VSOCK_TX_SLOTS];
 	unsigned int next_tx;
+	bool quiet; /* packets are published without a kick */
 };
 
 /* A packet as the driver sees it, in host byte order where the name says so. */
@@ -47,7 +48,7 @@ void fake_vsock_restart(struct fake_vsock *fv);
 void fake_vsock_post(struct fake_vsock *fv, unsigned int n);
 /* The header the driver's next packet would have; 16 and 32 bit fields are to be changed at will. */
 struct virtio_vsock_hdr fake_vsock_hdr(uint32_t host_port, uint32_t guest_port, uint16_t op);
-/* Publishes hdr and len bytes (hdr->len is left as it is), kicks. */
+/* Publishes hdr and len bytes (hdr->len is left as it is), kicks unless quiet. */
 void fake_vsock_send(struct fake_vsock *fv, const struct virtio_vsock_hdr *hdr, const void *data,
 		     uint32_t len);
 /* The next packet from the host; its buffer becomes spare. False if there is none. */
@@ -57,13 +58,13 @@ bool fake_vsock_receive(struct fake_vsock *fv, struct fake_packet *p);
 struct fake_sock {
 	uint32_t host_port, guest_port;
 	bool connected, reset, finished; /* finished: the host writes no more */
-	bool host_stopped;		 /* the host reads no more */
-	bool lazy;			 /* the program does not read */
-	bool closed;			 /* we shut both sides down */
+	bool host_stopped; /* the host reads no more */
+	bool lazy; /* the program does not read */
+	bool closed; /* we shut both sides down */
 	uint32_t sent, host_alloc, host_fwd;
 	uint32_t received, fwd_cnt, fwd_told;
-	uint64_t total;	     /* bytes that arrived */
-	bool corrupt;	     /* they were not those of fake_pattern() */
+	uint64_t total; /* bytes that arrived */
+	bool corrupt; /* they were not those of fake_pattern() */
 	uint8_t first[4096]; /* the first of them */
 };
 
@@ -78,7 +79,7 @@ void fake_sock_connect(struct fake_vsock *fv, struct fake_sock *s, uint32_t host
 uint32_t fake_sock_write(struct fake_vsock *fv, struct fake_sock *s, const void *data,
 			 uint32_t len);
 void fake_sock_shutdown(struct fake_vsock *fv, struct fake_sock *s, uint32_t flags);
-/* Delivers all packets to their sockets (others are dropped), reposts buffers. True if any came. */
+/* Delivers all packets to their sockets (others are dropped), reposts buffers. True if any came or went. */
 bool fake_sock_poll(struct fake_vsock *fv, struct fake_sock *const *socks, unsigned int n);
 
 #endif

@@ -21,6 +21,7 @@ struct probe {
 	struct virtio_device vdev;
 	struct virtq_chain chain;
 	uint8_t config[12];
+	uint32_t behind_config; /* not for the driver's eyes */
 	bool hold;
 	unsigned int kicks[2], activations, resets, config_writes;
 	size_t config_off, config_len;
@@ -118,6 +119,7 @@ static struct virtio_device *new_probe(void)
 	probe = calloc(1, sizeof(*probe));
 	cr_assert_not_null(probe);
 	alive++;
+	probe->behind_config = 0xeeeeeeee;
 	virtio_device_init(&probe->vdev, &probe_ops, probe->config, sizeof(probe->config));
 	probe->vdev.config_writable_off = 4;
 	probe->vdev.config_writable_len = 4;

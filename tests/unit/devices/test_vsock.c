@@ -545,7 +545,8 @@ Test(vsock_empty, refusals_that_wait_are_bounded, .fini = teardown)
 
 Test(vsock, the_device_asks_for_receive_kicks_only_when_it_starves)
 {
-	struct virtio_vsock_hdr hdr = fake_vsock_hdr(PORT, GUEST_PORT, VIRTIO_VSOCK_OP_CREDIT_UPDATE);
+	struct virtio_vsock_hdr hdr =
+		fake_vsock_hdr(PORT, GUEST_PORT, VIRTIO_VSOCK_OP_CREDIT_UPDATE);
 	uint16_t asked;
 
 	connect_to(GUEST_PORT);
@@ -556,8 +557,7 @@ Test(vsock, the_device_asks_for_receive_kicks_only_when_it_starves)
 	cr_assert_eq(fake_avail_event(fv.g, FAKE_VSOCK_RX), asked);
 	svc.to_write = 10 << 20;
 	run(push_pattern);
-	cr_assert_eq(fake_avail_event(fv.g, FAKE_VSOCK_RX),
-		     fv.g->rings[FAKE_VSOCK_RX].avail_idx);
+	cr_assert_eq(fake_avail_event(fv.g, FAKE_VSOCK_RX), fv.g->rings[FAKE_VSOCK_RX].avail_idx);
 }
 
 /* ---- the ends of a connection ---- */

@@ -39,3 +39,15 @@ Test(modules, long_line)
 	cr_assert_eq(strlen(l.path), PATH_MAX - 1);
 	cr_assert_eq(modules_next(list, sizeof(list), &pos, &l), -EINVAL);
 }
+
+Test(modules, signature_mark)
+{
+	static const char file[] = "ELF...signature~Module signature appended~\n";
+	const size_t len = strlen(file);
+
+	cr_assert_eq(module_unmarked_length(file, len), strlen("ELF...signature"));
+	/* Only at the very end, and only whole. */
+	cr_assert_eq(module_unmarked_length(file, len - 1), len - 1);
+	cr_assert_eq(module_unmarked_length(file + 16, len - 16), len - 16);
+	cr_assert_eq(module_unmarked_length(file, 0), 0);
+}

@@ -113,10 +113,10 @@ uint8_t *make_elf(size_t filler, size_t *out_len)
 	return elf;
 }
 
-uint8_t *make_bzimage(const char *release, enum compressor how, const uint8_t *elf,
-		      size_t elf_len, size_t *out_len)
+uint8_t *make_bzimage(const char *release, enum compressor how, const uint8_t *elf, size_t elf_len,
+		      size_t *out_len)
 {
-	const size_t setup = (SETUP_SECTORS + 1) * SECTOR;
+	const size_t setup = (size_t)(SETUP_SECTORS + 1) * SECTOR;
 	size_t packed_len;
 	uint8_t *packed = compress_bytes(how, elf, elf_len, &packed_len);
 	uint8_t *image = calloc(1, setup + PAYLOAD_OFF + packed_len + 4);
@@ -135,7 +135,7 @@ uint8_t *make_bzimage(const char *release, enum compressor how, const uint8_t *e
 	};
 
 	memcpy(image + offsetof(struct boot_params, hdr), &hdr, sizeof(hdr));
-	sprintf((char *)image + 2 * SECTOR, "%s (someone@example.org) #1 SMP", release);
+	sprintf((char *)image + (size_t)2 * SECTOR, "%s (someone@example.org) #1 SMP", release);
 	memcpy(image + setup + PAYLOAD_OFF, packed, packed_len);
 	if (how != COMPRESS_GZIP)
 		memcpy(image + setup + PAYLOAD_OFF + packed_len, &said, sizeof(said));

@@ -14,8 +14,15 @@ void tree_remove(char *path);
 void tree_write(const char *tree, const char *name, const void *data, size_t len);
 void tree_write_text(const char *tree, const char *name, const char *text);
 
-enum compressor { COMPRESS_NONE, COMPRESS_GZIP, COMPRESS_XZ, COMPRESS_ZSTD, COMPRESS_LZ4,
-		  COMPRESS_BZIP2, COMPRESS_LZMA };
+enum compressor {
+	COMPRESS_NONE,
+	COMPRESS_GZIP,
+	COMPRESS_XZ,
+	COMPRESS_ZSTD,
+	COMPRESS_LZ4,
+	COMPRESS_BZIP2,
+	COMPRESS_LZMA
+};
 
 /* `data` in that compressor's format; malloc'ed. */
 uint8_t *compress_bytes(enum compressor how, const void *data, size_t len, size_t *out_len);
@@ -24,8 +31,8 @@ uint8_t *compress_bytes(enum compressor how, const void *data, size_t len, size_
 uint8_t *make_elf(size_t filler, size_t *out_len);
 
 /* A bzImage of that release around `elf`; malloc'ed. */
-uint8_t *make_bzimage(const char *release, enum compressor how, const uint8_t *elf,
-		      size_t elf_len, size_t *out_len);
+uint8_t *make_bzimage(const char *release, enum compressor how, const uint8_t *elf, size_t elf_len,
+		      size_t *out_len);
 
 /* make_bzimage() around make_elf(), written to a file of `tree`. */
 void tree_write_kernel(const char *tree, const char *name, const char *release);

@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <elf.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "image/bzimage.h"
@@ -45,13 +46,13 @@ static void teardown(void)
 TestSuite(bzimage, .init = setup, .fini = teardown);
 
 /* Changes one field of the boot header. */
-#define SET(field, v)                                                                              \
-	do {                                                                                       \
-		struct setup_header hdr_;                                                          \
-		const size_t off_ = offsetof(struct boot_params, hdr);                             \
-		memcpy(&hdr_, image + off_, sizeof(hdr_));                                         \
-		hdr_.field = (v);                                                                  \
-		memcpy(image + off_, &hdr_, sizeof(hdr_));                                         \
+#define SET(field, v)                                                  \
+	do {                                                           \
+		struct setup_header hdr_;                              \
+		const size_t off_ = offsetof(struct boot_params, hdr); \
+		memcpy(&hdr_, image + off_, sizeof(hdr_));             \
+		hdr_.field = (v);                                      \
+		memcpy(image + off_, &hdr_, sizeof(hdr_));             \
 	} while (0)
 
 static int parse(void)
@@ -143,10 +144,11 @@ Test(bzimage, release_outside_or_not_fit_for_a_path)
 	SET(kernel_version, UINT16_MAX);
 	cr_assert_eq(parse(), -EBADMSG);
 	SET(kernel_version, 512);
-	for (const char *const *bad = (const char *const[]){"../../etc", "a/b", "..", "", "a%sb", NULL};
+	for (const char *const *bad =
+		     (const char *const[]){"../../etc", "a/b", "..", "", "a%sb", NULL};
 	     *bad; bad++) {
 		memset(image + 1024, 0, 512);
-		strcpy((char *)image + 1024, *bad);
+		memcpy(image + 1024, *bad, strlen(*bad) + 1);
 		cr_assert_eq(parse(), -EBADMSG, "%s", *bad);
 	}
 	/* No end within the setup sectors, and one beyond what a release may have. */
@@ -209,15 +211,15 @@ Test(bzimage, elf_headers)
 Test(bzimage, release_of_an_elf)
 {
 	char release[BZIMAGE_RELEASE_MAX + 1];
-	const size_t size = 600 * 1024;
+	const size_t size = 600000;
 	char *file = calloc(1, size);
 
-	strcpy(file + 100, "Linux version %s (%s)");
-	for (size_t at = 256 * 1024 - 40; at <= 256 * 1024; at += 8) {
+	snprintf(file + 100, size - 100, "Linux version %s (%s)", "%s", "%s");
+	for (size_t at = (256 << 10) - 40; at <= 256 << 10; at += 8) {
 		int fd;
 
 		memset(file + 1024, 0, size - 1024);
-		strcpy(file + at, "Linux version 6.5.1+x (who)");
+		snprintf(file + at, size - at, "Linux version 6.5.1+x (who)");
 		fd = fd_of(file, size);
 		cr_assert_eq(vmlinux_release(fd, release), 0, "at %zu", at);
 		cr_assert_str_eq(release, "6.5.1+x");

@@ -11,7 +11,9 @@
 #include "image/kernel.h"
 #include "tests/unit/image/image_files.h"
 
-#define AGENT "\x7f" "ELF agent"
+#define AGENT  \
+	"\x7f" \
+	"ELF agent"
 
 static char *tree, modules[128], path[] = "/boot/vmlinuz-1", release[] = "1";
 static struct kernel_image k = {.path = path, .release = release, .modules = modules};
@@ -24,7 +26,7 @@ static void setup(void)
 	uint8_t *xz = compress_bytes(COMPRESS_XZ, "module b", 8, &len);
 
 	tree = tree_new();
-	strcpy(modules, tree);
+	snprintf(modules, sizeof(modules), "%s", tree);
 	tree_write_text(tree, "modules.dep", "k/a.ko: k/b.ko.xz\nk/b.ko.xz:\nk/gone.ko:\n");
 	tree_write_text(tree, "k/a.ko", "module a");
 	tree_write(tree, "k/b.ko.xz", xz, len);

@@ -147,7 +147,7 @@ Test(kernel, an_elf_is_used_as_it_is)
 	size_t len;
 	uint8_t *elf = make_elf(100000, &len);
 
-	strcpy((char *)elf + 5000, "Linux version 6.6.6 (x)");
+	snprintf((char *)elf + 5000, 64, "Linux version 6.6.6 (x)");
 	tree_write(tree, "vmlinux", elf, len);
 	add_modules("6.6.6");
 	cr_assert_eq(get("vmlinux"), 0);

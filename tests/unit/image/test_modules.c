@@ -6,15 +6,14 @@
 
 #include "image/modules.h"
 
-static const char dep[] =
-	"kernel/drivers/virtio/virtio_ring.ko:\n"
-	"kernel/drivers/virtio/virtio.ko: kernel/drivers/virtio/virtio_ring.ko\n"
-	"kernel/drivers/virtio/virtio_pci.ko: kernel/drivers/virtio/virtio.ko "
-	"kernel/drivers/virtio/virtio_ring.ko\n"
-	"kernel/fs/fuse/fuse.ko.xz:\n"
-	"kernel/fs/fuse/virtiofs.ko.xz: kernel/drivers/virtio/virtio.ko "
-	"kernel/drivers/virtio/virtio_ring.ko kernel/fs/fuse/fuse.ko.xz\n"
-	"kernel/sound/snd-hda-intel.ko:\n";
+static const char dep[] = "kernel/drivers/virtio/virtio_ring.ko:\n"
+			  "kernel/drivers/virtio/virtio.ko: kernel/drivers/virtio/virtio_ring.ko\n"
+			  "kernel/drivers/virtio/virtio_pci.ko: kernel/drivers/virtio/virtio.ko "
+			  "kernel/drivers/virtio/virtio_ring.ko\n"
+			  "kernel/fs/fuse/fuse.ko.xz:\n"
+			  "kernel/fs/fuse/virtiofs.ko.xz: kernel/drivers/virtio/virtio.ko "
+			  "kernel/drivers/virtio/virtio_ring.ko kernel/fs/fuse/fuse.ko.xz\n"
+			  "kernel/sound/snd-hda-intel.ko:\n";
 static const char builtin[] = "kernel/drivers/rtc/rtc-cmos.ko\nkernel/fs/overlayfs/overlay.ko\n";
 
 static struct module_list list;
@@ -69,8 +68,9 @@ Test(modules, optional_ones)
 	cr_assert_eq(list.n, 5);
 	/* virtio is needed by one that is not optional. */
 	for (size_t i = 0; i < list.n; i++)
-		cr_assert_eq(list.files[i].optional, strcmp(list.files[i].name, "fuse") == 0 ||
-							     strcmp(list.files[i].name, "virtiofs") == 0);
+		cr_assert_eq(list.files[i].optional,
+			     strcmp(list.files[i].name, "fuse") == 0 ||
+				     strcmp(list.files[i].name, "virtiofs") == 0);
 }
 
 Test(modules, a_missing_one_is_named)
@@ -113,7 +113,7 @@ Test(modules, text_that_is_no_modules_dep)
 
 Test(modules, more_than_fit)
 {
-	char *text = malloc(64 * (MODULES_MAX + 2)), *p = text;
+	char *text = malloc((size_t)64 * (MODULES_MAX + 2)), *p = text;
 
 	p += sprintf(p, "k/a.ko:");
 	for (int i = 0; i < MODULES_MAX; i++)

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+# bash completion for sandcastle(1).
+
+_sandcastle_run()
+{
+	local i=2 word
+
+	# Behind the first word that is no option stands a command with its own arguments.
+	while ((i < COMP_CWORD)); do
+		word=${COMP_WORDS[i]}
+		case $word in
+		--)
+			((i++))
+			break
+			;;
+		--map | --env | --workdir | --user | --memory | --cpus | --timeout | --name | --kernel | \
+			-e | -w | -u | -m)
+			# bash makes words of --name=value and of a:b, at COMP_WORDBREAKS.
+			((i += 2))
+			[[ ${COMP_WORDS[i - 1]} != = ]] || ((i++))
+			while [[ ${COMP_WORDS[i]} == : ]]; do
+				((i += 2))
+			done
+			;;
+		-*)
+			((i++))
+			;;
+		*)
+			break
+			;;
+		esac
+	done
+	if ((i <= COMP_CWORD)) && [[ ${COMP_WORDS[i]} != -* ]]; then
+		_sandcastle_command "$i"
+	fi
+}
+
+_sandcastle_command()
+{
+	if declare -F _command_offset >/dev/null; then
+		_command_offset "$1"
+	elif ((COMP_CWORD == $1)); then
+		mapfile -t COMPREPLY < <(compgen -c -- "${COMP_WORDS[COMP_CWORD]}")
+	else
+		mapfile -t COMPREPLY < <(compgen -f -- "${COMP_WORDS[COMP_CWORD]}")
+	fi
+}
+
+_sandcastle()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+
+	COMPREPLY=()
+	if ((COMP_CWORD == 1)); then
+		mapfile -t COMPREPLY < <(compgen -W "run doctor --version --help" -- "$cur")
+		return
+	fi
+	case $prev in
+	--map | --kernel)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	--workdir | -w)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+		return
+		;;
+	--user | -u)
+		mapfile -t COMPREPLY < <(compgen -u -- "$cur")
+		return
+		;;
+	--env | -e)
+		compopt -o nospace
+		mapfile -t COMPREPLY < <(compgen -e -- "$cur")
+		return
+		;;
+	--memory | -m | --cpus | --timeout | --name)
+		return
+		;;
+	esac
+	case ${COMP_WORDS[1]} in
+	run)
+		if [[ $cur == -* ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "--map --env --workdir --user --memory --cpus \
+				--timeout --name --kernel --debug-console --verbose --help" -- "$cur")
+		fi
+		# An option of the command itself is completed by the command's own completion.
+		_sandcastle_run
+		;;
+	doctor)
+		mapfile -t COMPREPLY < <(compgen -W "--kernel --json --help" -- "$cur")
+		;;
+	esac
+}
+
+complete -F _sandcastle sandcastle
