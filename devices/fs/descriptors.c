@@ -111,7 +111,7 @@ void fs_node_found(struct fs_node *node, const struct fs_node *dir, const char *
 
 bool fs_node_is(const struct fs_node *node, int fd, const struct stat *st)
 {
-	struct statx_timestamp born;
+	struct statx_timestamp born = {0};
 
 	if (node->ino != st->st_ino || node->dev != st->st_dev)
 		return false;

@@ -13,12 +13,22 @@
  *
  * The file system's root is a directory of our own making that holds one entry
  * per export, by the export's name. A guest mounts the file system once and
- * binds what it needs; a further export costs no device.
+ * binds what it needs; a further export costs no device. See
+ * docs/file-sharing.md for what holds and what a guest may rely on.
+ *
+ * What the server needs of its process: a umask of 0 (the guest's kernel
+ * applied its own), SIGXFSZ ignored (a guest may write past RLIMIT_FSIZE), and
+ * RLIMIT_NOFILE at its final value before fs_server_new(), which leaves 256
+ * descriptors to others. The caller serialises calls.
  */
 
 enum fs_cache {
 	FS_CACHE_SHORT, /* a folder people work in: the host's changes show within a second */
-	FS_CACHE_LONG, /* files that do not change while a sandbox runs */
+	/*
+	 * Files that do not change while a sandbox runs. They have no extended
+	 * attributes, and if the export is read-only, their set-id bits are shown.
+	 */
+	FS_CACHE_LONG,
 };
 
 struct fs_export_config {
@@ -29,7 +39,9 @@ struct fs_export_config {
 	enum fs_cache cache;
 	/*
 	 * NULL: everything. Else a NULL-terminated list of the only names visible
-	 * in the export's top directory; borrowed for the device's life.
+	 * in the export's top directory; borrowed for the device's life. Those may
+	 * be mount points, which are invisible anywhere else, and the guest can
+	 * neither add to them nor remove or rename one.
 	 */
 	const char *const *top_names;
 };
@@ -38,7 +50,10 @@ struct fs_server;
 
 int fs_server_new(struct fs_server **out) MUST_CHECK;
 void fs_server_free(struct fs_server *server); /* NULL is fine */
-/* Before the device is used. -EEXIST, -EINVAL, -ENOMEM. */
+/*
+ * Before the device is used, or later under its lock. -EEXIST, -EINVAL (name, or neither
+ * file nor directory), -ENAMETOOLONG, -ENOENT (empty name), -ENOSPC (128 exports), -ENFILE.
+ */
 int fs_server_add_export(struct fs_server *server,
 			 const struct fs_export_config *export) MUST_CHECK;
 

@@ -101,7 +101,7 @@ int fs_lookup(struct fs_server *s, struct fs_node *dir, const char *name, struct
 		return r < 0 ? r : fs_node_stat(s, *out, st);
 	}
 	if (dir->kind == FS_FILE_DIR) {
-		if (strcmp(name, FS_FILE_NAME))
+		if (strcmp(name, FS_FILE_NAME) != 0)
 			return -ENOENT;
 		*out = dir->export->file;
 		return fs_node_stat(s, *out, st);
@@ -240,8 +240,8 @@ void fs_fill_attr_out(struct fs_server *s, const struct fs_node *node, const str
 int fs_op_lookup(struct fs_server *s, struct fs_request *rq)
 {
 	struct fuse_entry_out out = {.nodeid = 0};
-	struct fs_node *node;
-	struct stat st;
+	struct fs_node *node = NULL;
+	struct stat st = {0};
 	int r = fs_lookup(s, rq->node, rq->name[0], &node, &st);
 
 	if (r == -ENOENT && rq->node->export && rq->node->export->cache == FS_CACHE_LONG) {
@@ -250,7 +250,7 @@ int fs_op_lookup(struct fs_server *s, struct fs_request *rq)
 		fs_reply(rq, &out, sizeof(out));
 		return 0;
 	}
-	if (r < 0)
+	if (!node)
 		return r;
 	fs_fill_entry(s, node, &st, &out);
 	fs_reply(rq, &out, sizeof(out));

@@ -80,7 +80,7 @@ static int remove_name(struct fs_server *s, struct fs_request *rq, int flags)
 
 	/* The one name there stays, as a mount point would. */
 	if (rq->node->kind == FS_FILE_DIR)
-		return strcmp(rq->name[0], FS_FILE_NAME) ? -ENOENT : -EBUSY;
+		return strcmp(rq->name[0], FS_FILE_NAME) != 0 ? -ENOENT : -EBUSY;
 	if (fd < 0)
 		return fd;
 	return unlinkat(fd, rq->name[0], flags) < 0 ? -errno : 0;

@@ -24,7 +24,7 @@ static int take_name(struct fs_request *rq, const char **name)
 	*name = (const char *)rq->tail;
 	rq->tail_len -= (size_t)(end + 1 - rq->tail);
 	rq->tail = end + 1;
-	if (strncmp(*name, USER_PREFIX, strlen(USER_PREFIX)))
+	if (strncmp(*name, USER_PREFIX, strlen(USER_PREFIX)) != 0)
 		return -EOPNOTSUPP;
 	if (strlen(*name) > XATTR_NAME_MAX)
 		return -ERANGE;
@@ -102,7 +102,7 @@ int fs_op_listxattr(struct fs_server *s, struct fs_request *rq)
 		return -errno;
 	for (size_t off = 0, len; off < (size_t)n; off += len) {
 		len = strnlen(list + off, (size_t)n - off) + 1;
-		if (strncmp(list + off, USER_PREFIX, strlen(USER_PREFIX)))
+		if (strncmp(list + off, USER_PREFIX, strlen(USER_PREFIX)) != 0)
 			continue;
 		memmove(list + kept, list + off, len);
 		kept += len;

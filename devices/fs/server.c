@@ -272,7 +272,7 @@ void fs_server_reset(struct fs_server *s)
 int fs_server_new(struct fs_server **out)
 {
 	struct fs_server *s = calloc(1, sizeof(*s));
-	struct fs_node *root;
+	struct fs_node *root; /* the first node, hence FUSE_ROOT_ID */
 	int r;
 
 	if (!s)
@@ -291,7 +291,7 @@ int fs_server_new(struct fs_server **out)
 		fs_server_free(s);
 		return r;
 	}
-	assert(fs_node_id(root) == FUSE_ROOT_ID);
+	assert(fs_node_find(s, FUSE_ROOT_ID));
 	*out = s;
 	return 0;
 }
@@ -334,7 +334,7 @@ static int add_nodes(struct fs_server *s, struct fs_export *export, int fd, cons
 int fs_server_add_export(struct fs_server *s, const struct fs_export_config *cfg)
 {
 	struct fs_export *export;
-	struct stat st;
+	struct stat st = {0};
 	int r = fs_check_name(cfg->name);
 
 	if (r == 0 && fstat(cfg->fd, &st) < 0)

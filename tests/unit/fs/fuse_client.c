@@ -177,6 +177,7 @@ static int transact(struct fuse_client *c, uint32_t opcode, uint64_t node, const
 	memcpy(&rhdr, in, sizeof(rhdr));
 	REQUIRE(rhdr.len == n && rhdr.unique == hdr.unique && rhdr.error <= 0);
 	n -= (long)sizeof(rhdr);
+	REQUIRE(n == 0 || reply);
 	if (n > 0)
 		memcpy(reply, in + sizeof(rhdr), (size_t)n);
 	free(in);
