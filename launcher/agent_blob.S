@@ -2,9 +2,12 @@
 /* The static agent travels inside the launcher, so that the two are always of one build. */
 	.section .rodata
 	.balign 16
-	.globl sc_agent_start
-	.globl sc_agent_end
-sc_agent_start:
+	.globl sc_agent
+	.globl sc_agent_len
+sc_agent:
 	.incbin SC_AGENT_FILE
-sc_agent_end:
+.Lend:
+	.balign 8
+sc_agent_len:
+	.quad .Lend - sc_agent
 	.section .note.GNU-stack,"",@progbits

@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
-extern const uint8_t sc_agent_start[], sc_agent_end[];
+extern const uint8_t sc_agent[];
+extern const uint64_t sc_agent_len; /* bytes */
 
 #endif

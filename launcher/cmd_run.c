@@ -86,7 +86,7 @@ static int run(const struct sandbox_config *cfg)
 	 * and its own umask already applied to; the cache was written before.
 	 */
 	umask(0);
-	code = sandbox_run(cfg, &kernel, sc_agent_start, (size_t)(sc_agent_end - sc_agent_start));
+	code = sandbox_run(cfg, &kernel, sc_agent, sc_agent_len);
 	kernel_image_fini(&kernel);
 	return code;
 }
