@@ -26,6 +26,8 @@ static void prepare_process(void)
 	(void)close_range(STDERR_FILENO + 1, ~0u, 0);
 	/* `sandcastle run ... | head`: the broken pipe is told to the guest's command instead. */
 	signal(SIGPIPE, SIG_IGN);
+	/* A guest that writes past RLIMIT_FSIZE gets EFBIG; it must not be able to end us. */
+	signal(SIGXFSZ, SIG_IGN);
 	/* The file server holds an fd for each file the guest has open. */
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
 		files.rlim_cur = files.rlim_max;

@@ -38,8 +38,13 @@ enum { MACHINE_MAX_FUNCTIONS = 8 };
 
 /* Drivers of the devices below that distribution kernels have as modules. */
 static const char *const guest_modules[] = {
-	"virtio_pci", "vmw_vsock_virtio_transport", "virtiofs", "overlay",
-	"?virtio_console", "?virtio_rng", NULL,
+	"virtio_pci",
+	"vmw_vsock_virtio_transport",
+	"virtiofs",
+	"overlay",
+	"?virtio_console",
+	"?virtio_rng",
+	NULL,
 };
 
 /*
@@ -116,12 +121,13 @@ static void vcpu_ended(void *owner, unsigned int index, enum vcpu_end why, uint6
 
 	switch (why) {
 	case VCPU_TRIPLE_FAULT:
-		snprintf(end.why, sizeof(end.why),
-			 "the guest's CPU %u shut down (triple fault)", index);
+		snprintf(end.why, sizeof(end.why), "the guest's CPU %u shut down (triple fault)",
+			 index);
 		break;
 	case VCPU_BAD_ENTRY:
 		snprintf(end.why, sizeof(end.why),
-			 "KVM cannot enter the guest (hardware reason 0x%llx); see 'sandcastle doctor'",
+			 "KVM cannot enter the guest (hardware reason 0x%llx); see 'sandcastle "
+			 "doctor'",
 			 (unsigned long long)detail);
 		break;
 	case VCPU_UNEMULATED:
@@ -182,7 +188,7 @@ static int add_acpi_events(struct machine *m)
 {
 	int r = acpi_events_new(&m->vm->wiring, GSI_ACPI_EVENT, acpi_requested, m, &m->acpi_events);
 
-	return r < 0 ? r : bus_map(m->mmio, ACPI_EVENT_BASE, ACPI_EVENT_SIZE, m->acpi_events, 0);
+	return r < 0 ? r : bus_map(m->pio, ACPI_EVENT_PORT, ACPI_EVENT_PORTS, m->acpi_events, 0);
 }
 
 static int add_host_bridge(struct machine *m)
@@ -414,7 +420,8 @@ static void *files_thread(void *arg)
 	if (r < 0) {
 		struct machine_end end = {.kind = MACHINE_FAILED};
 
-		snprintf(end.why, sizeof(end.why), "the file server's loop failed: %s", strerror(-r));
+		snprintf(end.why, sizeof(end.why), "the file server's loop failed: %s",
+			 strerror(-r));
 		machine_end_with(m, &end);
 	}
 	return NULL;

@@ -53,14 +53,18 @@ test_home_run_and_tmp_of_the_host_are_not_there()
 	echo secret >/tmp/host-secret
 	mkdir "$TEST_DIR/empty"
 	cd "$TEST_DIR/empty" || return
-	# Not for root either, who can undo every mount the agent made.
+	# Not for root either, who can undo every mount the agent made, and mount the device again.
 	run_sandcastle run --user root -- sh -c '
-		ls -A /home/* /run /tmp 2>/dev/null; umount -l /home /run /tmp /root; ls -A /home /run /tmp /root
-		find / -xdev -name "*secret*" -not -path "/proc/*" -not -path "/sys/*" \
-			\( -name secret -o -name host-secret \); true'
+		umount -l /home /run /tmp /root && ls -A /home /run /tmp /root
+		mount -t virtiofs sandcastle /mnt 2>/dev/null || mkdir /mnt && mount -t virtiofs sandcastle /mnt
+		ls /mnt/base; cat /mnt/base/home/*/secret /mnt/base/tmp/host-secret /mnt/base/../tmp/host-secret
+		rm -f /mnt/base/etc/os-release; touch /mnt/base/usr/made-inside; echo end'
 	rm "$HOME/secret" /tmp/host-secret
-	expect_code 0
-	expect_no_match secret
+	expect_match '^usr$'
+	expect_match '^end$'
+	expect_no_match '^(home|root|tmp|run|proc|secret|host-secret)$'
+	[ ! -e /usr/made-inside ] || fail "a file made inside is on the host"
+	[ -e /etc/os-release ] || fail "a file removed inside is gone on the host"
 }
 
 test_in_a_pipeline()
@@ -115,7 +119,7 @@ test_on_a_terminal()
 	command -v script >/dev/null || skip "no script(1)"
 	run script -qec "stty rows 33 cols 99; sandcastle run -- sh -c 'test -t 0 && test -t 1 && test -t 2 && tty && stty size; exit 5'" /dev/null </dev/null
 	expect_code 5
-	expect_match '^/dev/pts/0.?$'
+	expect_match '/dev/pts/0.?$'
 	expect_match '^33 99.?$'
 }
 

@@ -50,7 +50,7 @@ DefinitionBlock ("dsdt.aml", "DSDT", 2, "SANDCS", "SANDCSTL", 1)
 			{
 				Interrupt (ResourceConsumer, Edge, ActiveHigh, Exclusive) { 9 }
 			})
-			OperationRegion (EVTS, SystemMemory, 0xFEB00000, 0x10)
+			OperationRegion (EVTS, SystemIO, 0x600, 0x10)
 			Field (EVTS, DWordAcc, NoLock, WriteAsZeros)
 			{
 				PEND, 32	/* reading takes the pending events away */

@@ -38,7 +38,7 @@ struct rsdp {
 
 /* Generic Address Structure, section 5.2.3.2. */
 struct gas {
-	uint8_t space; /* 0: system memory */
+	uint8_t space; /* 1: system I/O */
 	uint8_t bit_width, bit_offset;
 	uint8_t access; /* 1: byte */
 	uint64_t address;
@@ -163,7 +163,8 @@ static int emit_sdt(struct writer *w, struct sdt_header *h, gpa_t *addr)
 
 static struct gas event_register(unsigned int off)
 {
-	return (struct gas){.bit_width = 8, .access = 1, .address = ACPI_EVENT_BASE + off};
+	return (struct gas){
+		.space = 1, .bit_width = 8, .access = 1, .address = ACPI_EVENT_PORT + off};
 }
 
 static int emit_fadt(struct writer *w, gpa_t dsdt, gpa_t *addr)

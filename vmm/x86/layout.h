@@ -9,7 +9,6 @@
  *    ACPI_TABLES       reserved in the memory map
  *  PCI_MMIO_BASE     PCI BARs
  *  ECAM_BASE         PCI configuration space of bus 0
- *  ACPI_EVENT_BASE   event, sleep and reset registers
  *  0xfec00000        I/O APIC, local APICs at 0xfee00000 (both in KVM)
  *  KVM_IDENTITY_MAP  four pages KVM wants on Intel
  *  HIGH_RAM_BASE     RAM that did not fit below LOW_RAM_END
@@ -19,8 +18,6 @@
 #define PCI_MMIO_SIZE	   0x20000000ull
 #define ECAM_BASE	   0xe0000000ull
 #define ECAM_SIZE	   0x00100000ull /* one bus */
-#define ACPI_EVENT_BASE	   0xfeb00000ull
-#define ACPI_EVENT_SIZE	   0x1000ull
 #define IOAPIC_BASE	   0xfec00000ull
 #define LAPIC_BASE	   0xfee00000ull
 #define KVM_IDENTITY_MAP   0xfffbc000ull
@@ -39,6 +36,12 @@
 
 #define SERIAL_PORT	   0x3f8
 #define SERIAL_PORTS	   8
+/*
+ * ACPI event, sleep and reset registers. Ports, not memory: a kernel that
+ * panics resets the machine where it can map nothing any more.
+ */
+#define ACPI_EVENT_PORT	   0x600
+#define ACPI_EVENT_PORTS   16
 
 /* Interrupt lines: I/O APIC pins. Message-signalled ones come after them. */
 #define GSI_ACPI_EVENT	   9

@@ -73,8 +73,8 @@ Test(acpi_tables, the_fadt_is_hardware_reduced_and_names_the_dsdt)
 	cr_assert_eq(acpi_write_tables(&mem, 1, &rsdp), 0);
 	fadt = u64(u64(rsdp + 24) + 36);
 	cr_assert(u32(fadt + 112) & (1u << 20), "HW_REDUCED_ACPI");
-	cr_assert_eq(u64(fadt + 116 + 4), ACPI_EVENT_BASE + 6, "reset register");
-	cr_assert_eq(u64(fadt + 244 + 4), ACPI_EVENT_BASE + 4, "sleep control register");
+	cr_assert_eq(u64(fadt + 116 + 4), ACPI_EVENT_PORT + 6, "reset register");
+	cr_assert_eq(u64(fadt + 244 + 4), ACPI_EVENT_PORT + 4, "sleep control register");
 	dsdt = u64(fadt + 140);
 	cr_assert_eq(memcmp(ram + dsdt, "DSDT", 4), 0);
 	cr_assert_eq(sum(ram + dsdt, u32(dsdt + 4)), 0);
