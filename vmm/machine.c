@@ -296,6 +296,7 @@ static int add_vcpus(struct machine *m, unsigned int n)
 
 /*
  * panic=-1         a panic resets at once, which the sandbox ends with
+ * reboot=a         by the ACPI reset register; otherwise the kernel looks for a BIOS
  * loglevel=1       the early console is slow: only a panic is worth it. First, for the
  *                  kernel opens that console as soon as it reads of it
  * 8250.nr_uarts=0  no probing for more than that console
@@ -303,9 +304,9 @@ static int add_vcpus(struct machine *m, unsigned int n)
 static const char *cmdline_of(const struct sandbox_config *cfg)
 {
 	if (cfg->debug_console)
-		return "panic=-1 earlyprintk=ttyS0,115200,keep 8250.nr_uarts=0 ignore_loglevel "
+		return "panic=-1 reboot=a earlyprintk=ttyS0,115200,keep 8250.nr_uarts=0 ignore_loglevel "
 		       "tsc=reliable no_timer_check cryptomgr.notests rcupdate.rcu_expedited=1";
-	return "loglevel=1 panic=-1 earlyprintk=ttyS0,115200 console=hvc0 8250.nr_uarts=0 "
+	return "loglevel=1 panic=-1 reboot=a earlyprintk=ttyS0,115200 console=hvc0 8250.nr_uarts=0 "
 	       "tsc=reliable no_timer_check cryptomgr.notests rcupdate.rcu_expedited=1";
 }
 

@@ -32,7 +32,7 @@ enum {
 	/* How long a guest may take to write back what mapped folders are owed. */
 	POWER_OFF_LIMIT_MS = 5 * 1000,
 
-	PANIC_LINES = 12,
+	PANIC_LINES = 30,
 };
 
 static const int signals[] = {

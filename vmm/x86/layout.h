@@ -37,8 +37,8 @@
 #define SERIAL_PORT	   0x3f8
 #define SERIAL_PORTS	   8
 /*
- * ACPI event, sleep and reset registers. Ports, not memory: a kernel that
- * panics resets the machine where it can map nothing any more.
+ * ACPI event, sleep and reset registers. Ports, not memory: a kernel in panic
+ * can write one without a mapping.
  */
 #define ACPI_EVENT_PORT	   0x600
 #define ACPI_EVENT_PORTS   16
