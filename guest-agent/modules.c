@@ -30,6 +30,9 @@ int modules_next(const char *list, size_t len, size_t *pos, struct module_line *
 			return -EINVAL;
 		memcpy(out->path, line, n);
 		out->path[n] = '\0';
+		out->params = out->path + strcspn(out->path, " ");
+		if (*out->params != '\0')
+			out->path[out->params++ - out->path] = '\0';
 		return 1;
 	}
 	return 0;
@@ -46,14 +49,14 @@ size_t module_unmarked_length(const void *data, size_t len)
 	return len - n;
 }
 
-static int insert(const void *data, size_t len)
+static int insert(const void *data, size_t len, const char *params)
 {
-	return syscall(SYS_init_module, data, len, "") < 0 && errno != EEXIST ? -errno : 0;
+	return syscall(SYS_init_module, data, len, params) < 0 && errno != EEXIST ? -errno : 0;
 }
 
-static int load_one(int root_fd, const char *path)
+static int load_one(int root_fd, const struct module_line *line)
 {
-	AUTO_CLOSE int fd = openat(root_fd, path, O_RDONLY | O_CLOEXEC);
+	AUTO_CLOSE int fd = openat(root_fd, line->path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
 	size_t len, bare;
 	void *data;
@@ -66,13 +69,13 @@ static int load_one(int root_fd, const char *path)
 	if (data == MAP_FAILED)
 		return -errno;
 	bare = module_unmarked_length(data, len);
-	r = insert(data, bare);
+	r = insert(data, bare, line->params);
 	/* module.sig_enforce, or a kernel in lockdown. */
 	if (r < 0 && bare < len)
-		r = insert(data, len);
+		r = insert(data, len, line->params);
 	munmap(data, len);
 	if (r == 0)
-		(void)unlinkat(root_fd, path, 0);
+		(void)unlinkat(root_fd, line->path, 0);
 	return r;
 }
 
@@ -91,7 +94,7 @@ int modules_load(int root_fd, enum modules_round round, struct text *why)
 	while ((r = modules_next(list, len, &pos, &line)) > 0) {
 		if (line.optional != (round == MODULES_OPTIONAL))
 			continue;
-		r = load_one(root_fd, line.path);
+		r = load_one(root_fd, &line);
 		if (r < 0 && !line.optional)
 			return text_fail(why, r, "load the kernel module", line.path);
 	}

@@ -32,6 +32,7 @@ enum modules_round { MODULES_NEEDED, MODULES_OPTIONAL };
 
 struct module_line {
 	char path[PATH_MAX]; /* relative to the initramfs's root */
+	const char *params; /* in path's array, behind its NUL; "": none */
 	bool optional;
 };
 

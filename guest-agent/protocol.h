@@ -121,8 +121,9 @@ struct sc_stream_hello {
 #define SC_FS_BASE "base"
 
 /*
- * In the initramfs: modules to load, one path a line, in order. "?" first: may
- * fail, and is loaded after those without, when the first command was started.
+ * In the initramfs: modules to load, one path a line, in order, parameters
+ * behind a blank. "?" first: may fail, and is loaded after those without, when
+ * the first command was started.
  */
 #define SC_MODULES_LIST "/modules"
 

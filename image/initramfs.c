@@ -183,7 +183,7 @@ static int add_module(struct archive *a, const struct kernel_image *k, const str
 		      struct buffer *list)
 {
 	struct buffer ko = {0};
-	char path[PATH_MAX], line[PATH_MAX + 4];
+	char path[PATH_MAX], line[2 * PATH_MAX];
 	int r = read_module(k->modules, f->path, &ko);
 
 	if (r < 0 && !f->optional)
@@ -194,7 +194,8 @@ static int add_module(struct archive *a, const struct kernel_image *k, const str
 		return f->optional ? 0 : r;
 	}
 	snprintf(path, sizeof(path), MODULE_DIR "/%s.ko", f->name);
-	snprintf(line, sizeof(line), "%s/%s\n", f->optional ? "?" : "", path);
+	snprintf(line, sizeof(line), "%s/%s%s%s\n", f->optional ? "?" : "", path,
+		 f->params ? " " : "", f->params ? f->params : "");
 	r = add_node(a, path, S_IFREG | 0644, 0, ko.data, ko.len);
 	if (r == 0)
 		r = buffer_write(&list->base, line, strlen(line));

@@ -46,7 +46,8 @@ char *kernel_cache_dir(void) MUST_CHECK;
  * An initramfs (newc cpio, uncompressed): the agent as /init, the modules the
  * machine's devices need with what those depend on (modules.dep), and
  * SC_MODULES_LIST. `modules` is a NULL-terminated list of module names; a
- * leading '?' marks one the guest can do without. One built into the kernel
+ * leading '?' marks one the guest can do without, and parameters may follow a
+ * blank ("?battery cache_time=50"). One built into the kernel
  * (modules.builtin) is left out. Also /dev/console, and empty directories for
  * the agent to mount on: /dev /proc /sys /run /tmp /mnt. Logs on failure.
  * *out is malloc'ed.

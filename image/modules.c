@@ -111,7 +111,7 @@ static int add_file(struct module_list *list, struct span path, bool optional)
 	if (list->n == MODULES_MAX)
 		return -E2BIG;
 	f = &list->files[list->n];
-	*f = (struct module_file){strdup(name), strndup(path.at, path.len), optional};
+	*f = (struct module_file){strdup(name), strndup(path.at, path.len), NULL, optional};
 	if (!f->name || !f->path) {
 		free(f->name);
 		free(f->path);
@@ -142,16 +142,34 @@ static int add_with_deps(struct module_list *list, struct span path, struct span
 	return r == 0 ? add_file(list, path, optional) : r;
 }
 
-/* A name as the caller wrote it; false for one that no module can have. */
+/* A name as the caller wrote it, less parameters; false for one that no module can have. */
 static bool canonical_name(const char *wanted, char *out)
 {
-	const size_t n = strlen(wanted);
+	const size_t n = strcspn(wanted, " ");
 
 	if (n == 0 || n > MODULE_NAME_MAX)
 		return false;
-	for (size_t i = 0; i <= n; i++)
+	for (size_t i = 0; i < n; i++)
 		out[i] = wanted[i] == '-' ? '_' : wanted[i];
+	out[n] = '\0';
 	return true;
+}
+
+/* Parameters behind the name go to the module of that name, which is in the list. */
+static int set_params(struct module_list *list, const char *name, const char *wanted)
+{
+	const char *space = strchr(wanted, ' ');
+
+	for (size_t i = 0; space && i < list->n; i++) {
+		struct module_file *f = &list->files[i];
+
+		if (strcmp(f->name, name) != 0)
+			continue;
+		free(f->params);
+		f->params = strdup(space + 1);
+		return f->params ? 0 : -ENOMEM;
+	}
+	return 0;
 }
 
 int modules_resolve(const char *dep, const char *builtin, const char *const *wanted,
@@ -171,6 +189,8 @@ int modules_resolve(const char *dep, const char *builtin, const char *const *wan
 			r = find_line(dep, name, &path, &deps);
 			if (r == 0)
 				r = add_with_deps(&list, path, deps, optional);
+			if (r == 0)
+				r = set_params(&list, name, *wanted);
 		}
 		if (r == -ENOENT && optional)
 			r = 0;
@@ -190,6 +210,7 @@ void module_list_fini(struct module_list *list)
 	for (size_t i = 0; i < list->n; i++) {
 		free(list->files[i].name);
 		free(list->files[i].path);
+		free(list->files[i].params);
 	}
 	list->n = 0;
 }

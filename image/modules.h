@@ -16,6 +16,7 @@ enum {
 struct module_file {
 	char *name; /* virtio_pci: canonical, with '_' */
 	char *path; /* below /lib/modules/RELEASE, as modules.dep has it */
+	char *params; /* "a=1 b=2"; NULL: none */
 	bool optional; /* the guest can do without */
 };
 
@@ -29,7 +30,8 @@ struct module_list {
  * `dep` and `builtin` are the texts of modules.dep and modules.builtin (the
  * formats depmod and the kernel's build write, see modules.dep(5)), NUL-terminated.
  * `wanted` is a NULL-terminated list of names, '-' and '_' being the same, '?'
- * in front of one that may be missing; one built in is left out. 0, with *out
+ * in front of one that may be missing; parameters may follow a blank; one built
+ * in is left out. 0, with *out
  * initialised; -ENOENT with *missing pointing at the wanted name that is not
  * there; -EBADMSG: the text is not a modules.dep; -E2BIG; -ENOMEM.
  */

@@ -22,6 +22,7 @@ enum {
 	OPT_USER,
 	OPT_TIMEOUT,
 	OPT_KERNEL,
+	OPT_BATTERY,
 	OPT_DEBUG_CONSOLE,
 	OPT_VERBOSE,
 	OPT_HELP,
@@ -48,6 +49,9 @@ static const struct option_def defs[] = {
 	{OPT_KERNEL, 0, "kernel", "FILE",
 	 "bzImage or ELF vmlinux (default: the host's own\n"
 	 "from /boot)"},
+	{OPT_BATTERY, 0, "battery", "host|none|FILE",
+	 "what it knows of batteries and mains: what this\n"
+	 "host does (default), nothing, or a timeline"},
 	{OPT_DEBUG_CONSOLE, 0, "debug-console", NULL, "show the kernel's messages on stderr"},
 	{OPT_VERBOSE, 'v', "verbose", NULL, "say what is done; twice: in detail"},
 	{OPT_HELP, 'h', "help", NULL, "show this"},
@@ -250,6 +254,8 @@ static int apply(struct option_set *set, const struct option_def *def, const cha
 		return apply_name(p, arg);
 	case OPT_KERNEL:
 		return apply_text(&p->cfg->kernel, def->name, arg);
+	case OPT_BATTERY:
+		return apply_text(&p->cfg->battery, def->name, arg);
 	case OPT_DEBUG_CONSOLE:
 		p->cfg->debug_console = true;
 		return 0;

@@ -17,6 +17,8 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include "battery/battery.h"
+#include "battery/source.h"
 #include "devices/acpi_events.h"
 #include "devices/console.h"
 #include "devices/fs/fs.h"
@@ -36,7 +38,11 @@
 
 enum { MACHINE_MAX_FUNCTIONS = 8 };
 
-/* Drivers of the devices below that distribution kernels have as modules. */
+/*
+ * Drivers of the devices below that distribution kernels have as modules. That
+ * of the battery would not look again within a second, also when it is told of
+ * a change.
+ */
 static const char *const guest_modules[] = {
 	"virtio_pci",
 	"vmw_vsock_virtio_transport",
@@ -44,6 +50,8 @@ static const char *const guest_modules[] = {
 	"overlay",
 	"?virtio_console",
 	"?virtio_rng",
+	"?ac",
+	"?battery cache_time=50",
 	NULL,
 };
 
@@ -65,6 +73,8 @@ struct machine {
 	struct bus *mmio, *pio;
 	struct device *serial;
 	struct device *acpi_events;
+	struct device *battery;
+	struct power_source *power;
 	struct pci_bus pci;
 	struct pci_function *functions[MACHINE_MAX_FUNCTIONS];
 	unsigned int n_functions;
@@ -189,6 +199,30 @@ static int add_acpi_events(struct machine *m)
 	int r = acpi_events_new(&m->vm->wiring, GSI_ACPI_EVENT, acpi_requested, m, &m->acpi_events);
 
 	return r < 0 ? r : bus_map(m->pio, ACPI_EVENT_PORT, ACPI_EVENT_PORTS, m->acpi_events, 0);
+}
+
+/* There in any case: a machine without batteries runs on mains. */
+static int add_battery(struct machine *m)
+{
+	int r = battery_new(&m->vm->wiring, GSI_BATTERY, m->loop, &m->battery);
+
+	return r < 0 ? r : bus_map(m->mmio, BATTERY_BASE, BATTERY_SIZE, m->battery, 0);
+}
+
+/* Where the battery's values come from: the configuration's `battery`. Logs on failure. */
+static int add_power_source(struct machine *m, const char *from)
+{
+	int r;
+
+	if (from && strcmp(from, "none") == 0)
+		return 0;
+	if (from && strcmp(from, "host") != 0)
+		return power_source_file_new(from, m->loop, m->battery, &m->power);
+	r = power_source_host_new(m->loop, m->battery, &m->power);
+	if (r < 0)
+		log_error("cannot read the host's power supplies: %s; try --battery none",
+			  strerror(-r));
+	return r;
 }
 
 static int add_host_bridge(struct machine *m)
@@ -349,7 +383,7 @@ static int add_devices(struct machine *m, const struct sandbox_config *cfg)
 		return r;
 
 	/* What the kernel finds by the ACPI tables. */
-	if ((r = add_serial(m)) < 0 || (r = add_acpi_events(m)) < 0)
+	if ((r = add_serial(m)) < 0 || (r = add_acpi_events(m)) < 0 || (r = add_battery(m)) < 0)
 		return r;
 
 	/* PCI, in slot order. */
@@ -398,7 +432,9 @@ int machine_build(const struct machine_setup *setup, struct machine **out)
 		log_error("cannot build the machine: %s; see 'sandcastle doctor'", strerror(-r));
 		goto fail;
 	}
-	r = load_kernel(m, setup);
+	r = add_power_source(m, setup->config->battery);
+	if (r == 0)
+		r = load_kernel(m, setup);
 	if (r < 0)
 		goto fail;
 	*out = m;
@@ -480,6 +516,9 @@ void machine_free(struct machine *m)
 		fn->ops->destroy(fn);
 	}
 	loop_free(m->files_loop);
+	power_source_free(m->power);
+	if (m->battery)
+		m->battery->ops->destroy(m->battery);
 	if (m->acpi_events)
 		m->acpi_events->ops->destroy(m->acpi_events);
 	if (m->serial)

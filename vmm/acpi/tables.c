@@ -7,7 +7,8 @@
 #include "devices/acpi_events.h"
 #include "vmm/x86/layout.h"
 
-/* Made by iasl from dsdt.asl: dsdt_aml_code[]. */
+/* Made by iasl from dsdt.asl and battery/battery.asl: dsdt_aml_code[], battery_aml_code[]. */
+#include "vmm/battery.hex"
 #include "vmm/dsdt.hex"
 
 #define PACKED __attribute__((packed))
@@ -255,7 +256,7 @@ static int emit_rsdp(struct writer *w, gpa_t xsdt, gpa_t *addr)
 int acpi_write_tables(const struct guest_mem *mem, unsigned int n_cpus, gpa_t *rsdp)
 {
 	struct writer w = {.mem = mem, .at = ACPI_TABLES};
-	gpa_t dsdt, tables[3], xsdt, found;
+	gpa_t dsdt, tables[4], xsdt, found;
 	int r = emit(&w, dsdt_aml_code, sizeof(dsdt_aml_code), &dsdt);
 
 	if (r == 0)
@@ -264,6 +265,8 @@ int acpi_write_tables(const struct guest_mem *mem, unsigned int n_cpus, gpa_t *r
 		r = emit_madt(&w, n_cpus, &tables[1]);
 	if (r == 0)
 		r = emit_mcfg(&w, &tables[2]);
+	if (r == 0)
+		r = emit(&w, battery_aml_code, sizeof(battery_aml_code), &tables[3]);
 	if (r == 0)
 		r = emit_xsdt(&w, tables, ARRAY_SIZE(tables), &xsdt);
 	if (r == 0)

@@ -6,7 +6,7 @@
 #include "vmm/guest_mem.h"
 
 /*
- * Writes RSDP, XSDT, FADT, MADT, MCFG and DSDT for n_cpus at ACPI_TABLES.
+ * Writes RSDP, XSDT, FADT, MADT, MCFG, DSDT and the batteries' SSDT for n_cpus at ACPI_TABLES.
  * *rsdp is the RSDP's address. -EFAULT when the guest has no memory there,
  * -ENOSPC when the tables outgrow their place.
  */

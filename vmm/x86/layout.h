@@ -9,6 +9,7 @@
  *    ACPI_TABLES       reserved in the memory map
  *  PCI_MMIO_BASE     PCI BARs
  *  ECAM_BASE         PCI configuration space of bus 0
+ *  BATTERY_BASE      batteries and AC adapter
  *  0xfec00000        I/O APIC, local APICs at 0xfee00000 (both in KVM)
  *  KVM_IDENTITY_MAP  four pages KVM wants on Intel
  *  HIGH_RAM_BASE     RAM that did not fit below LOW_RAM_END
@@ -18,6 +19,8 @@
 #define PCI_MMIO_SIZE	   0x20000000ull
 #define ECAM_BASE	   0xe0000000ull
 #define ECAM_SIZE	   0x00100000ull /* one bus */
+#define BATTERY_BASE	   0xfeb01000ull
+#define BATTERY_SIZE	   0x1000ull
 #define IOAPIC_BASE	   0xfec00000ull
 #define LAPIC_BASE	   0xfee00000ull
 #define KVM_IDENTITY_MAP   0xfffbc000ull
@@ -45,6 +48,7 @@
 
 /* Interrupt lines: I/O APIC pins. Message-signalled ones come after them. */
 #define GSI_ACPI_EVENT	   9
+#define GSI_BATTERY	   10
 #define GSI_PINS	   24
 
 #endif

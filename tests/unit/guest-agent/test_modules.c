@@ -27,6 +27,23 @@ Test(modules, list)
 	cr_assert_eq(modules_next(list, strlen(list), &pos, &l), 0);
 }
 
+Test(modules, parameters)
+{
+	static const char list[] = "?lib/a.ko x=1 y=2\nlib/b.ko\nlib/c.ko \n";
+	struct module_line l;
+	size_t pos = 0;
+
+	cr_assert_eq(modules_next(list, strlen(list), &pos, &l), 1);
+	cr_assert_str_eq(l.path, "lib/a.ko");
+	cr_assert_str_eq(l.params, "x=1 y=2");
+	cr_assert_eq(modules_next(list, strlen(list), &pos, &l), 1);
+	cr_assert_str_eq(l.path, "lib/b.ko");
+	cr_assert_str_eq(l.params, "");
+	cr_assert_eq(modules_next(list, strlen(list), &pos, &l), 1);
+	cr_assert_str_eq(l.path, "lib/c.ko");
+	cr_assert_str_eq(l.params, "");
+}
+
 Test(modules, long_line)
 {
 	static char list[2 * PATH_MAX];

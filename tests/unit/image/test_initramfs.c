@@ -76,12 +76,12 @@ Test(initramfs, agent_modules_and_their_order)
 	struct stat st;
 	char text[256];
 
-	cr_assert_eq(BUILD("a"), 0);
+	cr_assert_eq(BUILD("a x=1"), 0);
 	cr_assert(find("init", &st, text));
 	cr_assert_str_eq(text, AGENT);
 	cr_assert_eq(st.st_mode, S_IFREG | 0755);
 	cr_assert(find("modules", &st, text));
-	cr_assert_str_eq(text, "/lib/modules/b.ko\n/lib/modules/a.ko\n");
+	cr_assert_str_eq(text, "/lib/modules/b.ko\n/lib/modules/a.ko x=1\n");
 	cr_assert(find("lib/modules/a.ko", &st, text));
 	cr_assert_str_eq(text, "module a");
 	cr_assert(find("lib/modules/b.ko", &st, text));

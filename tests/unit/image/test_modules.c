@@ -73,6 +73,16 @@ Test(modules, optional_ones)
 				     strcmp(list.files[i].name, "virtiofs") == 0);
 }
 
+Test(modules, parameters_go_to_the_module_named)
+{
+	cr_assert_eq(RESOLVE("virtio", "?snd-hda-intel index=1 id=x", "overlay x=1"), 0);
+	cr_assert_eq(list.n, 3);
+	cr_assert_null(list.files[0].params);
+	cr_assert_null(list.files[1].params);
+	cr_assert_str_eq(list.files[2].name, "snd_hda_intel");
+	cr_assert_str_eq(list.files[2].params, "index=1 id=x");
+}
+
 Test(modules, a_missing_one_is_named)
 {
 	cr_assert_eq(RESOLVE("virtio_pci", "nonesuch"), -ENOENT);

@@ -37,7 +37,7 @@ TestSuite(run_options, .init = setup, .fini = teardown);
 
 static int parse(const char *const *words)
 {
-	char copy[12][64], *argv[13] = {NULL};
+	char copy[16][64], *argv[17] = {NULL};
 	int argc = 0;
 
 	for (; words[argc]; argc++) {
@@ -68,6 +68,7 @@ Test(run_options, defaults)
 	cr_assert_eq(cfg.user.uid, 1000);
 	cr_assert_null(cfg.run_as);
 	cr_assert_null(cfg.kernel);
+	cr_assert_null(cfg.battery, "the host's");
 	cr_assert_eq(cfg.timeout_ms, 0);
 	cr_assert_not_null(strchr(cfg.name, '-'));
 }
@@ -88,7 +89,8 @@ Test(run_options, a_small_host)
 Test(run_options, all_given)
 {
 	cr_assert_eq(PARSE("--cpus=2", "-m", "1000000001", "--timeout=1m30s", "--name=box",
-			   "-u1001", "-w/srv", "--kernel=/k", "--debug-console", "--", "-x"),
+			   "-u1001", "-w/srv", "--kernel=/k", "--battery=none", "--debug-console",
+			   "--", "-x"),
 		     0);
 	cr_assert_eq(cfg.cpus, 2);
 	cr_assert_eq(cfg.memory, 477ull * (2 << 20), "rounded up to 2 MiB");
@@ -97,6 +99,7 @@ Test(run_options, all_given)
 	cr_assert_str_eq(cfg.run_as, "1001");
 	cr_assert_str_eq(cfg.workdir, "/srv");
 	cr_assert_str_eq(cfg.kernel, "/k");
+	cr_assert_str_eq(cfg.battery, "none");
 	cr_assert(cfg.debug_console);
 	cr_assert_str_eq(cfg.argv[0], "-x");
 }
@@ -113,6 +116,7 @@ Test(run_options, impossible_values)
 		"--user=",	     "--kernel=",	   "--workdir=",
 		"--workdir=/a/../b", "--workdir=$NOT_SET", "--map=",
 		"--map=/nonesuch",   "--network=none",	   "--json",
+		"--battery=",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* battery/source.h - where the guest's battery gets its values from. */
+#ifndef BATTERY_SOURCE_H
+#define BATTERY_SOURCE_H
+
+#include "vmm/device.h"
+#include "vmm/loop.h"
+
+struct power_source;
+
+/*
+ * All read once before they return and call battery_update() on `battery` from
+ * then on, on the loop's thread. Loop and device outlive the source.
+ */
+
+/*
+ * The host's own power supplies. They are read when the kernel tells of a
+ * change, once more when that has settled, every minute while a battery charges
+ * or discharges, and when the guest looks at values older than 5 seconds.
+ * Nothing else wakes it. A host without the power_supply class has no batteries.
+ */
+int power_source_host_new(struct loop *loop, struct device *battery,
+			  struct power_source **out) MUST_CHECK;
+
+/*
+ * The timeline (battery/timeline.h) in the file `path`; its clock starts when the
+ * guest first looks. -EINVAL: it is none, and one line has been logged; any
+ * other failure is logged as well.
+ */
+int power_source_file_new(const char *path, struct loop *loop, struct device *battery,
+			  struct power_source **out) MUST_CHECK;
+
+void power_source_free(struct power_source *source); /* NULL is fine */
+
+#endif

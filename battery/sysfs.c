@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "battery/supply.h"
+
+/* A driver may fail any attribute at any time (EIO, ENODEV, ENODATA): it is then just not known. */
+static void read_attr(int dir_fd, struct supply *s, enum supply_attr attr)
+{
+	/* Not to hang on whatever is no attribute. */
+	AUTO_CLOSE int fd = openat(dir_fd, supply_attr_name(attr),
+				   O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	char *value = s->attrs[attr];
+	ssize_t n = fd < 0 ? 0 : read(fd, value, SUPPLY_VALUE_MAX - 1);
+
+	value[n > 0 ? n : 0] = '\0';
+	value[strcspn(value, "\n")] = '\0';
+}
+
+static int read_supply(int class_fd, const char *name, struct supply *s)
+{
+	AUTO_CLOSE int dir_fd = openat(class_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (dir_fd < 0)
+		return -errno;
+	memset(s, 0, sizeof(*s));
+	memcpy(s->name, name, strlen(name) + 1);
+	read_attr(dir_fd, s, SUPPLY_TYPE);
+	read_attr(dir_fd, s, SUPPLY_SCOPE);
+	read_attr(dir_fd, s, SUPPLY_ONLINE);
+	/* Reading the rest of a mouse would ask it by radio, for nothing. */
+	if (!supply_is_battery(s))
+		return 0;
+	for (unsigned int a = SUPPLY_ONLINE + 1; a < SUPPLY_N_ATTRS; a++)
+		read_attr(dir_fd, s, (enum supply_attr)a);
+	return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct supply *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
+int supply_read_sysfs(int class_fd, struct supply_set *out)
+{
+	/* A description of its own: the offset of class_fd is not ours to move. */
+	int fd = openat(class_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const struct dirent *entry;
+	DIR *dir;
+
+	if (fd < 0)
+		return -errno;
+	dir = fdopendir(fd);
+	if (!dir) {
+		int r = -errno;
+
+		close(fd);
+		return r;
+	}
+	out->n = 0;
+	while (out->n < SUPPLY_MAX && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.' && strlen(entry->d_name) < SUPPLY_NAME_MAX &&
+		    read_supply(fd, entry->d_name, &out->supplies[out->n]) == 0)
+			out->n++;
+	closedir(dir);
+	qsort(out->supplies, out->n, sizeof(out->supplies[0]), by_name);
+	return 0;
+}
