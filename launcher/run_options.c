@@ -22,6 +22,7 @@ enum {
 	OPT_USER,
 	OPT_TIMEOUT,
 	OPT_KERNEL,
+	OPT_STATS,
 	OPT_DEBUG_CONSOLE,
 	OPT_VERBOSE,
 	OPT_HELP,
@@ -48,6 +49,9 @@ static const struct option_def defs[] = {
 	{OPT_KERNEL, 0, "kernel", "FILE",
 	 "bzImage or ELF vmlinux (default: the host's own\n"
 	 "from /boot)"},
+	{OPT_STATS, 0, "stats", "FILE",
+	 "add a line of JSON to FILE when the memory in use\n"
+	 "has changed, at most one a second"},
 	{OPT_DEBUG_CONSOLE, 0, "debug-console", NULL, "show the kernel's messages on stderr"},
 	{OPT_VERBOSE, 'v', "verbose", NULL, "say what is done; twice: in detail"},
 	{OPT_HELP, 'h', "help", NULL, "show this"},
@@ -248,6 +252,8 @@ static int apply(struct option_set *set, const struct option_def *def, const cha
 		return apply_timeout(p, arg);
 	case OPT_NAME:
 		return apply_name(p, arg);
+	case OPT_STATS:
+		return apply_text(&p->cfg->stats, def->name, arg);
 	case OPT_KERNEL:
 		return apply_text(&p->cfg->kernel, def->name, arg);
 	case OPT_DEBUG_CONSOLE:

@@ -31,5 +31,6 @@ void sandbox_config_fini(struct sandbox_config *cfg)
 	free(cfg->user.home);
 	free(cfg->user.shell);
 	free(cfg->kernel);
+	free(cfg->stats);
 	sandbox_config_init(cfg);
 }

@@ -53,6 +53,7 @@ struct sandbox_config {
 
 	char *kernel;		/* --kernel FILE; NULL: choose */
 	uint64_t timeout_ms;	/* 0: none */
+	char *stats;		/* --stats FILE; NULL: none */
 	bool debug_console;
 };
 

@@ -17,6 +17,8 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include "balloon/balloon.h"
+#include "balloon/keeper.h"
 #include "devices/acpi_events.h"
 #include "devices/console.h"
 #include "devices/fs/fs.h"
@@ -44,6 +46,7 @@ static const char *const guest_modules[] = {
 	"overlay",
 	"?virtio_console",
 	"?virtio_rng",
+	"?virtio_balloon",
 	NULL,
 };
 
@@ -282,6 +285,30 @@ static int add_console(struct machine *m)
 	return r < 0 ? r : add_virtio(m, vdev, m->loop);
 }
 
+static int add_balloon(struct machine *m, const struct sandbox_config *cfg)
+{
+	struct keeper_config keeper = {.ram = &m->vm->ram, .stats_fd = -1, .root = ""};
+	struct balloon_observer *obs;
+	struct virtio_device *vdev;
+	int r;
+
+	if (cfg->stats) {
+		keeper.stats_fd = open(cfg->stats,
+				       O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC |
+					       O_NOCTTY,
+				       0666);
+		if (keeper.stats_fd < 0) {
+			r = -errno;
+			log_error("cannot open %s: %s", cfg->stats, strerror(-r));
+			return r;
+		}
+	}
+	r = keeper_new(&keeper, &obs);
+	if (r == 0)
+		r = virtio_balloon_new(&m->vm->mem, &m->vm->ram, obs, &vdev);
+	return r < 0 ? r : add_virtio(m, vdev, m->loop);
+}
+
 static int add_vcpus(struct machine *m, unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++) {
@@ -353,7 +380,7 @@ static int add_devices(struct machine *m, const struct sandbox_config *cfg)
 
 	/* PCI, in slot order. */
 	if ((r = add_host_bridge(m)) < 0 || (r = add_vsock(m)) < 0 || (r = add_files(m, cfg)) < 0 ||
-	    (r = add_rng(m)) < 0 || (r = add_console(m)) < 0)
+	    (r = add_rng(m)) < 0 || (r = add_console(m)) < 0 || (r = add_balloon(m, cfg)) < 0)
 		return r;
 
 	/* The buses are final from here on. */
