@@ -21,7 +21,7 @@ enum { Q_INFLATE, Q_DEFLATE, Q_STATS, Q_REPORTING_COMPACT, Q_REPORTING, N_QUEUES
 enum {
 	PAGE = 1 << VIRTIO_BALLOON_PFN_SHIFT,
 	PFN_BATCH = 256, /* what Linux sends at once */
-	STATS_MAX = 64,	 /* entries looked at; 1.2 has 10 */
+	STATS_MAX = 64, /* entries looked at; 1.2 has 10 */
 };
 
 /* What the guest set and sees, and what it is owed. */
@@ -173,8 +173,7 @@ static void stats_chain(struct balloon *b)
 	struct virtio_balloon_stat entry;
 
 	for (size_t i = 0; i < STATS_MAX; i++) {
-		if (chain_read(&b->chain, i * sizeof(entry), &entry, sizeof(entry)) <
-		    sizeof(entry))
+		if (chain_read(&b->chain, i * sizeof(entry), &entry, sizeof(entry)) < sizeof(entry))
 			break;
 		stat_set(&stats, le16toh(entry.tag), le64toh(entry.val));
 	}

@@ -37,11 +37,11 @@ struct balloon_stats {
 };
 
 enum balloon_event {
-	BALLOON_STARTED,  /* a driver is there, and has taken our features */
-	BALLOON_STOPPED,  /* device reset: target and size are 0 */
-	BALLOON_RESIZED,  /* balloon_size() changed; on the loop's or a vCPU's thread */
+	BALLOON_STARTED, /* a driver is there, and has taken our features */
+	BALLOON_STOPPED, /* device reset: target and size are 0 */
+	BALLOON_RESIZED, /* balloon_size() changed; on the loop's or a vCPU's thread */
 	BALLOON_REPORTED, /* free pages went back to the host */
-	BALLOON_STATS,	  /* balloon_stats() are new */
+	BALLOON_STATS, /* balloon_stats() are new */
 };
 
 /* All calls are under the device's lock. */

@@ -12,8 +12,8 @@
 /* Bytes. */
 struct figures {
 	uint64_t resident; /* guest RAM the host has given */
-	uint64_t private;  /* of the process, beyond guest RAM: nobody else's */
-	uint64_t shared;   /* of the process, beyond guest RAM: in the host's page cache */
+	uint64_t private; /* of the process, beyond guest RAM: nobody else's */
+	uint64_t shared; /* of the process, beyond guest RAM: in the host's page cache */
 	uint64_t balloon, target;
 	uint64_t reported, inflated; /* given back since the start */
 	struct balloon_stats guest;

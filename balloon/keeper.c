@@ -15,7 +15,7 @@
 #include "vmm/log.h"
 
 enum {
-	POLL_MS = 2000,	 /* a look at the host where there is no trigger */
+	POLL_MS = 2000, /* a look at the host where there is no trigger */
 	STATS_MS = 1000, /* --stats */
 	ANSWER_MS = 500, /* a guest that has not answered by then is taken as silent */
 };
@@ -34,9 +34,9 @@ struct keeper {
 	const struct ram *ram;
 	struct pressure pressure;
 	struct policy policy;
-	bool running;	  /* there is a driver */
-	bool stalled;	  /* an event since the last step */
-	bool polling;	  /* no trigger */
+	bool running; /* there is a driver */
+	bool stalled; /* an event since the last step */
+	bool polling; /* no trigger */
 	uint32_t again_ms; /* what the policy asked for */
 	uint64_t asked_ms; /* when statistics were asked for; 0: not waiting */
 
@@ -153,8 +153,8 @@ static void look(struct keeper *k)
 
 	if (!k->running || pressure_sample(&k->pressure, &host) < 0)
 		return;
-	matters = k->stalled || k->again_ms != 0 || host.available < host.reserve ||
-		  k->stats_fd >= 0;
+	matters =
+		k->stalled || k->again_ms != 0 || host.available < host.reserve || k->stats_fd >= 0;
 	if (k->asked_ms != 0) {
 		/* Still waiting: go on without the guest's word once it is late. */
 		if (now_ms() >= k->asked_ms + ANSWER_MS) {

@@ -7,18 +7,18 @@
 
 /* Milliseconds. */
 enum {
-	STEP_MS = 250,	       /* between two steps of a squeeze */
-	STALL_MS = 2000,       /* a step the guest has not finished by then is not waited for */
-	CALM_MS = 5000,	       /* after the host was last short, before anything is returned */
-	RETURN_MS = 1000,      /* between two returns */
-	RESPECT_MS = 10000,    /* after the guest took memory by itself */
+	STEP_MS = 250, /* between two steps of a squeeze */
+	STALL_MS = 2000, /* a step the guest has not finished by then is not waited for */
+	CALM_MS = 5000, /* after the host was last short, before anything is returned */
+	RETURN_MS = 1000, /* between two returns */
+	RESPECT_MS = 10000, /* after the guest took memory by itself */
 	RESPECT_NEED_MS = 3000 /* after it was given some since it was low */
 };
 
-#define STEP_MIN   (64 * MIB)
-#define FLOOR_MIN  (48 * MIB)
-#define FLOOR_MAX  (512 * MIB)
-#define SLACK	   (4 * MIB)
+#define STEP_MIN  (64 * MIB)
+#define FLOOR_MIN (48 * MIB)
+#define FLOOR_MAX (512 * MIB)
+#define SLACK	  (4 * MIB)
 
 static uint64_t sub(uint64_t a, uint64_t b)
 {
@@ -47,9 +47,8 @@ static bool guest_needs(struct policy *p, const struct policy_reading *r)
 	uint64_t floor = floor_of(r);
 
 	/* It took pages out of the balloon by itself: it was about to kill a process. */
-	if (p->state != POLICY_RETURNING && r->balloon + SLACK < p->target &&
-	    r->guest_known && r->guest_available < floor) {
-		p->target = sub(r->balloon, floor - r->guest_available);
+	if (r->balloon + SLACK < min_u64(p->seen, p->target)) {
+		p->target = r->balloon;
 		p->respect_ms = r->now_ms + RESPECT_MS;
 		return true;
 	}
@@ -115,6 +114,7 @@ struct policy_advice policy_step(struct policy *p, const struct policy_reading *
 		give_back(p, r);
 	if (p->target == 0 && !is_short(r))
 		p->state = POLICY_CALM;
+	p->seen = r->balloon;
 	return (struct policy_advice){.target = p->target, .again_ms = again_ms(p, r)};
 }
 

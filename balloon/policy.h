@@ -31,17 +31,17 @@ enum policy_state { POLICY_CALM, POLICY_SQUEEZING, POLICY_HOLDING, POLICY_RETURN
 
 /* Sizes in bytes. */
 struct policy_reading {
-	uint64_t now_ms;	 /* monotonic */
-	bool host_short;	 /* the host stalled for memory since the last reading */
+	uint64_t now_ms; /* monotonic */
+	bool host_short; /* the host stalled for memory since the last reading */
 	uint64_t host_available; /* what it, or our share of it, still has */
-	uint64_t host_reserve;	 /* less than this is short as well */
-	bool guest_known;	 /* the next two are fresh */
+	uint64_t host_reserve; /* less than this is short as well */
+	bool guest_known; /* the next two are fresh */
 	uint64_t guest_total, guest_available;
 	uint64_t balloon; /* what the guest has given up so far */
 };
 
 struct policy_advice {
-	uint64_t target;   /* for the balloon */
+	uint64_t target; /* for the balloon */
 	uint32_t again_ms; /* read again after this, whatever happens; 0: nothing to wait for */
 };
 
@@ -49,9 +49,10 @@ struct policy_advice {
 struct policy {
 	enum policy_state state;
 	uint64_t target;
-	uint64_t step_ms;    /* when the target was last raised */
-	uint64_t short_ms;   /* when the host was last short */
-	uint64_t return_ms;  /* when memory was last returned */
+	uint64_t seen; /* the balloon at the last reading */
+	uint64_t step_ms; /* when the target was last raised */
+	uint64_t short_ms; /* when the host was last short */
+	uint64_t return_ms; /* when memory was last returned */
 	uint64_t respect_ms; /* until then nothing more is taken: the guest needed it */
 };
 

@@ -201,8 +201,8 @@ static uint64_t limit_at(int dir_fd, const char *name)
 /* False: the group sets no limit. */
 static bool sample_group(const struct pressure_group *g, struct pressure_sample *out)
 {
-	uint64_t limit = min_u64(limit_at(g->dir_fd, "memory.max"),
-				 limit_at(g->dir_fd, "memory.high"));
+	uint64_t limit =
+		min_u64(limit_at(g->dir_fd, "memory.max"), limit_at(g->dir_fd, "memory.high"));
 	uint64_t used = limit_at(g->dir_fd, "memory.current");
 	uint64_t files = 0;
 	char text[4096];
@@ -222,7 +222,8 @@ static bool sample_group(const struct pressure_group *g, struct pressure_sample 
 /* Compares available / reserve. */
 static bool tighter(const struct pressure_sample *a, const struct pressure_sample *b)
 {
-	return (a->available / MIB) * (b->reserve / MIB) < (b->available / MIB) * (a->reserve / MIB);
+	return (a->available / MIB) * (b->reserve / MIB) <
+	       (b->available / MIB) * (a->reserve / MIB);
 }
 
 int pressure_sample(const struct pressure *p, struct pressure_sample *out)

@@ -18,10 +18,10 @@
  * open and it has no name, so its size stays what it is.
  */
 struct ram {
-	int fd;	       /* owned; -1: none */
+	int fd; /* owned; -1: none */
 	uint8_t *host; /* aligned to 2 MiB; NULL: none */
 	uint64_t size; /* bytes */
-	bool huge;     /* the file uses huge pages */
+	bool huge; /* the file uses huge pages */
 };
 
 /*
