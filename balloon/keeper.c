@@ -17,6 +17,8 @@
 enum {
 	POLL_MS = 2000, /* a look at the host where there is no trigger */
 	STATS_MS = 1000, /* --stats */
+	WATCH_MS = 400, /* while the guest is at work, for a sweep when it is done */
+	QUIET_LOOKS = 4, /* after so many with nothing new we sleep */
 	ANSWER_MS = 500, /* a guest that has not answered by then is taken as silent */
 };
 
@@ -40,6 +42,13 @@ struct keeper {
 	uint32_t again_ms; /* what the policy asked for */
 	uint64_t asked_ms; /* when statistics were asked for; 0: not waiting */
 
+	/* For the sweep. */
+	unsigned int looks; /* left until we sleep; 0: asleep */
+	uint64_t resident; /* at the last look */
+	uint64_t swept; /* lowest resident set since the guest last had little to give */
+	uint64_t look_ms, cpu_ms; /* clock and our CPU time at the last look */
+	bool quiet; /* little CPU time since then */
+
 	int stats_fd, statm_fd;
 	char line[FIGURES_LINE_MAX]; /* the last one written */
 	size_t line_len;
@@ -55,12 +64,17 @@ static struct keeper *to_keeper(struct balloon_observer *obs)
 	return CONTAINER_OF(obs, struct keeper, obs);
 }
 
-static uint64_t now_ms(void)
+static uint64_t clock_ms(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static uint64_t now_ms(void)
+{
+	return clock_ms(CLOCK_MONOTONIC);
 }
 
 /* 0 disarms. */
@@ -84,6 +98,8 @@ static void arm_next(struct keeper *k)
 	}
 	if (k->polling && (ms == 0 || ms > POLL_MS))
 		ms = POLL_MS;
+	if (k->looks > 0 && (ms == 0 || ms > WATCH_MS))
+		ms = WATCH_MS;
 	if (k->stats_fd >= 0 && (ms == 0 || ms > STATS_MS))
 		ms = STATS_MS;
 	if (k->asked_ms != 0 && (ms == 0 || ms > ANSWER_MS))
@@ -127,12 +143,20 @@ static void step(struct keeper *k, const struct pressure_sample *host, bool fres
 		.host_reserve = host->reserve,
 		.guest_known = fresh && guest->total > 0,
 		.guest_total = guest->total,
+		.guest_free = guest->free,
 		.guest_available = guest->available,
+		.guest_quiet = k->quiet,
+		.ram = k->ram->size,
 		.balloon = balloon_size(k->balloon),
 	};
 	enum policy_state before = k->policy.state;
-	struct policy_advice advice = policy_step(&k->policy, &reading);
+	struct policy_advice advice;
 
+	if (ram_resident(k->ram, &reading.resident) < 0)
+		return;
+	advice = policy_step(&k->policy, &reading);
+	if (advice.target == 0 && advice.again_ms == 0 && k->quiet && reading.guest_known)
+		k->swept = reading.resident;
 	k->stalled = false;
 	k->again_ms = advice.again_ms;
 	balloon_set_target(k->balloon, advice.target);
@@ -145,6 +169,28 @@ static void step(struct keeper *k, const struct pressure_sample *host, bool fres
 			  (unsigned long long)(guest->available >> 20));
 }
 
+/*
+ * Has the guest done something since the last look, is it quiet now, and is there
+ * more of it here than there was? All this without waking it.
+ */
+static bool worth_sweeping(struct keeper *k)
+{
+	uint64_t now = now_ms(), cpu = clock_ms(CLOCK_PROCESS_CPUTIME_ID), resident;
+
+	if (now < k->look_ms + WATCH_MS / 2 || ram_resident(k->ram, &resident) < 0)
+		return false;
+	k->quiet = (cpu - k->cpu_ms) * 5 < now - k->look_ms;
+	if (!k->quiet || resident / POLICY_SWEEP_MIN != k->resident / POLICY_SWEEP_MIN)
+		k->looks = QUIET_LOOKS;
+	else if (k->looks > 0)
+		k->looks--;
+	k->look_ms = now;
+	k->cpu_ms = cpu;
+	k->resident = resident;
+	k->swept = min_u64(k->swept, resident);
+	return k->quiet && resident - k->swept >= POLICY_SWEEP_MIN;
+}
+
 /* Looks at the host; asks the guest only if that matters. */
 static void look(struct keeper *k)
 {
@@ -153,8 +199,8 @@ static void look(struct keeper *k)
 
 	if (!k->running || pressure_sample(&k->pressure, &host) < 0)
 		return;
-	matters =
-		k->stalled || k->again_ms != 0 || host.available < host.reserve || k->stats_fd >= 0;
+	matters = worth_sweeping(k) || k->stalled || k->again_ms != 0 ||
+		  host.available < host.reserve || k->stats_fd >= 0;
 	if (k->asked_ms != 0) {
 		/* Still waiting: go on without the guest's word once it is late. */
 		if (now_ms() >= k->asked_ms + ANSWER_MS) {
@@ -271,6 +317,7 @@ static void keeper_event(struct balloon_observer *obs, enum balloon_event event)
 	switch (event) {
 	case BALLOON_STARTED:
 		k->running = true;
+		k->looks = QUIET_LOOKS;
 		arm_next(k);
 		break;
 	case BALLOON_STOPPED:
@@ -278,13 +325,20 @@ static void keeper_event(struct balloon_observer *obs, enum balloon_event event)
 		k->policy = (struct policy){0};
 		k->again_ms = 0;
 		k->asked_ms = 0;
+		k->looks = 0;
 		arm_next(k);
 		break;
 	case BALLOON_STATS:
 		got_stats(k);
 		break;
-	case BALLOON_RESIZED:
 	case BALLOON_REPORTED:
+		/* It has freed something: if we slept, this is what wakes us. */
+		if (k->looks == 0) {
+			k->looks = QUIET_LOOKS;
+			arm_next(k);
+		}
+		break;
+	case BALLOON_RESIZED:
 		/* Seen at the next step; these come by the thousand. */
 		break;
 	}

@@ -12,6 +12,9 @@ enum {
 	CALM_MS = 5000, /* after the host was last short, before anything is returned */
 	RETURN_MS = 1000, /* between two returns */
 	RESPECT_MS = 10000, /* after the guest took memory by itself */
+	SWEEP_MS = 4000, /* the longest sweep */
+	SWEEP_AGAIN_MS = 5000, /* from the beginning of one to the next */
+	SWEEP_LOOK_MS = 100, /* whether it is done */
 	RESPECT_NEED_MS = 3000 /* after it was given some since it was low */
 };
 
@@ -92,10 +95,55 @@ static void give_back(struct policy *p, const struct policy_reading *r)
 	p->target = sub(p->target, min_u64(room / 2, max_u64(p->target / 4, STEP_MIN)));
 }
 
+/* Pages that are free in the guest and that the host holds all the same. */
+static uint64_t held_free(const struct policy_reading *r)
+{
+	return sub(r->resident, sub(r->ram, r->guest_free + r->balloon));
+}
+
+static bool may_sweep(const struct policy *p, const struct policy_reading *r)
+{
+	return p->sweep_ms == 0 || r->now_ms >= p->sweep_ms + SWEEP_AGAIN_MS;
+}
+
+/* No balloon is wanted: the time to look for what reporting leaves behind, or is slow to name. */
+static void sweep(struct policy *p, const struct policy_reading *r)
+{
+	uint64_t held = held_free(r), spare = sub(r->guest_available, floor_of(r));
+
+	if (p->state == POLICY_SWEEPING) {
+		bool done = r->guest_known && (r->balloon + SLACK >= p->target || held < 2 * SLACK);
+
+		if (done || r->now_ms >= p->sweep_ms + SWEEP_MS) {
+			p->target = 0;
+			p->left = held;
+			p->state = POLICY_CALM;
+		}
+		return;
+	}
+	p->state = POLICY_CALM;
+	if (!r->guest_known)
+		return;
+	p->left = min_u64(p->left, held);
+	if (!r->guest_quiet || held - p->left < POLICY_SWEEP_MIN || !may_sweep(p, r))
+		return;
+	/* The guest takes a few pages the host does not hold, and those it freed last first. */
+	p->target = min_u64(held + held / 16, spare);
+	p->sweep_ms = r->now_ms;
+	if (p->target > 0)
+		p->state = POLICY_SWEEPING;
+}
+
 static uint32_t again_ms(const struct policy *p, const struct policy_reading *r)
 {
+	/* What a sweep would bring is left for now. */
+	if (p->state == POLICY_CALM && r->guest_known && !may_sweep(p, r) &&
+	    held_free(r) - min_u64(p->left, held_free(r)) >= POLICY_SWEEP_MIN)
+		return RETURN_MS;
 	if (p->state == POLICY_CALM)
 		return 0;
+	if (p->state == POLICY_SWEEPING)
+		return SWEEP_LOOK_MS;
 	/* Short steps while there is something to take, or something on its way. */
 	return r->now_ms < p->step_ms + STALL_MS ? STEP_MS : RETURN_MS;
 }
@@ -110,17 +158,18 @@ struct policy_advice policy_step(struct policy *p, const struct policy_reading *
 		p->state = POLICY_HOLDING;
 	else if (is_short(r))
 		squeeze(p, r);
-	else
+	else if (p->target > 0 && p->state != POLICY_SWEEPING)
 		give_back(p, r);
-	if (p->target == 0 && !is_short(r))
-		p->state = POLICY_CALM;
+	else
+		sweep(p, r);
 	p->seen = r->balloon;
 	return (struct policy_advice){.target = p->target, .again_ms = again_ms(p, r)};
 }
 
 const char *policy_state_name(enum policy_state state)
 {
-	static const char *const names[] = {"calm", "squeezing", "holding", "returning"};
+	static const char *const names[] = {"calm", "sweeping", "squeezing", "holding",
+					    "returning"};
 
 	return names[state];
 }

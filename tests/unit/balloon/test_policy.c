@@ -148,7 +148,7 @@ Test(policy, it_is_held_for_a_while_and_then_returned_in_steps)
 	struct world w = world_new(4096 * MIB, 2048 * MIB, 300 * MIB);
 	uint64_t taken, calm, last;
 
-	w.demand = 2200 * MIB;
+	w.demand = 3900 * MIB;
 	for (unsigned int i = 0; i < 30; i++)
 		(void)world_step(&w);
 	taken = w.policy.target;
@@ -228,8 +228,101 @@ Test(policy, a_squeeze_with_nothing_to_take_ends_with_the_pressure)
 	cr_assert_eq(w.policy.state, POLICY_CALM);
 }
 
+/* A guest of 2 GiB that has freed most of what it had touched. */
+static struct policy_reading after_freeing(void)
+{
+	return (struct policy_reading){
+		.now_ms = 100000,
+		.host_available = 4096 * MIB,
+		.host_reserve = 256 * MIB,
+		.guest_known = true,
+		.guest_quiet = true,
+		.guest_total = 2000 * MIB,
+		.guest_free = 1800 * MIB,
+		.guest_available = 1850 * MIB,
+		.ram = 2048 * MIB,
+		.resident = 1248 * MIB,
+	};
+}
+
+Test(policy, what_is_left_of_freed_memory_is_swept_and_the_balloon_let_go)
+{
+	struct policy_reading r = after_freeing();
+	struct policy p = {0};
+	struct policy_advice a = policy_step(&p, &r);
+
+	/* 248 MiB are in use, 1000 too many are resident. */
+	cr_assert_eq(p.state, POLICY_SWEEPING);
+	cr_assert_geq(a.target, 1000 * MIB);
+	cr_assert_leq(a.target, 1200 * MIB);
+	cr_assert_gt(a.again_ms, 0);
+
+	r.now_ms += a.again_ms;
+	r.balloon = 600 * MIB;
+	r.guest_free -= r.balloon;
+	r.guest_available -= r.balloon;
+	r.resident -= r.balloon;
+	cr_assert_eq(policy_step(&p, &r).target, a.target);
+	r.now_ms += a.again_ms;
+	r.balloon += 395 * MIB;
+	r.guest_free -= 395 * MIB;
+	r.guest_available -= 395 * MIB;
+	r.resident -= 395 * MIB;
+	a = policy_step(&p, &r);
+	cr_assert_eq(a.target, 0);
+	cr_assert_eq(p.state, POLICY_CALM);
+}
+
+Test(policy, a_busy_guest_is_not_swept)
+{
+	struct policy_reading r = after_freeing();
+	struct policy p = {0};
+
+	r.guest_quiet = false;
+	cr_assert_eq(policy_step(&p, &r).target, 0);
+	/* Nor one in which there is little to find, or that did not say. */
+	r = after_freeing();
+	r.resident = 260 * MIB;
+	cr_assert_eq(policy_step(&p, &r).target, 0);
+	r = after_freeing();
+	r.guest_known = false;
+	cr_assert_eq(policy_step(&p, &r).target, 0);
+}
+
+Test(policy, a_sweep_ends_also_when_the_guest_does_not_follow)
+{
+	struct policy_reading r = after_freeing();
+	struct policy p = {0};
+	struct policy_advice a = policy_step(&p, &r);
+
+	for (unsigned int i = 0; i < 100 && a.target > 0; i++) {
+		r.now_ms += a.again_ms;
+		a = policy_step(&p, &r);
+	}
+	cr_assert_eq(a.target, 0);
+	/* And is not tried again at once. */
+	r.now_ms += 1000;
+	cr_assert_eq(policy_step(&p, &r).target, 0);
+}
+
+Test(policy, a_host_that_becomes_short_keeps_what_a_sweep_took)
+{
+	struct policy_reading r = after_freeing();
+	struct policy p = {0};
+	uint64_t taken = policy_step(&p, &r).target;
+
+	r.now_ms += 300;
+	r.balloon = taken;
+	r.guest_free -= taken;
+	r.guest_available -= taken;
+	r.resident = 250 * MIB;
+	r.host_short = true;
+	cr_assert_geq(policy_step(&p, &r).target, taken);
+	cr_assert_eq(p.state, POLICY_SQUEEZING);
+}
+
 Test(policy, states_have_names)
 {
 	cr_assert_str_eq(policy_state_name(POLICY_CALM), "calm");
-	cr_assert_str_eq(policy_state_name(POLICY_RETURNING), "returning");
+	cr_assert_str_eq(policy_state_name(POLICY_SWEEPING), "sweeping");
 }
