@@ -22,6 +22,22 @@ enum {
 	PAGE = 1 << VIRTIO_BALLOON_PFN_SHIFT,
 	PFN_BATCH = 256, /* what Linux sends at once */
 	STATS_MAX = 64, /* entries looked at; 1.2 has 10 */
+	BLOCK_PAGES = 512, /* a huge page */
+};
+
+/*
+ * Linux names 256 pages at a time, half a huge page. Given back at once, the
+ * huge page is split and unmapped under the guest, which then faults on each
+ * page of the other half, as it takes them. So the pages of one huge page are
+ * held until all are there or another one is begun. The driver has promised to
+ * tell before it uses a page again (MUST_TELL_HOST); what is held goes before it
+ * gets the answer. Whoever looks at the balloon finds nothing held: statistics
+ * drop it as well.
+ */
+struct held_block {
+	gpa_t base;
+	unsigned int n; /* pages named; 0: nothing is held */
+	bool named[BLOCK_PAGES];
 };
 
 /* What the guest set and sees, and what it is owed. */
@@ -40,6 +56,7 @@ struct balloon {
 	struct balloon_observer *obs; /* owned; may be NULL */
 	uint64_t reported, inflated;
 	bool discard_failed; /* said so */
+	struct held_block held;
 	struct virtq_chain chain;
 	uint32_t pfns[PFN_BATCH];
 };
@@ -67,55 +84,74 @@ static int discard(struct balloon *b, const void *host, uint64_t len)
 	return r == -EFAULT ? r : 0;
 }
 
-static int compare_pfn(const void *a, const void *b)
+/* Gives back the pages that were held, run by run. */
+static int drop_held(struct balloon *b)
 {
-	const uint32_t *x = a, *y = b;
+	struct held_block *h = &b->held;
+	unsigned int first = 0;
 
-	return (*x > *y) - (*x < *y);
-}
-
-/* Neighbours go together: one call gives back what it may, and a huge page goes whole. */
-static int inflate_pfns(struct balloon *b, size_t n)
-{
-	size_t first = 0;
-
-	qsort(b->pfns, n, sizeof(b->pfns[0]), compare_pfn);
-	for (size_t i = 1; i <= n; i++) {
-		gpa_t gpa = (gpa_t)b->pfns[first] << VIRTIO_BALLOON_PFN_SHIFT;
-		uint64_t len = (uint64_t)(i - first) << VIRTIO_BALLOON_PFN_SHIFT;
+	if (h->n == 0)
+		return 0;
+	h->n = 0;
+	for (unsigned int i = 0; i <= BLOCK_PAGES; i++) {
+		uint64_t len = (uint64_t)(i - first) * PAGE;
 		const void *host;
 
-		/* A page named twice breaks the run and is given back twice, which is fine. */
-		if (i < n && b->pfns[i] == b->pfns[i - 1] + 1)
+		if (i < BLOCK_PAGES && h->named[i])
 			continue;
-		host = guest_ptr(b->mem, gpa, len);
-		if (!host || discard(b, host, len) < 0)
-			return -EFAULT;
-		b->inflated += len;
-		first = i;
+		if (len > 0) {
+			host = guest_ptr(b->mem, h->base + (uint64_t)first * PAGE, len);
+			if (!host || discard(b, host, len) < 0)
+				return -EFAULT;
+			b->inflated += len;
+		}
+		first = i + 1;
 	}
 	return 0;
+}
+
+static int hold_page(struct balloon *b, uint32_t pfn)
+{
+	struct held_block *h = &b->held;
+	gpa_t gpa = (gpa_t)pfn * PAGE;
+	uint32_t i = pfn % BLOCK_PAGES;
+
+	if (!guest_ptr(b->mem, gpa, PAGE))
+		return -EFAULT;
+	if (h->n > 0 && h->base != gpa - (gpa_t)i * PAGE) {
+		int r = drop_held(b);
+
+		if (r < 0)
+			return r;
+	}
+	if (h->n == 0) {
+		h->base = gpa - (gpa_t)i * PAGE;
+		memset(h->named, 0, sizeof(h->named));
+	}
+	/* Named twice, it is still one page. */
+	h->n += !h->named[i];
+	h->named[i] = true;
+	return h->n == BLOCK_PAGES ? drop_held(b) : 0;
 }
 
 static int inflate_chain(struct balloon *b)
 {
 	size_t off = 0;
+	int r = 0;
 
 	if (b->chain.rd_len % sizeof(b->pfns[0]) != 0)
 		return -EINVAL;
 	while (off < b->chain.rd_len) {
 		size_t got = chain_read(&b->chain, off, b->pfns, sizeof(b->pfns));
 		size_t n = got / sizeof(b->pfns[0]);
-		int r;
 
-		for (size_t i = 0; i < n; i++)
-			b->pfns[i] = le32toh(b->pfns[i]);
-		r = inflate_pfns(b, n);
+		for (size_t i = 0; i < n && r == 0; i++)
+			r = hold_page(b, le32toh(b->pfns[i]));
 		if (r < 0)
 			return r;
 		off += got;
 	}
-	return 0;
+	return virtio_has(&b->vdev, VIRTIO_BALLOON_F_MUST_TELL_HOST) ? 0 : drop_held(b);
 }
 
 /*
@@ -195,14 +231,18 @@ static int serve_chain(struct balloon *b, unsigned int q)
 	int r = 0;
 
 	if (is_stats_queue(&b->vdev, q)) {
-		stats_chain(b);
-		return 0;
+		r = drop_held(b);
+		if (r == 0)
+			stats_chain(b);
+		return r;
 	}
 	if (q == Q_INFLATE)
 		r = inflate_chain(b);
-	else if (q != Q_DEFLATE)
+	else if (q == Q_DEFLATE)
+		/* Nothing else is needed: a page is there again as soon as it is touched. */
+		r = drop_held(b);
+	else
 		r = report_chain(b);
-	/* Deflating needs nothing from us: a page is there again as soon as it is touched. */
 	if (r == 0)
 		virtq_push(&b->vdev.queues[q], b->chain.head, 0);
 	return r;
@@ -243,6 +283,8 @@ static void balloon_reset(struct virtio_device *vdev)
 	struct balloon *b = to_balloon(vdev);
 
 	b->state = (struct balloon_state){0};
+	/* Pages whose going was not seen to are the guest's again. */
+	b->held.n = 0;
 	tell(b, BALLOON_STOPPED);
 }
 
@@ -278,8 +320,9 @@ static const struct virtio_device_ops balloon_ops = {
 	.n_queues = N_QUEUES,
 	/* Linux wants 32 entries for reporting, or it reports nothing. */
 	.queue_max = {128, 128, 16, 64, 64},
-	.features = 1ull << VIRTIO_BALLOON_F_STATS_VQ | 1ull << VIRTIO_BALLOON_F_DEFLATE_ON_OOM |
-		    1ull << VIRTIO_BALLOON_F_PAGE_POISON | 1ull << VIRTIO_BALLOON_F_REPORTING,
+	.features = 1ull << VIRTIO_BALLOON_F_MUST_TELL_HOST | 1ull << VIRTIO_BALLOON_F_STATS_VQ |
+		    1ull << VIRTIO_BALLOON_F_DEFLATE_ON_OOM | 1ull << VIRTIO_BALLOON_F_PAGE_POISON |
+		    1ull << VIRTIO_BALLOON_F_REPORTING,
 	.attach = balloon_attach,
 	.activate = balloon_activate,
 	.queue_kick = balloon_queue_kick,

@@ -17,7 +17,7 @@
 enum {
 	POLL_MS = 2000, /* a look at the host where there is no trigger */
 	STATS_MS = 1000, /* --stats */
-	WATCH_MS = 400, /* while the guest is at work, for a sweep when it is done */
+	WATCH_MS = 250, /* while the guest is at work, for a sweep when it is done */
 	QUIET_LOOKS = 4, /* after so many with nothing new we sleep */
 	ANSWER_MS = 500, /* a guest that has not answered by then is taken as silent */
 };

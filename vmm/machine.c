@@ -326,14 +326,20 @@ static int add_vcpus(struct machine *m, unsigned int n)
  * loglevel=1       the early console is slow: only a panic is worth it. First, for the
  *                  kernel opens that console as soon as it reads of it
  * 8250.nr_uarts=0  no probing for more than that console
+ * swiotlb=noforce  no bounce buffers, 64 MiB of a guest with RAM above 4 GiB: our devices
+ *                  reach all of it
+ * percpu_pagelist_high_fraction  how many freed pages a CPU keeps to itself, where neither
+ *                  reporting nor the balloon finds them: else 45 MiB and more (docs/memory.md)
  */
 static const char *cmdline_of(const struct sandbox_config *cfg)
 {
 	if (cfg->debug_console)
 		return "panic=-1 earlyprintk=ttyS0,115200,keep 8250.nr_uarts=0 ignore_loglevel "
-		       "tsc=reliable no_timer_check cryptomgr.notests rcupdate.rcu_expedited=1";
+		       "tsc=reliable no_timer_check cryptomgr.notests rcupdate.rcu_expedited=1 "
+		       "swiotlb=noforce sysctl.vm.percpu_pagelist_high_fraction=1024";
 	return "loglevel=1 panic=-1 earlyprintk=ttyS0,115200 console=hvc0 8250.nr_uarts=0 "
-	       "tsc=reliable no_timer_check cryptomgr.notests rcupdate.rcu_expedited=1";
+	       "tsc=reliable no_timer_check cryptomgr.notests rcupdate.rcu_expedited=1 "
+	       "swiotlb=noforce sysctl.vm.percpu_pagelist_high_fraction=1024";
 }
 
 static int load_kernel(struct machine *m, const struct machine_setup *s)

@@ -369,6 +369,46 @@ Test(balloon, half_a_page_number_breaks_the_device)
 	cr_assert(bg.vdev->broken);
 }
 
+Test(balloon, with_a_promise_the_pages_of_a_huge_page_go_together)
+{
+	uint32_t pages[256];
+
+	fake_guest_reset(bg.g);
+	fake_guest_restart(bg.g, ALL | 1ull << VIRTIO_BALLOON_F_MUST_TELL_HOST);
+	balloon_guest_touch(&bg);
+	for (uint32_t i = 0; i < ARRAY_SIZE(pages); i++)
+		pages[i] = 512 + i;
+	cr_assert(balloon_guest_send_pfns(&bg, BQ_INFLATE, pages, ARRAY_SIZE(pages)));
+	cr_assert_eq(balloon_guest_resident(&bg), BALLOON_RAM_SIZE);
+	for (uint32_t i = 0; i < ARRAY_SIZE(pages); i++)
+		pages[i] = 1023 - i;
+	cr_assert(balloon_guest_send_pfns(&bg, BQ_INFLATE, pages, ARRAY_SIZE(pages)));
+	cr_assert_eq(balloon_guest_resident(&bg), BALLOON_RAM_SIZE - (2 << 20));
+
+	/* Another huge page, a deflation and a look each end the waiting. */
+	pages[0] = 5;
+	cr_assert(balloon_guest_send_pfns(&bg, BQ_INFLATE, pages, 1));
+	pages[0] = 1500;
+	cr_assert(balloon_guest_send_pfns(&bg, BQ_INFLATE, pages, 1));
+	cr_assert_eq(bg.ram.host[5 * BALLOON_PAGE], 0);
+	cr_assert_eq(bg.ram.host[1500 * BALLOON_PAGE], 1);
+	cr_assert(balloon_guest_send_pfns(&bg, BQ_DEFLATE, pages, 1));
+	cr_assert_eq(bg.ram.host[1500 * BALLOON_PAGE], 0);
+	pages[0] = 1501;
+	cr_assert(balloon_guest_send_pfns(&bg, BQ_INFLATE, pages, 1));
+	cr_assert_eq(bg.ram.host[1501 * BALLOON_PAGE], 1);
+	balloon_guest_stats(&bg, "", 1);
+	cr_assert_eq(bg.ram.host[1501 * BALLOON_PAGE], 0);
+
+	/* After a reset the pages are the guest's. */
+	pages[0] = 1502;
+	cr_assert(balloon_guest_send_pfns(&bg, BQ_INFLATE, pages, 1));
+	fake_guest_reset(bg.g);
+	fake_guest_restart(bg.g, ALL);
+	balloon_guest_stats(&bg, "", 1);
+	cr_assert_eq(bg.ram.host[1502 * BALLOON_PAGE], 1);
+}
+
 Test(balloon, an_empty_inflate_request_completes)
 {
 	char in[4];

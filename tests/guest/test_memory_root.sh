@@ -1,0 +1,57 @@
+# shellcheck shell=bash
+# root
+
+# A host that is short of memory, here a cgroup with a limit, takes it from a guest's page cache,
+# and the guest's processes live. Root makes the cgroup, the sandbox is an ordinary user's.
+cg=/sys/fs/cgroup/sandcastle-test
+
+said()
+{
+	grep -qx "$1" "$TEST_DIR/.out"
+}
+
+wait_for()
+{
+	local end=$((SECONDS + $1))
+
+	shift
+	until "$@"; do
+		[ "$SECONDS" -lt "$end" ] || fail "waited in vain for: $*"
+		sleep 0.2
+	done
+}
+
+current_below()
+{
+	[ "$(<"$cg/memory.current")" -lt "$1" ]
+}
+
+test_a_squeezed_cgroup_takes_the_guests_page_cache()
+{
+	local user before
+
+	[ "${LAB_MODE-}" != direct ] || skip "on this machine itself, not in L1"
+	user=$(getent passwd 1000 | cut -d: -f1)
+	echo +memory >/sys/fs/cgroup/cgroup.subtree_control || skip "no memory controller"
+	mkdir "$cg"
+	chmod 777 "$TEST_DIR"
+	truncate -s 700M hole
+	(
+		echo "$BASHPID" >"$cg/cgroup.procs"
+		exec runuser -u "$user" -- sandcastle run --memory 2G --map "$TEST_DIR/hole:/tmp/hole" -- sh -c '
+			cat /tmp/hole >/dev/null; echo cached; sleep 20; echo alive
+			dd if=/dev/zero of=/dev/null bs=300M count=1 2>/dev/null && echo got it'
+	) >.out 2>.err &
+	wait_for 120 said cached
+	before=$(<"$cg/memory.current")
+	[ "$before" -gt $((700 << 20)) ] || fail "the guest holds only $((before >> 20)) MiB"
+	# From a pipe, since the write waits until the limit is met.
+	echo $((before / 2)) | tee "$cg/memory.high" >/dev/null &
+	wait_for 30 current_below $((before - (700 << 20) * 7 / 10))
+	wait_for 60 said alive
+	# The host has room again: a process in the guest that needs memory gets it.
+	echo max >"$cg/memory.high"
+	wait_for 60 said "got it"
+	wait
+	rmdir "$cg"
+}
