@@ -36,7 +36,7 @@
 #include "vmm/x86/boot.h"
 #include "vmm/x86/layout.h"
 
-enum { MACHINE_MAX_FUNCTIONS = 8 };
+enum { MACHINE_MAX_FUNCTIONS = 8, THREAD_STACK = 512 << 10 };
 
 /* Drivers of the devices below that distribution kernels have as modules. */
 static const char *const guest_modules[] = {
@@ -477,9 +477,30 @@ static int start_files(struct machine *m)
 	return 0;
 }
 
+/*
+ * Threads here need little stack. The usual 8 MiB are wide enough for a huge
+ * page, and a host that gives those to everyone gives 2 MiB to each thread.
+ */
+static int small_stacks(void)
+{
+	pthread_attr_t attr;
+	int r = pthread_attr_init(&attr);
+
+	if (r != 0)
+		return -r;
+	r = pthread_attr_setstacksize(&attr, THREAD_STACK);
+	if (r == 0)
+		r = pthread_setattr_default_np(&attr);
+	pthread_attr_destroy(&attr);
+	return -r;
+}
+
 int machine_start(struct machine *m)
 {
-	int r = start_files(m);
+	int r = small_stacks();
+
+	if (r == 0)
+		r = start_files(m);
 
 	for (unsigned int i = 0; r == 0 && i < m->n_vcpus; i++)
 		r = vcpu_start(m->vcpus[i]);
