@@ -293,10 +293,9 @@ static int add_balloon(struct machine *m, const struct sandbox_config *cfg)
 	int r;
 
 	if (cfg->stats) {
-		keeper.stats_fd = open(cfg->stats,
-				       O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC |
-					       O_NOCTTY,
-				       0666);
+		keeper.stats_fd = open(
+			cfg->stats,
+			O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0666);
 		if (keeper.stats_fd < 0) {
 			r = -errno;
 			log_error("cannot open %s: %s", cfg->stats, strerror(-r));

@@ -28,17 +28,21 @@ current_below()
 
 test_a_squeezed_cgroup_takes_the_guests_page_cache()
 {
-	local user before
+	local user home dir before
 
 	[ "${LAB_MODE-}" != direct ] || skip "on this machine itself, not in L1"
-	user=$(getent passwd 1000 | cut -d: -f1)
+	IFS=: read -r user _ _ _ _ home _ < <(getent passwd 1000)
+	# The test's own directory is below one that only root may enter.
+	dir=$(mktemp -d)
+	chmod 755 "$dir"
 	echo +memory >/sys/fs/cgroup/cgroup.subtree_control || skip "no memory controller"
 	mkdir "$cg"
-	chmod 777 "$TEST_DIR"
-	truncate -s 700M hole
+	truncate -s 700M "$dir/hole"
 	(
 		echo "$BASHPID" >"$cg/cgroup.procs"
-		exec runuser -u "$user" -- sandcastle run --memory 2G --map "$TEST_DIR/hole:/tmp/hole" -- sh -c '
+		cd "$dir" || exit
+		exec runuser -u "$user" -- env HOME="$home" sandcastle run --memory 2G \
+			--map "$dir/hole:/tmp/hole" -- sh -c '
 			cat /tmp/hole >/dev/null; echo cached; sleep 20; echo alive
 			dd if=/dev/zero of=/dev/null bs=300M count=1 2>/dev/null && echo got it'
 	) >.out 2>.err &
@@ -54,4 +58,5 @@ test_a_squeezed_cgroup_takes_the_guests_page_cache()
 	wait_for 60 said "got it"
 	wait
 	rmdir "$cg"
+	rm -r "$dir"
 }
