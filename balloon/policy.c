@@ -63,9 +63,15 @@ static bool guest_needs(struct policy *p, const struct policy_reading *r)
 	return false;
 }
 
+/* Pages that are free in the guest and that the host holds all the same. */
+static uint64_t held_free(const struct policy_reading *r)
+{
+	return sub(r->resident, sub(r->ram, r->guest_free + r->balloon));
+}
+
 static void squeeze(struct policy *p, const struct policy_reading *r)
 {
-	uint64_t floor = floor_of(r), spare;
+	uint64_t spare, cold;
 
 	p->state = POLICY_SQUEEZING;
 	if (!r->guest_known || r->now_ms < p->respect_ms || r->now_ms < p->step_ms + STEP_MS)
@@ -73,10 +79,13 @@ static void squeeze(struct policy *p, const struct policy_reading *r)
 	/* The step before this one is not there yet. */
 	if (r->balloon + SLACK < p->target && r->now_ms < p->step_ms + STALL_MS)
 		return;
-	spare = sub(r->guest_available, floor);
+	spare = sub(r->guest_available, floor_of(r));
+	/* Free pages the host does not hold come first, and bring it nothing. */
+	cold = min_u64(spare, sub(r->guest_free, held_free(r)));
+	spare -= cold;
 	if (spare < SLACK)
 		return;
-	p->target = r->balloon + max_u64(spare / 2, min_u64(spare, STEP_MIN));
+	p->target = r->balloon + cold + max_u64(spare / 2, min_u64(spare, STEP_MIN));
 	p->step_ms = r->now_ms;
 }
 
@@ -93,12 +102,6 @@ static void give_back(struct policy *p, const struct policy_reading *r)
 		return;
 	p->return_ms = r->now_ms;
 	p->target = sub(p->target, min_u64(room / 2, max_u64(p->target / 4, STEP_MIN)));
-}
-
-/* Pages that are free in the guest and that the host holds all the same. */
-static uint64_t held_free(const struct policy_reading *r)
-{
-	return sub(r->resident, sub(r->ram, r->guest_free + r->balloon));
 }
 
 static bool may_sweep(const struct policy *p, const struct policy_reading *r)

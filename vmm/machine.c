@@ -329,16 +329,19 @@ static int add_vcpus(struct machine *m, unsigned int n)
  *                  reach all of it
  * percpu_pagelist_high_fraction  how many freed pages a CPU keeps to itself, where neither
  *                  reporting nor the balloon finds them: else 45 MiB and more (docs/memory.md)
+ * init_on_alloc=0  the kernel would clear every page it gives to the balloon, and so take
+ *                  from the host what the host wants back
  */
 static const char *cmdline_of(const struct sandbox_config *cfg)
 {
 	if (cfg->debug_console)
 		return "panic=-1 earlyprintk=ttyS0,115200,keep 8250.nr_uarts=0 ignore_loglevel "
 		       "tsc=reliable no_timer_check cryptomgr.notests rcupdate.rcu_expedited=1 "
-		       "swiotlb=noforce sysctl.vm.percpu_pagelist_high_fraction=1024";
+		       "swiotlb=noforce sysctl.vm.percpu_pagelist_high_fraction=1024 "
+		       "init_on_alloc=0";
 	return "loglevel=1 panic=-1 earlyprintk=ttyS0,115200 console=hvc0 8250.nr_uarts=0 "
 	       "tsc=reliable no_timer_check cryptomgr.notests rcupdate.rcu_expedited=1 "
-	       "swiotlb=noforce sysctl.vm.percpu_pagelist_high_fraction=1024";
+	       "swiotlb=noforce sysctl.vm.percpu_pagelist_high_fraction=1024 init_on_alloc=0";
 }
 
 static int load_kernel(struct machine *m, const struct machine_setup *s)

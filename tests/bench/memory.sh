@@ -36,23 +36,28 @@ said()
 	return 1
 }
 
+wait_for()
+{
+	until said "$1"; do
+		kill -0 "$pid" 2>/dev/null || exit 1
+		sleep 0.02
+	done
+}
+
 # The second start has the host's files in memory.
-sandcastle run --memory "$memory" "$@" -- true
+sandcastle run --memory "$memory" "$@" -- true || exit
+: >"$dir/out"
 sandcastle run --memory "$memory" "$@" -- sh -c 'echo up; sleep 5
 	dd if=/dev/zero of=/dev/null bs=1G count=1 2>/dev/null; echo freed; sleep 12' >"$dir/out" &
 pid=$!
 start=$(now)
-until said up; do
-	sleep 0.02
-done
+wait_for up
 echo "start to the command's first line: $(($(now) - start)) ms"
 sleep 4
 look
 before=$rss
 echo "idle: $rss MiB resident, $private KiB private to the VMM"
-until said freed; do
-	sleep 0.02
-done
+wait_for freed
 freed=$(now)
 look
 echo "freed: $rss MiB resident"

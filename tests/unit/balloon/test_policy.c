@@ -77,6 +77,29 @@ Test(policy, a_stall_takes_half_of_what_can_be_spared)
 	cr_assert_eq(w.policy.state, POLICY_SQUEEZING);
 }
 
+Test(policy, free_pages_the_host_does_not_hold_do_not_count)
+{
+	/* As recorded in a guest that had read 1 GiB, in a cgroup cut to half. */
+	struct policy_reading r = {
+		.now_ms = 100000,
+		.host_short = true,
+		.host_reserve = 37563904,
+		.guest_known = true,
+		.guest_total = 2062880768,
+		.guest_free = 942321664,
+		.guest_available = 1889579008,
+		.balloon = 9437184,
+		.ram = 2048 * MIB,
+		.resident = 1197473792,
+	};
+	struct policy p = {0};
+	struct policy_advice a = policy_step(&p, &r);
+
+	/* All of the free pages, and half of the cache above the floor of 123 MiB. */
+	cr_assert_gt(a.target, r.guest_free + 350 * MIB);
+	cr_assert_lt(a.target, r.guest_free + 450 * MIB);
+}
+
 Test(policy, a_cache_of_one_gib_is_taken_within_three_seconds)
 {
 	struct world w = world_new(4096 * MIB, 2048 * MIB, 300 * MIB);
