@@ -15,7 +15,7 @@
 #include "vmm/log.h"
 
 enum {
-	POLL_MS = 2000, /* a look at the host where there is no trigger */
+	POLL_MS = 1000, /* a look at the host where there is no trigger */
 	STATS_MS = 1000, /* --stats */
 	WATCH_MS = 250, /* while the guest is at work, for a sweep when it is done */
 	QUIET_LOOKS = 4, /* after so many with nothing new we sleep */
