@@ -48,7 +48,7 @@ rss_below()
 test_the_ceiling_is_not_taken()
 {
 	start_sandbox --memory 4G -- sh -c 'echo up; exec sleep 60'
-	wait_for 60 said up
+	wait_for 90 said up
 	[ "$(rss)" -lt 400 ] || fail "$(rss) MiB are taken at the start"
 	kill "$pid"
 	wait "$pid"
@@ -58,7 +58,7 @@ test_freed_memory_comes_back()
 {
 	start_sandbox --memory 2G -- sh -c 'echo up; sleep 5
 		dd if=/dev/zero of=/dev/null bs=600M count=1 2>/dev/null; echo freed; exec sleep 60'
-	wait_for 60 said up
+	wait_for 90 said up
 	sleep 3
 	before=$(rss)
 	wait_for 60 said freed
