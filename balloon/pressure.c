@@ -191,7 +191,7 @@ static int sample_host(const struct pressure *p, struct pressure_sample *out)
 /* "max" and a file that cannot be read are no limit. */
 static uint64_t limit_at(int dir_fd, const char *name)
 {
-	char text[32];
+	char text[32] = "";
 
 	if (read_at(dir_fd, name, text, sizeof(text)) < 0 || text[0] < '0' || text[0] > '9')
 		return UINT64_MAX;

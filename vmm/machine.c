@@ -40,14 +40,10 @@ enum { MACHINE_MAX_FUNCTIONS = 8, THREAD_STACK = 512 << 10 };
 
 /* Drivers of the devices below that distribution kernels have as modules. */
 static const char *const guest_modules[] = {
-	"virtio_pci",
-	"vmw_vsock_virtio_transport",
-	"virtiofs",
-	"overlay",
-	"?virtio_console",
-	"?virtio_rng",
-	"?virtio_balloon",
-	NULL,
+	"virtio_pci",	   "vmw_vsock_virtio_transport",
+	"virtiofs",	   "overlay",
+	"?virtio_console", "?virtio_rng",
+	"?virtio_balloon", NULL,
 };
 
 /*
