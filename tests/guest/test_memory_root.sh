@@ -26,6 +26,7 @@ current_below()
 	[ "$(<"$cg/memory.current")" -lt "$1" ]
 }
 
+# A loaded lab takes half a minute for what is two seconds on its own clock.
 test_a_squeezed_cgroup_takes_the_guests_page_cache()
 {
 	local user home dir before
@@ -43,7 +44,7 @@ test_a_squeezed_cgroup_takes_the_guests_page_cache()
 		cd "$dir" || exit
 		exec runuser -u "$user" -- env HOME="$home" sandcastle run --memory 2G \
 			--map "$dir/hole:/tmp/hole" -- sh -c '
-			cat /tmp/hole >/dev/null; echo cached; sleep 60; echo alive
+			cat /tmp/hole >/dev/null; echo cached; sleep 120; echo alive
 			dd if=/dev/zero of=/dev/null bs=300M count=1 2>/dev/null && echo got it'
 	) >.out 2>.err &
 	wait_for 120 said cached
@@ -51,11 +52,11 @@ test_a_squeezed_cgroup_takes_the_guests_page_cache()
 	[ "$before" -gt $((700 << 20)) ] || fail "the guest holds only $((before >> 20)) MiB"
 	# The write may wait until it is met.
 	echo $((before / 2)) >"$cg/memory.high" &
-	wait_for 45 current_below $((before / 2))
-	wait_for 90 said alive
+	wait_for 100 current_below $((before / 2))
+	wait_for 150 said alive
 	# The host has room again: a process in the guest that needs memory gets it.
 	echo max >"$cg/memory.high"
-	wait_for 60 said "got it"
+	wait_for 90 said "got it"
 	wait
 	rmdir "$cg"
 	rm -r "$dir"
