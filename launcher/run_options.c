@@ -23,6 +23,7 @@ enum {
 	OPT_TIMEOUT,
 	OPT_KERNEL,
 	OPT_BATTERY,
+	OPT_STATS,
 	OPT_DEBUG_CONSOLE,
 	OPT_VERBOSE,
 	OPT_HELP,
@@ -52,6 +53,9 @@ static const struct option_def defs[] = {
 	{OPT_BATTERY, 0, "battery", "host|none|FILE",
 	 "what it knows of batteries and mains: what this\n"
 	 "host does (default), nothing, or a timeline"},
+	{OPT_STATS, 0, "stats", "FILE",
+	 "add a line of JSON to FILE when the memory in use\n"
+	 "has changed, at most one a second"},
 	{OPT_DEBUG_CONSOLE, 0, "debug-console", NULL, "show the kernel's messages on stderr"},
 	{OPT_VERBOSE, 'v', "verbose", NULL, "say what is done; twice: in detail"},
 	{OPT_HELP, 'h', "help", NULL, "show this"},
@@ -252,6 +256,8 @@ static int apply(struct option_set *set, const struct option_def *def, const cha
 		return apply_timeout(p, arg);
 	case OPT_NAME:
 		return apply_name(p, arg);
+	case OPT_STATS:
+		return apply_text(&p->cfg->stats, def->name, arg);
 	case OPT_KERNEL:
 		return apply_text(&p->cfg->kernel, def->name, arg);
 	case OPT_BATTERY:

@@ -32,5 +32,6 @@ void sandbox_config_fini(struct sandbox_config *cfg)
 	free(cfg->user.shell);
 	free(cfg->kernel);
 	free(cfg->battery);
+	free(cfg->stats);
 	sandbox_config_init(cfg);
 }

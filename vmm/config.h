@@ -54,6 +54,7 @@ struct sandbox_config {
 	char *kernel;		/* --kernel FILE; NULL: choose */
 	uint64_t timeout_ms;	/* 0: none */
 	char *battery;		/* --battery: "host" or NULL, "none", or a timeline's file */
+	char *stats;		/* --stats FILE; NULL: none */
 	bool debug_console;
 };
 

@@ -19,6 +19,8 @@
 
 #include "battery/battery.h"
 #include "battery/source.h"
+#include "balloon/balloon.h"
+#include "balloon/keeper.h"
 #include "devices/acpi_events.h"
 #include "devices/console.h"
 #include "devices/fs/fs.h"
@@ -36,7 +38,7 @@
 #include "vmm/x86/boot.h"
 #include "vmm/x86/layout.h"
 
-enum { MACHINE_MAX_FUNCTIONS = 8 };
+enum { MACHINE_MAX_FUNCTIONS = 8, THREAD_STACK = 512 << 10 };
 
 /*
  * Drivers of the devices below that distribution kernels have as modules. That
@@ -50,6 +52,7 @@ static const char *const guest_modules[] = {
 	"overlay",
 	"?virtio_console",
 	"?virtio_rng",
+	"?virtio_balloon",
 	"?ac",
 	"?battery cache_time=50",
 	NULL,
@@ -84,6 +87,8 @@ struct machine {
 	struct loop *files_loop;
 	pthread_t files_thread;
 	bool files_started;
+
+	int stats_fd; /* until the balloon has it */
 
 	struct vcpu *vcpus[CONFIG_MAX_CPUS];
 	unsigned int n_vcpus;
@@ -316,6 +321,37 @@ static int add_console(struct machine *m)
 	return r < 0 ? r : add_virtio(m, vdev, m->loop);
 }
 
+/* --stats FILE. Logs on failure. */
+static int open_stats(struct machine *m, const char *path)
+{
+	if (!path)
+		return 0;
+	m->stats_fd =
+		open(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0666);
+	if (m->stats_fd >= 0)
+		return 0;
+	log_error("cannot open %s: %s; --stats wants a file that can be written", path,
+		  strerror(errno));
+	return -EINVAL;
+}
+
+static int add_balloon(struct machine *m)
+{
+	struct keeper_config keeper = {
+		.ram = &m->vm->ram,
+		.stats_fd = steal_fd(&m->stats_fd),
+		.root = "",
+	};
+	struct balloon_observer *obs;
+	struct virtio_device *vdev;
+	int r;
+
+	r = keeper_new(&keeper, &obs);
+	if (r == 0)
+		r = virtio_balloon_new(&m->vm->mem, &m->vm->ram, obs, &vdev);
+	return r < 0 ? r : add_virtio(m, vdev, m->loop);
+}
+
 static int add_vcpus(struct machine *m, unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++) {
@@ -334,14 +370,24 @@ static int add_vcpus(struct machine *m, unsigned int n)
  * loglevel=1       the early console is slow: only a panic is worth it. First, for the
  *                  kernel opens that console as soon as it reads of it
  * 8250.nr_uarts=0  no probing for more than that console
+ * swiotlb=noforce  no bounce buffers, 64 MiB of a guest with RAM above 4 GiB: our devices
+ *                  reach all of it
+ * percpu_pagelist_high_fraction  how many freed pages a CPU keeps to itself, where neither
+ *                  reporting nor the balloon finds them: else 45 MiB and more (docs/memory.md)
+ * init_on_alloc=0  the kernel would clear every page it gives to the balloon, and so take
+ *                  from the host what the host wants back
  */
 static const char *cmdline_of(const struct sandbox_config *cfg)
 {
 	if (cfg->debug_console)
-		return "panic=-1 reboot=a earlyprintk=ttyS0,115200,keep 8250.nr_uarts=0 ignore_loglevel "
-		       "tsc=reliable no_timer_check cryptomgr.notests rcupdate.rcu_expedited=1";
+		return "panic=-1 reboot=a earlyprintk=ttyS0,115200,keep 8250.nr_uarts=0 "
+		       "ignore_loglevel "
+		       "tsc=reliable no_timer_check cryptomgr.notests rcupdate.rcu_expedited=1 "
+		       "swiotlb=noforce sysctl.vm.percpu_pagelist_high_fraction=1024 "
+		       "init_on_alloc=0";
 	return "loglevel=1 panic=-1 reboot=a earlyprintk=ttyS0,115200 console=hvc0 8250.nr_uarts=0 "
-	       "tsc=reliable no_timer_check cryptomgr.notests rcupdate.rcu_expedited=1";
+	       "tsc=reliable no_timer_check cryptomgr.notests rcupdate.rcu_expedited=1 "
+	       "swiotlb=noforce sysctl.vm.percpu_pagelist_high_fraction=1024 init_on_alloc=0";
 }
 
 static int load_kernel(struct machine *m, const struct machine_setup *s)
@@ -388,7 +434,7 @@ static int add_devices(struct machine *m, const struct sandbox_config *cfg)
 
 	/* PCI, in slot order. */
 	if ((r = add_host_bridge(m)) < 0 || (r = add_vsock(m)) < 0 || (r = add_files(m, cfg)) < 0 ||
-	    (r = add_rng(m)) < 0 || (r = add_console(m)) < 0)
+	    (r = add_rng(m)) < 0 || (r = add_console(m)) < 0 || (r = add_balloon(m)) < 0)
 		return r;
 
 	/* The buses are final from here on. */
@@ -420,9 +466,12 @@ int machine_build(const struct machine_setup *setup, struct machine **out)
 	m->ended = setup->ended;
 	m->owner = setup->owner;
 	m->end_event.fd = -1;
+	m->stats_fd = -1;
 	pthread_mutex_init(&m->end_lock, NULL);
 
 	r = vm_new(setup->kvm_fd, setup->config->memory, &m->vm);
+	if (r == 0)
+		r = open_stats(m, setup->config->stats);
 	if (r < 0)
 		goto fail;
 	r = add_end_event(m);
@@ -481,9 +530,30 @@ static int start_files(struct machine *m)
 	return 0;
 }
 
+/*
+ * Threads here need little stack. The usual 8 MiB are wide enough for a huge
+ * page, and a host that gives those to everyone gives 2 MiB to each thread.
+ */
+static int small_stacks(void)
+{
+	pthread_attr_t attr;
+	int r = pthread_attr_init(&attr);
+
+	if (r != 0)
+		return -r;
+	r = pthread_attr_setstacksize(&attr, THREAD_STACK);
+	if (r == 0)
+		r = pthread_setattr_default_np(&attr);
+	pthread_attr_destroy(&attr);
+	return -r;
+}
+
 int machine_start(struct machine *m)
 {
-	int r = start_files(m);
+	int r = small_stacks();
+
+	if (r == 0)
+		r = start_files(m);
 
 	for (unsigned int i = 0; r == 0 && i < m->n_vcpus; i++)
 		r = vcpu_start(m->vcpus[i]);
@@ -528,6 +598,8 @@ void machine_free(struct machine *m)
 	loop_remove(&m->end_event);
 	if (m->end_event.fd >= 0)
 		close(m->end_event.fd);
+	if (m->stats_fd >= 0)
+		close(m->stats_fd);
 	vm_free(m->vm);
 	pthread_mutex_destroy(&m->end_lock);
 	free(m);

@@ -2,11 +2,9 @@
 #include "vmm/vm.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/kvm.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 
 #include "vmm/log.h"
 #include "vmm/x86/layout.h"
@@ -102,12 +100,12 @@ static int add_slot(struct vm *vm, gpa_t base, uint64_t offset, uint64_t size)
 		.slot = n,
 		.guest_phys_addr = base,
 		.memory_size = size,
-		.userspace_addr = (uintptr_t)(vm->ram + offset),
+		.userspace_addr = (uintptr_t)(vm->ram.host + offset),
 	};
 
 	if (ioctl(vm->vm_fd, KVM_SET_USER_MEMORY_REGION, &slot) < 0)
 		return -errno;
-	vm->mem.regions[n] = (struct guest_region){base, size, vm->ram + offset};
+	vm->mem.regions[n] = (struct guest_region){base, size, vm->ram.host + offset};
 	vm->mem.n_regions = n + 1;
 	return 0;
 }
@@ -115,23 +113,10 @@ static int add_slot(struct vm *vm, gpa_t base, uint64_t offset, uint64_t size)
 static int add_ram(struct vm *vm, uint64_t memory)
 {
 	uint64_t low = min_u64(memory, LOW_RAM_END);
-	void *ram;
-	int r;
+	int r = ram_init(&vm->ram, memory);
 
-	vm->mem_fd = memfd_create("sandcastle-ram", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (vm->mem_fd < 0)
-		return -errno;
-	if (ftruncate(vm->mem_fd, (off_t)memory) < 0 ||
-	    fcntl(vm->mem_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
-		return -errno;
-	ram = mmap(NULL, memory, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, vm->mem_fd, 0);
-	if (ram == MAP_FAILED)
-		return -errno;
-	vm->ram = ram;
-	vm->ram_size = memory;
-	/* What is in the guest's memory is nobody's crash dump. */
-	(void)madvise(ram, memory, MADV_DONTDUMP);
-
+	if (r < 0)
+		return r;
 	r = add_slot(vm, 0, 0, low);
 	if (r == 0 && memory > low)
 		r = add_slot(vm, HIGH_RAM_BASE, low, memory - low);
@@ -173,7 +158,7 @@ int vm_new(int kvm_fd, uint64_t memory, struct vm **out)
 	vm->wiring.ops = &vm_wiring_ops;
 	vm->kvm_fd = kvm_fd;
 	vm->vm_fd = -1;
-	vm->mem_fd = -1;
+	vm->ram.fd = -1;
 	pthread_mutex_init(&vm->route_lock, NULL);
 
 	do
@@ -211,10 +196,7 @@ void vm_free(struct vm *vm)
 		return;
 	if (vm->vm_fd >= 0)
 		close(vm->vm_fd);
-	if (vm->ram)
-		munmap(vm->ram, vm->ram_size);
-	if (vm->mem_fd >= 0)
-		close(vm->mem_fd);
+	ram_fini(&vm->ram);
 	if (vm->kvm_fd >= 0)
 		close(vm->kvm_fd);
 	free(vm->routes);

@@ -7,22 +7,17 @@
 #include <stdint.h>
 
 #include "vmm/guest_mem.h"
+#include "vmm/ram.h"
 #include "vmm/util.h"
 #include "vmm/wiring.h"
 
 enum { VM_MAX_MSI = 128 };
 
-/*
- * Guest RAM is one memfd, sealed against growing and shrinking, so that no
- * access of ours can meet a hole. It is mapped once and taken as it is touched.
- */
 struct vm {
 	struct wiring wiring;
 	int kvm_fd; /* owned */
 	int vm_fd;
-	int mem_fd;
-	uint8_t *ram;
-	uint64_t ram_size;
+	struct ram ram;
 	struct guest_mem mem;
 
 	pthread_mutex_t route_lock;

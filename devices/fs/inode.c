@@ -8,8 +8,25 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "devices/fs/fs_priv.h"
+
+/*
+ * A host that gives huge pages to everyone would put 2 MiB under the first node.
+ * Whole pages of the array only: its neighbours in the heap are not ours.
+ */
+static void *sparse_calloc(size_t n, size_t size)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	void *p = calloc(n, size);
+	uintptr_t first = ((uintptr_t)p + page - 1) & ~(page - 1);
+	uintptr_t end = ((uintptr_t)p + n * size) & ~(page - 1);
+
+	if (p && end > first)
+		(void)madvise((uint8_t *)p + (first - (uintptr_t)p), end - first, MADV_NOHUGEPAGE);
+	return p;
+}
 
 int fs_tables_init(struct fs_server *s)
 {
@@ -18,8 +35,8 @@ int fs_tables_init(struct fs_server *s)
 	s->max_handles = s->max_fds < FS_MAX_HANDLES ? s->max_fds : FS_MAX_HANDLES;
 	s->top_node = 1;
 	s->top_handle = 1;
-	s->nodes = calloc((size_t)s->max_nodes + 1, sizeof(*s->nodes));
-	s->handles = calloc((size_t)s->max_handles + 1, sizeof(*s->handles));
+	s->nodes = sparse_calloc((size_t)s->max_nodes + 1, sizeof(*s->nodes));
+	s->handles = sparse_calloc((size_t)s->max_handles + 1, sizeof(*s->handles));
 	s->hash = calloc(FS_HASH_SIZE, sizeof(*s->hash));
 	return s->nodes && s->handles && s->hash ? 0 : -ENOMEM;
 }

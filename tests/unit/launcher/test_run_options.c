@@ -89,7 +89,7 @@ Test(run_options, a_small_host)
 Test(run_options, all_given)
 {
 	cr_assert_eq(PARSE("--cpus=2", "-m", "1000000001", "--timeout=1m30s", "--name=box",
-			   "-u1001", "-w/srv", "--kernel=/k", "--battery=none", "--debug-console",
+			   "-u1001", "-w/srv", "--kernel=/k", "--stats=/s", "--battery=none", "--debug-console",
 			   "--", "-x"),
 		     0);
 	cr_assert_eq(cfg.cpus, 2);
@@ -100,6 +100,7 @@ Test(run_options, all_given)
 	cr_assert_str_eq(cfg.workdir, "/srv");
 	cr_assert_str_eq(cfg.kernel, "/k");
 	cr_assert_str_eq(cfg.battery, "none");
+	cr_assert_str_eq(cfg.stats, "/s");
 	cr_assert(cfg.debug_console);
 	cr_assert_str_eq(cfg.argv[0], "-x");
 }

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: MIT */
+#include "balloon/balloon.h"
+
+#include <assert.h>
+#include <endian.h>
+#include <errno.h>
+#include <linux/virtio_balloon.h>
+#include <linux/virtio_ids.h>
+#include <string.h>
+
+#include "vmm/log.h"
+
+/*
+ * The specification numbers the queues as if those of features that were not
+ * taken existed; Linux numbers those that exist. We do not offer free page
+ * hinting (3), so 3 and 4 can both only be the reporting queue, and 2 is it for
+ * a driver that takes no statistics.
+ */
+enum { Q_INFLATE, Q_DEFLATE, Q_STATS, Q_REPORTING_COMPACT, Q_REPORTING, N_QUEUES };
+
+enum {
+	PAGE = 1 << VIRTIO_BALLOON_PFN_SHIFT,
+	PFN_BATCH = 256, /* what Linux sends at once */
+	STATS_MAX = 64, /* entries looked at; 1.2 has 10 */
+	BLOCK_PAGES = 512, /* a huge page */
+};
+
+/*
+ * Linux names 256 pages at a time, half a huge page. Given back at once, the
+ * huge page is split and unmapped under the guest, which then faults on each
+ * page of the other half, as it takes them. So the pages of one huge page are
+ * held until all are there or another one is begun. The driver has promised to
+ * tell before it uses a page again (MUST_TELL_HOST); what is held goes before it
+ * gets the answer. Whoever looks at the balloon finds nothing held: statistics
+ * drop it as well.
+ */
+struct held_block {
+	gpa_t base;
+	unsigned int n; /* pages named; 0: nothing is held */
+	bool named[BLOCK_PAGES];
+};
+
+/* What the guest set and sees, and what it is owed. */
+struct balloon_state {
+	struct virtio_balloon_config config;
+	bool has_stats_buffer; /* the driver waits for us to want statistics */
+	uint16_t stats_head;
+	struct balloon_stats stats;
+};
+
+struct balloon {
+	struct virtio_device vdev;
+	struct balloon_state state;
+	const struct guest_mem *mem;
+	const struct ram *ram;
+	struct balloon_observer *obs; /* owned; may be NULL */
+	uint64_t reported, inflated;
+	bool discard_failed; /* said so */
+	struct held_block held;
+	struct virtq_chain chain;
+	uint32_t pfns[PFN_BATCH];
+};
+
+static struct balloon *to_balloon(struct virtio_device *vdev)
+{
+	return CONTAINER_OF(vdev, struct balloon, vdev);
+}
+
+static void tell(struct balloon *b, enum balloon_event event)
+{
+	if (b->obs)
+		b->obs->ops->event(b->obs, event);
+}
+
+/* -EFAULT: not RAM. That the host cannot do it is no fault of the guest's. */
+static int discard(struct balloon *b, const void *host, uint64_t len)
+{
+	int r = ram_discard(b->ram, host, len);
+
+	if (r < 0 && r != -EFAULT && !b->discard_failed) {
+		b->discard_failed = true;
+		log_warn("the host does not take memory back: %s", strerror(-r));
+	}
+	return r == -EFAULT ? r : 0;
+}
+
+/* Gives back the pages that were held, run by run. */
+static int drop_held(struct balloon *b)
+{
+	struct held_block *h = &b->held;
+	unsigned int first = 0;
+
+	if (h->n == 0)
+		return 0;
+	h->n = 0;
+	for (unsigned int i = 0; i <= BLOCK_PAGES; i++) {
+		uint64_t len = (uint64_t)(i - first) * PAGE;
+		const void *host;
+
+		if (i < BLOCK_PAGES && h->named[i])
+			continue;
+		if (len > 0) {
+			host = guest_ptr(b->mem, h->base + (uint64_t)first * PAGE, len);
+			if (!host || discard(b, host, len) < 0)
+				return -EFAULT;
+			b->inflated += len;
+		}
+		first = i + 1;
+	}
+	return 0;
+}
+
+static int hold_page(struct balloon *b, uint32_t pfn)
+{
+	struct held_block *h = &b->held;
+	gpa_t gpa = (gpa_t)pfn * PAGE;
+	uint32_t i = pfn % BLOCK_PAGES;
+
+	if (!guest_ptr(b->mem, gpa, PAGE))
+		return -EFAULT;
+	if (h->n > 0 && h->base != gpa - (gpa_t)i * PAGE) {
+		int r = drop_held(b);
+
+		if (r < 0)
+			return r;
+	}
+	if (h->n == 0) {
+		h->base = gpa - (gpa_t)i * PAGE;
+		memset(h->named, 0, sizeof(h->named));
+	}
+	/* Named twice, it is still one page. */
+	h->n += !h->named[i];
+	h->named[i] = true;
+	return h->n == BLOCK_PAGES ? drop_held(b) : 0;
+}
+
+static int inflate_chain(struct balloon *b)
+{
+	size_t off = 0;
+	int r = 0;
+
+	if (b->chain.rd_len % sizeof(b->pfns[0]) != 0)
+		return -EINVAL;
+	while (off < b->chain.rd_len) {
+		size_t got = chain_read(&b->chain, off, b->pfns, sizeof(b->pfns));
+		size_t n = got / sizeof(b->pfns[0]);
+
+		for (size_t i = 0; i < n && r == 0; i++)
+			r = hold_page(b, le32toh(b->pfns[i]));
+		if (r < 0)
+			return r;
+		off += got;
+	}
+	return virtio_has(&b->vdev, VIRTIO_BALLOON_F_MUST_TELL_HOST) ? 0 : drop_held(b);
+}
+
+/*
+ * 5.5.6.7: the contents of a reported page may become the guest's poison and
+ * nothing else; what we give back reads as zeroes.
+ */
+static int report_chain(struct balloon *b)
+{
+	bool poisoned = virtio_has(&b->vdev, VIRTIO_BALLOON_F_PAGE_POISON) &&
+			b->state.config.poison_val != 0;
+
+	if (b->chain.n_rd > 0)
+		return -EINVAL;
+	for (unsigned int i = 0; i < b->chain.n_wr && !poisoned; i++) {
+		const struct iovec *seg = &b->chain.seg[i];
+
+		if (discard(b, seg->iov_base, seg->iov_len) < 0)
+			return -EFAULT;
+		b->reported += seg->iov_len;
+	}
+	return 0;
+}
+
+static void stat_set(struct balloon_stats *stats, uint16_t tag, uint64_t value)
+{
+	switch (tag) {
+	case VIRTIO_BALLOON_S_SWAP_IN:
+		stats->swapped_in = value;
+		break;
+	case VIRTIO_BALLOON_S_SWAP_OUT:
+		stats->swapped_out = value;
+		break;
+	case VIRTIO_BALLOON_S_MAJFLT:
+		stats->major_faults = value;
+		break;
+	case VIRTIO_BALLOON_S_MEMFREE:
+		stats->free = value;
+		break;
+	case VIRTIO_BALLOON_S_MEMTOT:
+		stats->total = value;
+		break;
+	case VIRTIO_BALLOON_S_AVAIL:
+		stats->available = value;
+		break;
+	case VIRTIO_BALLOON_S_CACHES:
+		stats->caches = value;
+		break;
+	}
+}
+
+/* The buffer stays with us until we want to know again (5.5.6.3). */
+static void stats_chain(struct balloon *b)
+{
+	struct balloon_stats stats = {0};
+	struct virtio_balloon_stat entry;
+
+	for (size_t i = 0; i < STATS_MAX; i++) {
+		if (chain_read(&b->chain, i * sizeof(entry), &entry, sizeof(entry)) < sizeof(entry))
+			break;
+		stat_set(&stats, le16toh(entry.tag), le64toh(entry.val));
+	}
+	if (b->state.has_stats_buffer)
+		virtq_push(&b->vdev.queues[Q_STATS], b->state.stats_head, 0);
+	b->state.has_stats_buffer = true;
+	b->state.stats_head = b->chain.head;
+	b->state.stats = stats;
+}
+
+static bool is_stats_queue(const struct virtio_device *vdev, unsigned int q)
+{
+	return q == Q_STATS && virtio_has(vdev, VIRTIO_BALLOON_F_STATS_VQ);
+}
+
+/* Returns 0, or -errno when the driver wrote nonsense. */
+static int serve_chain(struct balloon *b, unsigned int q)
+{
+	int r = 0;
+
+	if (is_stats_queue(&b->vdev, q)) {
+		r = drop_held(b);
+		if (r == 0)
+			stats_chain(b);
+		return r;
+	}
+	if (q == Q_INFLATE)
+		r = inflate_chain(b);
+	else if (q == Q_DEFLATE)
+		/* Nothing else is needed: a page is there again as soon as it is touched. */
+		r = drop_held(b);
+	else
+		r = report_chain(b);
+	if (r == 0)
+		virtq_push(&b->vdev.queues[q], b->chain.head, 0);
+	return r;
+}
+
+static void balloon_queue_kick(struct virtio_device *vdev, unsigned int q)
+{
+	struct balloon *b = to_balloon(vdev);
+	uint64_t reported = b->reported;
+	bool served = false;
+	int r;
+
+	while ((r = virtq_pop(&vdev->queues[q], &b->chain)) > 0) {
+		r = serve_chain(b, q);
+		if (r < 0)
+			break;
+		served = true;
+	}
+	if (r < 0) {
+		virtio_device_break(vdev, r == -EPROTO ? "its driver broke a queue"
+						       : "its driver named pages it cannot give");
+		return;
+	}
+	virtio_device_flush(vdev, q);
+	if (served && is_stats_queue(vdev, q))
+		tell(b, BALLOON_STATS);
+	else if (b->reported != reported)
+		tell(b, BALLOON_REPORTED);
+}
+
+static void balloon_activate(struct virtio_device *vdev)
+{
+	tell(to_balloon(vdev), BALLOON_STARTED);
+}
+
+static void balloon_reset(struct virtio_device *vdev)
+{
+	struct balloon *b = to_balloon(vdev);
+
+	b->state = (struct balloon_state){0};
+	/* Pages whose going was not seen to are the guest's again. */
+	b->held.n = 0;
+	tell(b, BALLOON_STOPPED);
+}
+
+static void balloon_config_written(struct virtio_device *vdev, size_t off, size_t len)
+{
+	struct balloon *b = to_balloon(vdev);
+
+	/* The hint command lies between the two fields of the driver's; it is ours. */
+	b->state.config.free_page_hint_cmd_id = 0;
+	if (off < offsetof(struct virtio_balloon_config, actual) + sizeof(__le32) && len > 0)
+		tell(b, BALLOON_RESIZED);
+}
+
+static int balloon_attach(struct virtio_device *vdev, struct device *dev, struct loop *loop)
+{
+	struct balloon *b = to_balloon(vdev);
+
+	return b->obs ? b->obs->ops->attach(b->obs, b, dev, loop) : 0;
+}
+
+static void balloon_destroy(struct virtio_device *vdev)
+{
+	struct balloon *b = to_balloon(vdev);
+
+	if (b->obs)
+		b->obs->ops->destroy(b->obs);
+	free(b);
+}
+
+static const struct virtio_device_ops balloon_ops = {
+	.name = "virtio-balloon",
+	.type = VIRTIO_ID_BALLOON,
+	.n_queues = N_QUEUES,
+	/* Linux wants 32 entries for reporting, or it reports nothing. */
+	.queue_max = {128, 128, 16, 64, 64},
+	.features = 1ull << VIRTIO_BALLOON_F_MUST_TELL_HOST | 1ull << VIRTIO_BALLOON_F_STATS_VQ |
+		    1ull << VIRTIO_BALLOON_F_DEFLATE_ON_OOM | 1ull << VIRTIO_BALLOON_F_PAGE_POISON |
+		    1ull << VIRTIO_BALLOON_F_REPORTING,
+	.attach = balloon_attach,
+	.activate = balloon_activate,
+	.queue_kick = balloon_queue_kick,
+	.reset = balloon_reset,
+	.config_written = balloon_config_written,
+	.destroy = balloon_destroy,
+};
+
+int virtio_balloon_new(const struct guest_mem *mem, const struct ram *ram,
+		       struct balloon_observer *obs, struct virtio_device **out)
+{
+	struct balloon *b = calloc(1, sizeof(*b));
+
+	assert(!obs || (obs->ops->attach && obs->ops->event && obs->ops->destroy));
+	if (!b) {
+		if (obs)
+			obs->ops->destroy(obs);
+		return -ENOMEM;
+	}
+	virtio_device_init(&b->vdev, &balloon_ops, &b->state.config, sizeof(b->state.config));
+	b->vdev.config_writable_off = offsetof(struct virtio_balloon_config, actual);
+	b->vdev.config_writable_len = sizeof(b->state.config) - b->vdev.config_writable_off;
+	b->mem = mem;
+	b->ram = ram;
+	b->obs = obs;
+	*out = &b->vdev;
+	return 0;
+}
+
+void balloon_set_target(struct balloon *b, uint64_t bytes)
+{
+	uint32_t pages = (uint32_t)min_u64(min_u64(bytes, b->ram->size) / PAGE, UINT32_MAX);
+
+	if (!b->vdev.active || b->vdev.broken || le32toh(b->state.config.num_pages) == pages)
+		return;
+	b->state.config.num_pages = htole32(pages);
+	virtio_device_config_changed(&b->vdev);
+}
+
+uint64_t balloon_target(const struct balloon *b)
+{
+	return (uint64_t)le32toh(b->state.config.num_pages) * PAGE;
+}
+
+uint64_t balloon_size(const struct balloon *b)
+{
+	return min_u64((uint64_t)le32toh(b->state.config.actual) * PAGE, b->ram->size);
+}
+
+bool balloon_ask_stats(struct balloon *b)
+{
+	if (!b->state.has_stats_buffer || b->vdev.broken)
+		return false;
+	b->state.has_stats_buffer = false;
+	virtq_push(&b->vdev.queues[Q_STATS], b->state.stats_head, 0);
+	virtio_device_flush(&b->vdev, Q_STATS);
+	return true;
+}
+
+const struct balloon_stats *balloon_stats(const struct balloon *b)
+{
+	return &b->state.stats;
+}
+
+uint64_t balloon_reported(const struct balloon *b)
+{
+	return b->reported;
+}
+
+uint64_t balloon_inflated(const struct balloon *b)
+{
+	return b->inflated;
+}

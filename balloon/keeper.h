@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* balloon/keeper.h - keeps the guest's memory in step with the host's. */
+#ifndef BALLOON_KEEPER_H
+#define BALLOON_KEEPER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "balloon/balloon.h"
+
+/*
+ * DOC: when it wakes
+ *
+ * It joins the three: pressure (how is the host), the balloon (how is the
+ * guest), policy (what now). Idle, it sleeps until a PSI trigger or a cgroup
+ * limit fires, or the guest reports free pages. While the guest works it looks
+ * at its own resident set and CPU time, two system calls every 0.25 s. Where
+ * there is no trigger it looks at MemAvailable every second. None of that wakes the
+ * guest, which is asked for statistics only when the host is short, while there
+ * is a balloon, when it has fallen quiet with more memory than before, and for
+ * --stats.
+ */
+
+struct keeper_config {
+	const struct ram *ram; /* borrowed, outlives the keeper */
+	/*
+	 * Where a line of JSON goes whenever the figures have changed, at most one
+	 * a second; -1: nowhere. Taken over, also on failure.
+	 */
+	int stats_fd;
+	/* Before /proc and /sys; "" but for tests. */
+	const char *root;
+};
+
+/* An observer for virtio_balloon_new(). The loop's thread, before there are guests. */
+int keeper_new(const struct keeper_config *cfg, struct balloon_observer **out) MUST_CHECK;
+
+#endif

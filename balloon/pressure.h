@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* balloon/pressure.h - how short of memory the host is, for us. */
+#ifndef BALLOON_PRESSURE_H
+#define BALLOON_PRESSURE_H
+
+#include <stdint.h>
+
+#include "vmm/util.h"
+
+/*
+ * DOC: three sources
+ *
+ * PSI triggers on /proc/pressure/memory and on our own cgroup's memory.pressure:
+ * an event when somebody stalled. The kernel grants them to root, and on newer
+ * kernels to everyone.
+ *
+ * memory.events of our cgroup and of those above it: an event when a limit was
+ * met. Open to everyone.
+ *
+ * MemAvailable, and what is left below the cgroups' limits: no event, a look.
+ * The look says how short; without a PSI trigger it must be taken regularly.
+ *
+ * Everything is opened once; no name is looked up later but below the cgroups'
+ * own directories.
+ */
+
+enum { PRESSURE_MAX_GROUPS = 8, PRESSURE_MAX_TRIGGERS = 2 };
+
+struct pressure_group {
+	int dir_fd;
+	int events_fd; /* memory.events */
+	uint64_t events;
+};
+
+/* Owns its fds. */
+struct pressure {
+	int triggers[PRESSURE_MAX_TRIGGERS]; /* watch for EPOLLPRI */
+	unsigned int n_triggers;
+	struct pressure_group groups[PRESSURE_MAX_GROUPS]; /* watch events_fd for EPOLLPRI */
+	unsigned int n_groups;
+	int meminfo_fd;
+};
+
+/* The tightest of the host and the cgroups we are in; bytes. */
+struct pressure_sample {
+	uint64_t total; /* of the host, or the limit */
+	uint64_t available;
+	uint64_t reserve; /* less available than this is short */
+};
+
+/*
+ * `root` comes before /proc and /sys; "" but for tests. -errno if not even
+ * /proc/meminfo can be read; triggers and groups may be none.
+ */
+int pressure_init(struct pressure *p, const char *root) MUST_CHECK;
+/* After pressure_init(), also when it failed. */
+void pressure_fini(struct pressure *p);
+
+int pressure_sample(const struct pressure *p, struct pressure_sample *out) MUST_CHECK;
+
+/* A group's events_fd fired: 1 if a limit was met since the last call, else 0. Rearms the fd. */
+int pressure_group_met_limit(struct pressure *p, unsigned int group) MUST_CHECK;
+
+#endif

@@ -1,0 +1,203 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2016 # scripts for the shell in the guest
+# Mapped folders: what programs may do there, what never reaches the host, who sees what when.
+
+# inside [OPTION...] SCRIPT: runs SCRIPT in a sandbox; each line it prints beginning with "not ok"
+# fails the test.
+inside()
+{
+	run_sandcastle run "${@:1:$#-1}" -- sh -c '
+		check() { what=$1; shift; if "$@"; then echo "ok $what"; else echo "not ok $what"; fi; }
+		fails() { ! "$@"; }
+		'"${*: -1}"'
+		echo the end'
+	expect_no_match '^not ok'
+	expect_match '^the end$'
+	expect_code 0
+}
+
+test_read_only_is_the_hosts_word()
+{
+	echo original >f
+	inside --user root '
+		check "reads" test "$(cat f)" = original
+		check "no write" fails sh -c "echo x > f"
+		check "no create" fails touch g
+		check "no remove" fails rm -f f
+		mount -o remount,rw,bind "$PWD" 2>/dev/null
+		cd "$PWD"
+		check "no write after remounting" fails sh -c "echo x > f"
+		check "no create after remounting" fails touch g
+		check "no remove after remounting" fails rm -f f
+		check "no mode change" fails chmod 777 f
+		check "no attribute" fails setfattr -n user.a -v b f'
+	expect_same original "$(cat f)"
+	expect_same 1 "$(find . -type f -not -name '.*' | wc -l)"
+}
+
+test_operations_of_a_writable_share()
+{
+	mkdir share
+	printf '0123456789' >share/host-file
+	inside --map ./share:/share:rw --workdir /share '
+		echo one > a; check create test "$(cat a)" = one
+		mv a b; check rename test "$(cat b)" = one -a ! -e a
+		echo two > c; mv -n b c; check "rename without replacing" test "$(cat b)$(cat c)" = onetwo
+		perl -e "exit(syscall(316, -100, \"b\", -100, \"c\", 2) == 0 ? 0 : 1)"
+		check "rename exchanges" test "$(cat b)$(cat c)" = twoone
+		perl -e "exit(syscall(316, -100, \"b\", -100, \"c\", 1) == -1 && \$!{EEXIST} ? 0 : 1)"
+		check "rename with NOREPLACE is refused" test $? = 0
+		ln b hard; check "hard link" test "$(stat -c %h b)" = 2 -a b -ef hard
+		ln -s b soft; check "symbolic link" test "$(readlink soft)$(cat soft)" = btwo
+		mkdir -p d/e/f; rmdir d/e/f; check "directories" test -d d/e -a ! -e d/e/f
+		truncate -s 5 host-file; check truncate test "$(cat host-file)" = 01234
+		fallocate -l 100000 big; check fallocate test "$(stat -c %s big)" = 100000
+		fallocate -p -o 0 -l 4096 big; check "punch a hole" test $? = 0
+		touch -d "2001-02-03 04:05:06 UTC" b; check utimes test "$(stat -c %Y b)" = 981173106
+		chmod 640 b; check chmod test "$(stat -c %a b)" = 640
+		perl -e "use Fcntl; sysopen(F, \".\", O_RDWR | 020200000, 0600) or exit 1; print F \"x\";
+			exit(syscall(265, -100, \"/proc/self/fd/\" . fileno(F), -100, \"linked\", 0x400) == 0 ? 0 : 1)"
+		check "O_TMPFILE and its link" test -e linked
+		perl -e "syscall(188, \"b\", \"user.color\", \"red\", 3, 0) == 0 or exit 1;
+			\$v = \" \" x 9; \$n = syscall(191, \"b\", \"user.color\", \$v, 9); exit(substr(\$v, 0, \$n) eq \"red\" ? 0 : 1)"
+		check "user attributes" test $? = 0
+		mkfifo pipe; (echo through > pipe &); check "a fifo works inside" test "$(cat pipe)" = through
+		seq 1 200000 > seq; check "a larger file" test "$(tail -n 1 seq)" = 200000
+		mkdir many; (cd many && seq 1 3000 | xargs touch); check "3000 names" test "$(ls many | wc -l)" = 3000
+		rm -r many; check "and gone" test ! -e many
+		check statfs test "$(stat -f -c %b .)" -gt 0
+		cp seq copy; check "copy" cmp seq copy
+		dd if=/dev/zero of=sync bs=4096 count=3 oflag=sync 2>/dev/null; check fsync test $? = 0'
+	expect_same two "$(cat share/b)"
+	expect_same one "$(cat share/c)"
+	expect_same 640 "$(stat -c %a share/b)"
+	cmp share/seq <(seq 1 200000) || fail "seq differs on the host"
+	[ -p share/pipe ] || fail "the fifo is none on the host"
+}
+
+test_programs_on_a_writable_share()
+{
+	command -v git >/dev/null && command -v gcc >/dev/null || skip "no git or gcc on the host"
+	inside --map .:rw '
+		export HOME=/tmp GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b
+		git init -q repo && cd repo && printf "int main(void)\n{\n\treturn 42;\n}\n" > main.c
+		printf "prog: main.c\n\tgcc -o prog main.c\n" > Makefile
+		git add . && git commit -qm first; check "git commit" test $? = 0
+		check "git status is clean" test -z "$(git status --porcelain)"
+		make >/dev/null; ./prog; check "make, gcc, and what it made" test $? = 42
+		tar -cf ../t.tar . && mkdir ../out && tar -xf ../t.tar -C ../out; check tar cmp main.c ../out/main.c'
+	git -C repo fsck >/dev/null 2>&1 || fail "git fsck on the host"
+	./repo/prog
+	expect_same 42 $?
+}
+
+test_ownership_and_what_never_reaches_the_host()
+{
+	echo mine >mine
+	inside --map .:rw --user root '
+		check "the host user is the guest user" test "$(stat -c %u mine)" = '"$UID"'
+		echo x > by-root; check "root writes" test -e by-root
+		chmod 6777 by-root; mkdir -m 2777 dir
+		cp /usr/bin/true suid; chmod u+s suid
+		check "no device" fails mknod dev c 1 3
+		check "no block device" fails mknod blk b 7 0
+		perl -e "exit(syscall(188, \"suid\", \"security.capability\", \"\\1\\0\\0\\2\\0\\4\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\", 20, 0) == 0 ? 0 : 1)"
+		check "no capability" test $? != 0
+		chown 0:0 mine 2>/dev/null; check "no foreign owner" test "$(stat -c %u mine)" = '"$UID"'
+		su -s /bin/sh nobody -c "touch by-nobody" 2>/dev/null; true'
+	expect_same '' "$(find . -not -user "$UID")"
+	expect_same '' "$(find . -perm /6000)"
+	expect_same '' "$(find . -type b -o -type c)"
+	[ -z "$(command -v getcap)" ] || expect_same '' "$(getcap suid)"
+}
+
+test_no_way_out_of_a_share()
+{
+	mkdir share outside
+	echo secret >outside/secret
+	ln -s ../outside share/link
+	ln -s "$PWD/outside/secret" share/absolute
+	mkfifo share/fifo
+	inside --map ./share:/share:rw --user root '
+		cd /share
+		check "a link to outside leads nowhere" fails cat link/secret
+		check "an absolute link leads into the guest" fails cat absolute
+		mkdir -p a/b; ln -sfn ../../outside a/b/out
+		check "a link made inside leads nowhere" fails cat a/b/out/secret
+		mount -t virtiofs sandcastle /mnt 2>/dev/null || { mkdir -p /mnt; mount -t virtiofs sandcastle /mnt; }
+		check "not through the device itself" fails cat /mnt/map0/../outside/secret /mnt/map0/link/secret
+		check "a fifo of the host is not opened there" timeout 5 sh -c "echo x <> fifo"'
+	expect_same secret "$(cat outside/secret)"
+}
+
+test_changes_are_seen_both_ways()
+{
+	local i
+
+	echo before >f
+	sandcastle run --map .:rw -- sh -c '
+		cat f; echo from the guest > g
+		while [ ! -e new ] || [ "$(cat f)" != after ]; do sleep 0.05; done
+		stat -c %s f; echo seen > h; sleep 0.2; cat f >/dev/null; exit 9' >log 2>&1 &
+	expect_within 120 test -e g
+	expect_same 'from the guest' "$(cat g)"
+	echo after >f
+	touch new
+	# Seen within a second inside; some more for a slow lab.
+	for i in {1..40}; do
+		[ ! -e h ] || break
+		sleep 0.1
+	done
+	[ -e h ] || fail "a change was not seen within four seconds: $(cat log)"
+	wait %1
+	expect_same 9 $?
+	expect_same $'before\n6' "$(cat log)"
+}
+
+test_locks_hold_against_the_host()
+{
+	command -v flock >/dev/null || skip "no flock(1)"
+	touch lock
+	exec 9<>lock
+	flock -x 9
+	inside --map .:rw '
+		check "a lock of the host holds inside" fails flock -n -x lock true
+		touch waiting; flock -x lock touch got-it
+		check "it is had once free" test -e got-it' &
+	expect_within 120 test -e waiting
+	sleep 0.5
+	[ ! -e got-it ] || fail "the lock did not hold"
+	flock -u 9
+	wait %1 || fail "the guest's half failed"
+	[ -e got-it ] || fail "the lock was never had"
+}
+
+test_dirty_mmap_pages_come_home()
+{
+	command -v python3 >/dev/null && python3 -c 'import mmap' 2>/dev/null || skip "no python3"
+	[ -x /usr/bin/python3 ] || skip "python3 is not one of the system's"
+	truncate -s 1048576 f
+	inside --map .:rw '
+		/usr/bin/python3 -c "
+import mmap
+f = open(\"f\", \"r+b\")
+m = mmap.mmap(f.fileno(), 0)
+m[0:5] = b\"hello\"
+m[1048570:1048575] = b\"world\"
+"
+		check "written" test "$(head -c 5 f)" = hello'
+	expect_same hello "$(head -c 5 f)"
+	expect_same world "$(tail -c 6 f | head -c 5)"
+}
+
+test_one_file_and_nested_maps()
+{
+	mkdir -p tree/build
+	echo alone >one
+	inside --map ./one:/etc/one.conf --map ./tree:/tree --map ./tree/build:/tree/build:rw '
+		check "one file" test "$(cat /etc/one.conf)" = alone
+		check "read-only" fails sh -c "echo x > /etc/one.conf"
+		check "the outer is read-only" fails touch /tree/x
+		check "the inner is writable" touch /tree/build/x'
+	[ -e tree/build/x ] || fail "nothing arrived"
+}

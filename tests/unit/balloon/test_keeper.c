@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+#include <criterion/criterion.h>
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/virtio_balloon.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "balloon/keeper.h"
+#include "tests/unit/balloon/balloon_guest.h"
+#include "tests/unit/balloon/fake_host.h"
+
+static struct fake_host host;
+static struct balloon_guest bg;
+static int stats_pipe[2];
+
+static void setup(void)
+{
+	struct keeper_config cfg = {.ram = &bg.ram, .root = host.root};
+	struct balloon_observer *obs;
+
+	fake_host_init(&host);
+	fake_host_memory(&host, 8192, 6000);
+	cr_assert_eq(pipe2(stats_pipe, O_CLOEXEC | O_NONBLOCK), 0);
+	cfg.stats_fd = stats_pipe[1];
+	cr_assert_eq(keeper_new(&cfg, &obs), 0);
+	balloon_guest_start(&bg, obs,
+			    1ull << VIRTIO_BALLOON_F_STATS_VQ | 1ull << VIRTIO_BALLOON_F_REPORTING);
+}
+
+static void teardown(void)
+{
+	balloon_guest_stop(&bg);
+	fake_host_fini(&host);
+	/* The keeper closed its end. */
+	cr_assert_lt(fcntl(stats_pipe[1], F_GETFD), 0);
+	close(stats_pipe[0]);
+}
+
+TestSuite(keeper, .init = setup, .fini = teardown);
+
+static void say(uint64_t total, uint64_t unused, uint64_t available)
+{
+	struct virtio_balloon_stat stats[] = {
+		{htole16(VIRTIO_BALLOON_S_MEMTOT), htole64(total)},
+		{htole16(VIRTIO_BALLOON_S_MEMFREE), htole64(unused)},
+		{htole16(VIRTIO_BALLOON_S_AVAIL), htole64(available)},
+	};
+
+	balloon_guest_stats(&bg, stats, sizeof(stats));
+}
+
+static uint32_t target(void)
+{
+	struct virtio_balloon_config config;
+
+	memcpy(&config, bg.vdev->config, sizeof(config));
+	return le32toh(config.num_pages);
+}
+
+Test(keeper, a_host_with_room_leaves_the_guest_alone)
+{
+	say(1ull << 30, 900ull << 20, 900ull << 20);
+	cr_assert_eq(target(), 0);
+	cr_assert_eq(bg.g->config_interrupts, 0);
+}
+
+Test(keeper, a_host_that_is_short_takes_from_the_guest)
+{
+	fake_host_memory(&host, 8192, 100);
+	say(1ull << 30, 0, 900ull << 20);
+	/* Never more than the RAM it has, whatever it claims. */
+	cr_assert_eq(target(), BALLOON_RAM_SIZE / BALLOON_PAGE);
+}
+
+Test(keeper, a_guest_that_lies_about_everything_harms_nobody)
+{
+	fake_host_memory(&host, 8192, 100);
+	say(UINT64_MAX, UINT64_MAX, UINT64_MAX);
+	say(0, UINT64_MAX, 0);
+	say(UINT64_MAX, 0, UINT64_MAX);
+	say(1, 0, UINT64_MAX);
+	cr_assert_leq(target(), BALLOON_RAM_SIZE / BALLOON_PAGE);
+	fake_guest_reset(bg.g);
+	cr_assert_eq(target(), 0);
+}
+
+Test(keeper, figures_are_written_when_they_change)
+{
+	char buf[4096];
+	ssize_t n;
+
+	say(1ull << 30, 900ull << 20, 900ull << 20);
+	n = read(stats_pipe[0], buf, sizeof(buf) - 1);
+	cr_assert_gt(n, 0);
+	buf[n] = '\0';
+	cr_assert_eq(buf[0], '{');
+	cr_assert_eq(buf[n - 1], '\n');
+	cr_assert_not_null(strstr(buf, "\"guest\":{\"total\":1073741824,\"free\":943718400,"));
+	cr_assert_not_null(strstr(buf, "\"pressure\":\"calm\""));
+	bg.ram.host[0] = 1;
+	say(1ull << 30, 900ull << 20, 900ull << 20);
+	n = read(stats_pipe[0], buf, sizeof(buf) - 1);
+	cr_assert_gt(n, 0);
+	buf[n] = '\0';
+	cr_assert_not_null(strstr(buf, "{\"resident\":4096,"));
+}
+
+Test(keeper, a_host_that_says_nothing_is_not_acted_upon)
+{
+	fake_host_write(&host, "/proc/meminfo", "");
+	say(1ull << 30, 900ull << 20, 900ull << 20);
+	cr_assert_eq(target(), 0);
+}
+
+Test(keeper_alone, cannot_be_without_a_host)
+{
+	struct ram ram = {.fd = -1};
+	struct keeper_config cfg = {.ram = &ram, .root = "/nonexistent", .stats_fd = -1};
+	struct balloon_observer *obs;
+
+	cfg.stats_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	cr_assert_eq(keeper_new(&cfg, &obs), -ENOENT);
+	cr_assert_lt(fcntl(cfg.stats_fd, F_GETFD), 0);
+}
