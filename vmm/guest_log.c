@@ -43,49 +43,62 @@ static size_t unroll(struct guest_log *log, char text[GUEST_LOG_SIZE + 1])
 	return len;
 }
 
-void guest_log_tail(struct guest_log *log, unsigned int lines, char *buf, size_t size)
+/* Where the excerpt starts in text[0, len), at the beginning of a line. */
+static size_t excerpt_start(const char *text, size_t len, const char *from, unsigned int lines)
+{
+	const char *found = from ? strstr(text, from) : NULL;
+	size_t at = found ? (size_t)(found - text) : len;
+
+	if (from && !found)
+		return len;
+	for (; at > 0; at--)
+		if (text[at - 1] == '\n' && (from || --lines == 0))
+			break;
+	return at;
+}
+
+void guest_log_excerpt(struct guest_log *log, const char *from, unsigned int lines, char *buf,
+		       size_t size)
 {
 	char text[GUEST_LOG_SIZE + 1];
-	size_t len = unroll(log, text), from, out = 0;
+	size_t len = unroll(log, text), out = 0;
 	bool at_start = true;
 
 	while (len > 0 && isspace((unsigned char)text[len - 1]))
 		len--;
-	for (from = len; from > 0; from--)
-		if (text[from - 1] == '\n' && --lines == 0)
-			break;
-	for (size_t i = from; i < len && out + 4 < size; i++) {
+	text[len] = '\0';
+	for (size_t i = excerpt_start(text, len, from, lines); i < len && out + 4 < size; i++) {
 		if (at_start) {
 			buf[out++] = ' ';
 			buf[out++] = ' ';
 			at_start = false;
 		}
 		if (text[i] == '\n') {
+			if (--lines == 0)
+				break;
 			buf[out++] = '\n';
 			at_start = true;
 		} else if (isprint((unsigned char)text[i])) {
 			buf[out++] = text[i];
 		}
 	}
-	if (out > 0)
-		buf[out++] = '\n';
 	buf[out] = '\0';
 }
 
 bool guest_log_panic(struct guest_log *log, char *reason, size_t size)
 {
-	static const char mark[] = "Kernel panic - not syncing: ";
 	char text[GUEST_LOG_SIZE + 1];
 	const char *found;
 	size_t out = 0;
 
 	/* A NUL in the text ends the search early; the guest only fools itself. */
 	(void)unroll(log, text);
-	found = strstr(text, mark);
+	found = strstr(text, GUEST_LOG_PANIC);
 	reason[0] = '\0';
 	if (!found)
 		return false;
-	for (found += sizeof(mark) - 1; *found && *found != '\n' && out + 1 < size; found++)
+	for (found += sizeof(GUEST_LOG_PANIC) - 1; *found && *found != '\n' && out + 1 < size;
+	     found++)
 		if (isprint((unsigned char)*found))
 			reason[out++] = *found;
 	reason[out] = '\0';

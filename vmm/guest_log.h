@@ -16,7 +16,7 @@ struct guest_log {
 	pthread_mutex_t lock;
 	char ring[GUEST_LOG_SIZE];
 	size_t written; /* bytes ever */
-	bool echo;	/* to stderr too, as it comes */
+	bool echo; /* to stderr too, as it comes */
 };
 
 void guest_log_init(struct guest_log *log, bool echo);
@@ -25,14 +25,19 @@ void guest_log_fini(struct guest_log *log);
 void guest_log_add(struct guest_log *log, const void *buf, size_t len);
 
 /*
- * The last `lines` lines, printable characters only, each indented and ended by
- * a newline, into buf (NUL-terminated). A guest chooses what stands there.
+ * Up to `lines` lines into buf (NUL-terminated), each indented, printable
+ * characters only, no newline at the end: the last ones, or, with `from`, those
+ * from the line on in which that text stands first ("" if it is nowhere). A
+ * guest chooses what stands there.
  */
-void guest_log_tail(struct guest_log *log, unsigned int lines, char *buf, size_t size);
+void guest_log_excerpt(struct guest_log *log, const char *from, unsigned int lines, char *buf,
+		       size_t size);
+
+#define GUEST_LOG_PANIC "Kernel panic - not syncing: "
 
 /*
  * The kernel's reason if it said on the console that it panicked: the text
- * after "Kernel panic - not syncing: ", else false and reason is "".
+ * after GUEST_LOG_PANIC, else false and reason is "".
  */
 bool guest_log_panic(struct guest_log *log, char *reason, size_t size);
 

@@ -25,7 +25,7 @@ static void emit(const char *prefix, const char *fmt, va_list ap) PRINTF_LIKE(2,
 /* One write() per line, so that lines of several sandboxes on one terminal do not mix. */
 static void emit(const char *prefix, const char *fmt, va_list ap)
 {
-	char line[2048];
+	char line[4096];
 	int head = snprintf(line, sizeof(line), "sandcastle: %s", prefix);
 	int body = vsnprintf(line + head, sizeof(line) - (size_t)head - 2, fmt, ap);
 	size_t len = (size_t)head;

@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vmm/guest_log.h"
@@ -32,7 +33,7 @@ enum {
 	/* How long a guest may take to write back what mapped folders are owed. */
 	POWER_OFF_LIMIT_MS = 5 * 1000,
 
-	PANIC_LINES = 30,
+	PANIC_LINES = 24,
 };
 
 static const int signals[] = {
@@ -48,14 +49,25 @@ struct sandbox {
 	struct terminal terminal;
 
 	struct loop_source signal_event;
-	struct loop_timer boot_timer;	 /* the guest has to answer before it fires */
+	struct loop_timer boot_timer; /* the guest has to answer before it fires */
 	struct loop_timer timeout_timer; /* --timeout */
-	struct loop_timer grace_timer;	 /* after a signal; while powering off */
+	struct loop_timer grace_timer; /* after a signal; while powering off */
+
+	/* CLOCK_MONOTONIC, nanoseconds: sandbox_run() entered, the machine started, torn down from. */
+	uint64_t entered, started, ended;
 
 	int exit_code;
 	bool finished; /* exit_code is final */
 	int end_signal; /* the first signal that asked us to end */
 };
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
 
 /* The first call decides the exit code. */
 static void finish(struct sandbox *sb, int exit_code)
@@ -121,7 +133,7 @@ static void session_done(struct session *session, void *owner)
 static void machine_ended(void *owner, const struct machine_end *end)
 {
 	struct sandbox *sb = owner;
-	char reason[200], tail[4096];
+	char reason[200], tail[3072];
 
 	if (sb->finished) {
 		loop_stop(sb->loop);
@@ -133,7 +145,8 @@ static void machine_ended(void *owner, const struct machine_end *end)
 		break;
 	case MACHINE_RESET:
 		if (guest_log_panic(&sb->log, reason, sizeof(reason))) {
-			guest_log_tail(&sb->log, PANIC_LINES, tail, sizeof(tail));
+			guest_log_excerpt(&sb->log, GUEST_LOG_PANIC, PANIC_LINES, tail,
+					  sizeof(tail));
 			log_error("the guest's kernel panicked: %s; its last lines:\n%s", reason,
 				  tail);
 		} else {
@@ -302,7 +315,26 @@ static int build(struct sandbox *sb, int kvm_fd, const struct kernel_image *kern
 		}
 		window_changed(sb);
 	}
+	sb->started = now_ns();
 	return machine_start(sb->machine);
+}
+
+static double ms_between(uint64_t from, uint64_t to)
+{
+	return to > from ? (double)(to - from) / 1e6 : 0;
+}
+
+/* With --verbose: where the time went. */
+static void log_times(const struct sandbox *sb, uint64_t reached[SESSION_N_STATES])
+{
+	log_info("times: set-up %.1f ms, kernel and modules %.1f, guest set-up %.1f, "
+		 "start of the command %.1f, command %.1f, tear-down %.1f",
+		 ms_between(sb->entered, sb->started),
+		 ms_between(sb->started, reached[SESSION_HELLO]),
+		 ms_between(reached[SESSION_HELLO], reached[SESSION_READY]),
+		 ms_between(reached[SESSION_READY], reached[SESSION_STARTED]),
+		 ms_between(reached[SESSION_STARTED], reached[SESSION_ENDED]),
+		 ms_between(sb->ended, now_ns()));
 }
 
 static void tear_down(struct sandbox *sb, const sigset_t *signals_before)
@@ -325,7 +357,13 @@ static void tear_down(struct sandbox *sb, const sigset_t *signals_before)
 int sandbox_run(const struct sandbox_config *cfg, const struct kernel_image *kernel,
 		const void *agent, size_t agent_len)
 {
-	struct sandbox sb = {.cfg = cfg, .signal_event.fd = -1, .exit_code = EXIT_SANDCASTLE};
+	struct sandbox sb = {
+		.cfg = cfg,
+		.signal_event.fd = -1,
+		.exit_code = EXIT_SANDCASTLE,
+		.entered = now_ns(),
+	};
+	uint64_t reached[SESSION_N_STATES] = {0};
 	AUTO_CLOSE int kvm_fd = -1;
 	sigset_t before;
 	int r;
@@ -347,6 +385,10 @@ int sandbox_run(const struct sandbox_config *cfg, const struct kernel_image *ker
 		if (r < 0)
 			log_error("the event loop failed: %s", strerror(-r));
 	}
+	for (unsigned int i = 0; sb.session && i < SESSION_N_STATES; i++)
+		reached[i] = session_time(sb.session, i);
+	sb.ended = now_ns();
 	tear_down(&sb, &before);
+	log_times(&sb, reached);
 	return r < 0 ? EXIT_SANDCASTLE : sb.exit_code;
 }

@@ -79,7 +79,7 @@ test_a_kernel_without_its_modules()
 
 test_a_full_cache_disk_is_no_obstacle()
 {
-	TEST_LIMIT=400
+	export TEST_LIMIT=400
 	run env XDG_CACHE_HOME=/proc/nonexistent sandcastle run -- echo runs
 	expect_code 0
 	expect_out runs

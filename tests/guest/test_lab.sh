@@ -31,7 +31,7 @@ test_kvm_runs_a_kernel()
 	local kernel image
 
 	command -v qemu-system-x86_64 >/dev/null || skip "no qemu-system-x86_64"
-	TEST_LIMIT=120
+	export TEST_LIMIT=120
 	mkdir -p initramfs/bin
 	cp /usr/bin/busybox initramfs/bin/
 	printf '#!/bin/busybox sh\necho it runs\n/bin/busybox poweroff -f\n' >initramfs/init
@@ -112,7 +112,7 @@ test_harness_streams()
 
 test_harness_time_limit()
 {
-	TEST_LIMIT=1
+	export TEST_LIMIT=1
 	run sleep 20
 	expect_code 124
 }

@@ -206,7 +206,7 @@ test_a_gibibyte_both_ways()
 {
 	local pid anon before=0 most=0
 
-	TEST_LIMIT=400
+	export TEST_LIMIT=400
 	head -c 67108864 /dev/urandom >/dev/shm/guest-tests-64m
 	sixteen()
 	{

@@ -23,17 +23,17 @@ Test(guest_log, the_tail_is_the_last_lines)
 	char buf[100];
 
 	say("one\r\ntwo\r\nthree\r\n");
-	guest_log_tail(&guest, 2, buf, sizeof(buf));
-	cr_assert_str_eq(buf, "  two\n  three\n");
-	guest_log_tail(&guest, 9, buf, sizeof(buf));
-	cr_assert_str_eq(buf, "  one\n  two\n  three\n");
+	guest_log_excerpt(&guest, NULL, 2, buf, sizeof(buf));
+	cr_assert_str_eq(buf, "  two\n  three");
+	guest_log_excerpt(&guest, NULL, 9, buf, sizeof(buf));
+	cr_assert_str_eq(buf, "  one\n  two\n  three");
 }
 
 Test(guest_log, an_empty_log_has_an_empty_tail)
 {
 	char buf[8] = "x";
 
-	guest_log_tail(&guest, 3, buf, sizeof(buf));
+	guest_log_excerpt(&guest, NULL, 3, buf, sizeof(buf));
 	cr_assert_str_eq(buf, "");
 }
 
@@ -42,8 +42,8 @@ Test(guest_log, what_would_command_a_terminal_is_left_out)
 	char buf[100];
 
 	say("a\033[2Jb\007\n");
-	guest_log_tail(&guest, 1, buf, sizeof(buf));
-	cr_assert_str_eq(buf, "  a[2Jb\n");
+	guest_log_excerpt(&guest, NULL, 1, buf, sizeof(buf));
+	cr_assert_str_eq(buf, "  a[2Jb");
 }
 
 Test(guest_log, a_flood_keeps_the_end_and_a_small_buffer_is_respected)
@@ -54,7 +54,7 @@ Test(guest_log, a_flood_keeps_the_end_and_a_small_buffer_is_respected)
 		say("0123456789\n");
 	say("end of it, which is longer than the buffer\n");
 	memset(buf, '#', sizeof(buf));
-	guest_log_tail(&guest, 1, buf, sizeof(buf) - 1);
+	guest_log_excerpt(&guest, NULL, 1, buf, sizeof(buf) - 1);
 	cr_assert_eq(buf[15], '#');
 	cr_assert_eq(strncmp(buf, "  end of it", 11), 0);
 	cr_assert_lt(strlen(buf), 15);
@@ -69,6 +69,10 @@ Test(guest_log, a_panic_is_noticed_with_its_reason)
 	say("[    1.0] Kernel panic - not syncing: Attempted to kill init!\r\n[    1.1] CPU: 0\n");
 	cr_assert(guest_log_panic(&guest, reason, sizeof(reason)));
 	cr_assert_str_eq(reason, "Attempted to kill init!");
+	guest_log_excerpt(&guest, GUEST_LOG_PANIC, 1, reason, sizeof(reason));
+	cr_assert_str_eq(reason, "  [    1.0] Kernel panic - not syncing: Attempted to kill init!");
+	guest_log_excerpt(&guest, "nowhere to be found", 1, reason, sizeof(reason));
+	cr_assert_str_eq(reason, "");
 	cr_assert(guest_log_panic(&guest, reason, 5));
 	cr_assert_str_eq(reason, "Atte");
 }
