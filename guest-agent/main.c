@@ -152,9 +152,9 @@ static int receive_setup(struct agent *a, struct text *why)
 	    strlen(a->setup.home) >= sizeof(a->invoker.home) ||
 	    strlen(a->setup.shell) >= sizeof(a->invoker.shell))
 		return text_fail(why, -ENAMETOOLONG, "use the account of", a->setup.user);
-	strcpy(a->invoker.name, a->setup.user);
-	strcpy(a->invoker.home, a->setup.home);
-	strcpy(a->invoker.shell, a->setup.shell);
+	memcpy(a->invoker.name, a->setup.user, strlen(a->setup.user) + 1);
+	memcpy(a->invoker.home, a->setup.home, strlen(a->setup.home) + 1);
+	memcpy(a->invoker.shell, a->setup.shell, strlen(a->setup.shell) + 1);
 	return 0;
 }
 

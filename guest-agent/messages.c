@@ -222,7 +222,7 @@ int exec_parse(const uint8_t *body, size_t len, struct exec_request *out)
 	n_arg = 0;
 	while (ret == 0 && wire_next(&r, &f) > 0)
 		ret = take_exec_field(&a, &f, &e, &n_arg);
-	if (ret == 0 && e.argv[0][0] == '\0')
+	if (ret == 0 && (!e.argv[0] || e.argv[0][0] == '\0'))
 		ret = -EPROTO;
 	if (ret == 0)
 		*out = e;

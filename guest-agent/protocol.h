@@ -70,37 +70,37 @@ enum sc_message {
 
 /* Type in brackets: u32, str. "many": may repeat, order kept. */
 enum sc_field_tag {
-	SC_FIELD_VERSION = 1,  /* [u32] HELLO */
-	SC_FIELD_KERNEL = 2,   /* [str] HELLO: uname -r */
-	SC_FIELD_PID = 3,      /* [u32] STARTED */
-	SC_FIELD_ERRNO = 4,    /* [u32] EXEC_FAILED: Linux errno */
-	SC_FIELD_TEXT = 5,     /* [str] EXEC_FAILED, FAILED: what the agent was doing */
-	SC_FIELD_CODE = 6,     /* [u32] EXITED: exit status 0 to 255 */
-	SC_FIELD_SIGNAL = 7,   /* [u32] EXITED: ended by it; SIGNAL: to send */
+	SC_FIELD_VERSION = 1, /* [u32] HELLO */
+	SC_FIELD_KERNEL = 2, /* [str] HELLO: uname -r */
+	SC_FIELD_PID = 3, /* [u32] STARTED */
+	SC_FIELD_ERRNO = 4, /* [u32] EXEC_FAILED: Linux errno */
+	SC_FIELD_TEXT = 5, /* [str] EXEC_FAILED, FAILED: what the agent was doing */
+	SC_FIELD_CODE = 6, /* [u32] EXITED: exit status 0 to 255 */
+	SC_FIELD_SIGNAL = 7, /* [u32] EXITED: ended by it; SIGNAL: to send */
 	SC_FIELD_HOSTNAME = 8, /* [str] SETUP */
-	SC_FIELD_USER = 9,     /* [str] SETUP: the invoking user's name; EXEC: run as (name or uid) */
-	SC_FIELD_UID = 10,     /* [u32] SETUP: the invoking user's */
-	SC_FIELD_GID = 11,     /* [u32] SETUP */
-	SC_FIELD_HOME = 12,    /* [str] SETUP: that user's home directory */
-	SC_FIELD_SHELL = 13,   /* [str] SETUP: that user's shell */
-	SC_FIELD_MAP = 14,     /* struct sc_map, then the guest path; SETUP, many */
-	SC_FIELD_ARG = 15,     /* [str] EXEC, many: argv, at least one */
-	SC_FIELD_ENV = 16,     /* [str] EXEC, many: K=V, added to the default environment */
-	SC_FIELD_CWD = 17,     /* [str] EXEC; the home directory if absent */
-	SC_FIELD_TTY = 18,     /* [u32] EXEC: 1 for a pty on stream 0 */
-	SC_FIELD_ROWS = 19,    /* [u32] EXEC, WINSIZE */
+	SC_FIELD_USER = 9, /* [str] SETUP: the invoking user's name; EXEC: run as (name or uid) */
+	SC_FIELD_UID = 10, /* [u32] SETUP: the invoking user's */
+	SC_FIELD_GID = 11, /* [u32] SETUP */
+	SC_FIELD_HOME = 12, /* [str] SETUP: that user's home directory */
+	SC_FIELD_SHELL = 13, /* [str] SETUP: that user's shell */
+	SC_FIELD_MAP = 14, /* struct sc_map, then the guest path; SETUP, many */
+	SC_FIELD_ARG = 15, /* [str] EXEC, many: argv, at least one */
+	SC_FIELD_ENV = 16, /* [str] EXEC, many: K=V, added to the default environment */
+	SC_FIELD_CWD = 17, /* [str] EXEC; the home directory if absent */
+	SC_FIELD_TTY = 18, /* [u32] EXEC: 1 for a pty on stream 0 */
+	SC_FIELD_ROWS = 19, /* [u32] EXEC, WINSIZE */
 	SC_FIELD_COLUMNS = 20, /* [u32] EXEC, WINSIZE */
 };
 
 struct sc_header {
 	uint32_t length; /* of the body, bytes */
-	uint16_t type;	 /* enum sc_message */
+	uint16_t type; /* enum sc_message */
 	uint16_t zero;
 	uint32_t id; /* which command; 0 where none is meant */
 } __attribute__((packed));
 
 struct sc_field {
-	uint32_t tag;	 /* enum sc_field_tag */
+	uint32_t tag; /* enum sc_field_tag */
 	uint32_t length; /* bytes that follow */
 } __attribute__((packed));
 
@@ -108,11 +108,11 @@ struct sc_field {
 struct sc_map {
 	uint32_t index;
 	uint32_t writable; /* 0 or 1: what the mount flag says; the host enforces it */
-	uint32_t is_file;  /* 1: one file, at "map<index>/file" */
+	uint32_t is_file; /* 1: one file, at "map<index>/file" */
 } __attribute__((packed));
 
 struct sc_stream_hello {
-	uint32_t id;	 /* which command */
+	uint32_t id; /* which command */
 	uint32_t stream; /* 0, 1 or 2 */
 } __attribute__((packed));
 

@@ -18,9 +18,9 @@ enum {
 
 /* A host folder or file that the guest sees. */
 struct config_map {
-	char *host;	/* absolute, symlinks resolved; for messages */
-	char *guest;	/* absolute, normalised */
-	int fd;		/* O_PATH on host, opened while the configuration is checked */
+	char *host; /* absolute, symlinks resolved; for messages */
+	char *guest; /* absolute, normalised */
+	int fd; /* O_PATH on host, opened while the configuration is checked */
 	bool writable;
 	bool is_file;
 };
@@ -34,9 +34,9 @@ struct config_user {
 
 /* Strings are owned by the struct. */
 struct sandbox_config {
-	char *name;		/* also the guest's host name */
-	unsigned int cpus;	/* 1 to CONFIG_MAX_CPUS */
-	uint64_t memory;	/* ceiling in bytes, a multiple of 2 MiB */
+	char *name; /* also the guest's host name */
+	unsigned int cpus; /* 1 to CONFIG_MAX_CPUS */
+	uint64_t memory; /* ceiling in bytes, a multiple of 2 MiB */
 	/*
 	 * No two at one guest path; one lies inside another only where both show
 	 * the same host folder and the outer one is read-only. Parents first.
@@ -44,17 +44,17 @@ struct sandbox_config {
 	struct config_map *maps;
 	size_t n_maps;
 
-	char **argv;		/* NULL-terminated, at least one */
-	char **env;		/* NULL-terminated "K=V" */
-	char *workdir;		/* in the guest; NULL: the home directory */
-	char *run_as;		/* --user; NULL: the invoking user */
+	char **argv; /* NULL-terminated, at least one */
+	char **env; /* NULL-terminated "K=V" */
+	char *workdir; /* in the guest; NULL: the home directory */
+	char *run_as; /* --user; NULL: the invoking user */
 	struct config_user user; /* the invoking user */
-	bool tty;		/* stdin and stdout are terminals */
+	bool tty; /* stdin and stdout are terminals */
 
-	char *kernel;		/* --kernel FILE; NULL: choose */
-	uint64_t timeout_ms;	/* 0: none */
-	char *battery;		/* --battery: "host" or NULL, "none", or a timeline's file */
-	char *stats;		/* --stats FILE; NULL: none */
+	char *kernel; /* --kernel FILE; NULL: choose */
+	uint64_t timeout_ms; /* 0: none */
+	char *battery; /* --battery: "host" or NULL, "none", or a timeline's file */
+	char *stats; /* --stats FILE; NULL: none */
 	bool debug_console;
 };
 

@@ -145,8 +145,7 @@ static void timer_event(struct loop_source *src, uint32_t events)
 	timer->fn(timer);
 }
 
-int loop_timer_init(struct loop_timer *timer, struct loop *loop, loop_timer_fn fn,
-		    const char *name)
+int loop_timer_init(struct loop_timer *timer, struct loop *loop, loop_timer_fn fn, const char *name)
 {
 	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	int r;

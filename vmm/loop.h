@@ -22,7 +22,7 @@ typedef void (*loop_fn)(struct loop_source *src, uint32_t events);
 struct loop_source {
 	int fd;
 	loop_fn fn;
-	const char *name;  /* for traces; string literal */
+	const char *name; /* for traces; string literal */
 	struct loop *loop; /* NULL while not watched */
 };
 

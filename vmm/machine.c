@@ -242,7 +242,7 @@ static int add_host_bridge(struct machine *m)
 
 static int add_vsock(struct machine *m)
 {
-	struct virtio_device *vdev;
+	struct virtio_device *vdev = NULL;
 	int r = virtio_vsock_new(&vdev, &m->vsock);
 
 	return r < 0 ? r : add_virtio(m, vdev, m->loop);
@@ -285,8 +285,8 @@ static int add_exports(struct fs_server *server, const struct sandbox_config *cf
 
 static int add_files(struct machine *m, const struct sandbox_config *cfg)
 {
-	struct virtio_device *vdev;
-	struct fs_server *server;
+	struct virtio_device *vdev = NULL;
+	struct fs_server *server = NULL;
 	int r = loop_new(&m->files_loop);
 
 	if (r == 0)
@@ -304,7 +304,7 @@ static int add_files(struct machine *m, const struct sandbox_config *cfg)
 
 static int add_rng(struct machine *m)
 {
-	struct virtio_device *vdev;
+	struct virtio_device *vdev = NULL;
 	int r = virtio_rng_new(&vdev);
 
 	return r < 0 ? r : add_virtio(m, vdev, m->loop);
@@ -314,7 +314,7 @@ static const struct console_ops console_ops = {.output = log_output};
 
 static int add_console(struct machine *m)
 {
-	struct virtio_device *vdev;
+	struct virtio_device *vdev = NULL;
 	struct console *console;
 	int r = virtio_console_new(&console_ops, m->log, &vdev, &console);
 
@@ -343,7 +343,7 @@ static int add_balloon(struct machine *m)
 		.root = "",
 	};
 	struct balloon_observer *obs;
-	struct virtio_device *vdev;
+	struct virtio_device *vdev = NULL;
 	int r;
 
 	r = keeper_new(&keeper, &obs);

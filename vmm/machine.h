@@ -32,7 +32,7 @@ struct machine_setup {
 	const struct kernel_image *kernel;
 	const void *agent; /* the agent's ELF file */
 	size_t agent_len;
-	struct loop *loop;     /* where its devices' events run; borrowed */
+	struct loop *loop; /* where its devices' events run; borrowed */
 	struct guest_log *log; /* borrowed */
 	machine_end_fn ended;
 	void *owner;

@@ -42,8 +42,8 @@ struct pci_function_ops {
 	 */
 	void (*bar_read)(struct pci_function *fn, unsigned int bar, uint64_t off, void *data,
 			 unsigned int len);
-	void (*bar_write)(struct pci_function *fn, unsigned int bar, uint64_t off,
-			  const void *data, unsigned int len);
+	void (*bar_write)(struct pci_function *fn, unsigned int bar, uint64_t off, const void *data,
+			  unsigned int len);
 	/*
 	 * Optional, for registers in configuration space that do something:
 	 * called before a read of state.config[off, off+len), and after a write.
@@ -67,7 +67,7 @@ struct pci_state {
 };
 
 struct pci_bar {
-	uint64_t size;	/* power of two >= 4096; 0: no such BAR */
+	uint64_t size; /* power of two >= 4096; 0: no such BAR */
 	bool is_64;
 	gpa_t addr; /* set by pci_bus_add() */
 };

@@ -8,13 +8,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define MUST_CHECK	    __attribute__((warn_unused_result))
-#define PRINTF_LIKE(f, a)   __attribute__((format(printf, f, a)))
-#define ARRAY_SIZE(a)	    (sizeof(a) / sizeof((a)[0]))
+#define MUST_CHECK	  __attribute__((warn_unused_result))
+#define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
+#define ARRAY_SIZE(a)	  (sizeof(a) / sizeof((a)[0]))
 
 /* From a pointer to an embedded member back to the struct that embeds it. */
-#define CONTAINER_OF(ptr, type, member) \
-	((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 static inline void auto_free_(void *p)
 {

@@ -11,10 +11,10 @@ struct vcpu;
 /* Why a vCPU left the guest for good. */
 enum vcpu_end {
 	VCPU_TRIPLE_FAULT, /* the guest's CPU shut down */
-	VCPU_BAD_ENTRY,	   /* KVM could not enter the guest; detail: hardware reason */
-	VCPU_UNEMULATED,   /* KVM could not emulate an instruction; detail: suberror */
-	VCPU_BAD_MEMORY,   /* the host could not provide a page the guest touched; detail: errno */
-	VCPU_KVM_ERROR,	   /* KVM_RUN failed otherwise; detail: errno */
+	VCPU_BAD_ENTRY, /* KVM could not enter the guest; detail: hardware reason */
+	VCPU_UNEMULATED, /* KVM could not emulate an instruction; detail: suberror */
+	VCPU_BAD_MEMORY, /* the host could not provide a page the guest touched; detail: errno */
+	VCPU_KVM_ERROR, /* KVM_RUN failed otherwise; detail: errno */
 };
 
 /* On the vCPU's own thread, at most once. */

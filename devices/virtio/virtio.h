@@ -32,7 +32,7 @@ enum {
  */
 struct virtio_device_ops {
 	const char *name; /* "virtio-rng" */
-	uint32_t type;	  /* VIRTIO_ID_* of <linux/virtio_ids.h> */
+	uint32_t type; /* VIRTIO_ID_* of <linux/virtio_ids.h> */
 	unsigned int n_queues;
 	uint16_t queue_max[VIRTIO_MAX_QUEUES]; /* entries offered, a power of two each */
 
@@ -76,8 +76,8 @@ struct virtio_device {
 	struct virtio_transport *transport; /* set by the transport */
 	struct virtq queues[VIRTIO_MAX_QUEUES];
 	uint64_t acked; /* negotiated feature bits */
-	bool active;	/* between DRIVER_OK and reset */
-	bool broken;	/* NEEDS_RESET shown to the driver */
+	bool active; /* between DRIVER_OK and reset */
+	bool broken; /* NEEDS_RESET shown to the driver */
 	/* Device configuration space, little endian, as the driver sees it; the model's memory. */
 	void *config;
 	size_t config_len;

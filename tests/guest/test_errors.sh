@@ -72,7 +72,7 @@ test_no_kernel_in_boot()
 
 test_a_kernel_without_its_modules()
 {
-	# The command is found through PATH, so /lib/modules alone is hidden.
+	# shellcheck disable=SC2016 # for the shell in the namespace
 	in_namespace 'mount -t tmpfs none /lib/modules && sandcastle run --kernel "/boot/vmlinuz-$(uname -r)" -- true'
 	expect_one_line_error 'modules'
 }
@@ -93,7 +93,7 @@ test_doctor()
 	expect_match 'kvm'
 	run_sandcastle doctor --json
 	expect_code 0
-	[[ $out == '{'*'}' ]] || fail "no JSON object"
+	expect_match '^\{'
 	in_namespace 'mount -t tmpfs none /dev && sandcastle doctor'
 	expect_code 1
 	expect_match '/dev/kvm'

@@ -123,8 +123,7 @@ static int parse_notes(struct loader *l, const Elf64_Phdr *ph)
 		if (off > len)
 			return 0;
 		if (nh.n_type == NOTE_PVH_ENTRY && nh.n_namesz == 4 &&
-		    memcmp(notes + name, "Xen", 4) == 0 &&
-		    (nh.n_descsz == 4 || nh.n_descsz == 8))
+		    memcmp(notes + name, "Xen", 4) == 0 && (nh.n_descsz == 4 || nh.n_descsz == 8))
 			memcpy(&l->entry, notes + desc, sizeof(l->entry));
 	}
 	return 0;
@@ -165,8 +164,8 @@ static unsigned int make_memmap(const struct guest_mem *mem, struct memmap_entry
 
 	map[n++] = (struct memmap_entry){0, LOW_CONVENTIONAL_END, MEMMAP_RAM, 0};
 	map[n++] = (struct memmap_entry){ACPI_TABLES, ACPI_TABLES_SIZE, MEMMAP_RESERVED, 0};
-	map[n++] = (struct memmap_entry){KERNEL_MIN, mem->regions[0].size - KERNEL_MIN,
-					 MEMMAP_RAM, 0};
+	map[n++] =
+		(struct memmap_entry){KERNEL_MIN, mem->regions[0].size - KERNEL_MIN, MEMMAP_RAM, 0};
 	/* The kernel believes in ECAM only where the map reserves it. */
 	map[n++] = (struct memmap_entry){ECAM_BASE, ECAM_SIZE, MEMMAP_RESERVED, 0};
 	for (unsigned int i = 1; i < mem->n_regions; i++)

@@ -18,7 +18,7 @@
  */
 
 struct boot_entry {
-	uint32_t entry;	     /* where vCPU 0 starts */
+	uint32_t entry; /* where vCPU 0 starts */
 	uint32_t start_info; /* its %ebx */
 };
 

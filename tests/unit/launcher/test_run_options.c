@@ -89,8 +89,8 @@ Test(run_options, a_small_host)
 Test(run_options, all_given)
 {
 	cr_assert_eq(PARSE("--cpus=2", "-m", "1000000001", "--timeout=1m30s", "--name=box",
-			   "-u1001", "-w/srv", "--kernel=/k", "--stats=/s", "--battery=none", "--debug-console",
-			   "--", "-x"),
+			   "-u1001", "-w/srv", "--kernel=/k", "--stats=/s", "--battery=none",
+			   "--debug-console", "--", "-x"),
 		     0);
 	cr_assert_eq(cfg.cpus, 2);
 	cr_assert_eq(cfg.memory, 477ull * (2 << 20), "rounded up to 2 MiB");

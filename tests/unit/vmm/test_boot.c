@@ -49,7 +49,8 @@ static void setup(void)
 		.p_filesz = CODE_LEN,
 		.p_memsz = 4096,
 	};
-	head.ph[1] = (Elf64_Phdr){.p_type = PT_NOTE, .p_offset = NOTE_OFF, .p_filesz = sizeof(note)};
+	head.ph[1] =
+		(Elf64_Phdr){.p_type = PT_NOTE, .p_offset = NOTE_OFF, .p_filesz = sizeof(note)};
 	note.nh = (Elf64_Nhdr){.n_namesz = 4, .n_descsz = 8, .n_type = 18};
 	memcpy(note.name, "Xen", 4);
 	note.entry = ENTRY;
