@@ -22,7 +22,7 @@ int modules_next(const char *list, size_t len, size_t *pos, struct module_line *
 
 		*pos += end ? n + 1 : n;
 		out->optional = n > 0 && line[0] == '?';
-		for (; n > 0 && (line[0] == '?' || line[0] == '/'); n--)
+		for (; n > 0 && (line[0] == '?' || line[0] == '/' || line[0] == ' '); n--)
 			line++;
 		if (n == 0)
 			continue;

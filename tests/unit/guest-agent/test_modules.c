@@ -7,7 +7,7 @@
 
 Test(modules, list)
 {
-	static const char list[] = "lib/a.ko\n\n?lib/b.ko\n/lib/c.ko\n?\n?/lib/d.ko";
+	static const char list[] = "lib/a.ko\n\n?lib/b.ko\n/lib/c.ko\n?\n \n?/lib/d.ko";
 	struct module_line l;
 	size_t pos = 0;
 
@@ -20,7 +20,7 @@ Test(modules, list)
 	cr_assert_eq(modules_next(list, strlen(list), &pos, &l), 1);
 	cr_assert_str_eq(l.path, "lib/c.ko");
 	cr_assert(!l.optional);
-	/* The last line lacks its newline, the one before a name. */
+	/* The last line lacks its newline, the two before it a name. */
 	cr_assert_eq(modules_next(list, strlen(list), &pos, &l), 1);
 	cr_assert_str_eq(l.path, "lib/d.ko");
 	cr_assert_eq(modules_next(list, strlen(list), &pos, &l), 0);
