@@ -324,18 +324,18 @@ static bool stream_begin(struct stream *st)
 	return true;
 }
 
-/* The host's end that this stream writes to; NULL for stdin. */
-static struct stdio_out *stream_output(struct stream *st)
+/* Which of the host's outputs this stream writes to; -1 for stdin. */
+static int stream_output(const struct stream *st)
 {
 	if (st->number > 0)
-		return &st->session->outputs[st->number - 1].out;
-	return st->number == 0 && st->session->tty ? &st->session->outputs[0].out : NULL;
+		return st->number - 1;
+	return st->number == 0 && st->session->tty ? 0 : -1;
 }
 
 static void stream_readable(struct vsock_conn *conn, void *owner)
 {
 	struct stream *st = owner;
-	struct stdio_out *out;
+	int output;
 
 	if (st->number < 0) {
 		ssize_t n = vsock_conn_read(conn, st->hello + st->hello_len,
@@ -351,10 +351,10 @@ static void stream_readable(struct vsock_conn *conn, void *owner)
 		}
 		return;
 	}
-	out = stream_output(st);
-	if (!out)
+	output = stream_output(st);
+	if (output < 0)
 		return;
-	stdio_out_pump(out);
+	stdio_out_pump(&st->session->outputs[output].out);
 	check_finished(st->session);
 }
 
@@ -379,13 +379,13 @@ static void stream_stopped(struct vsock_conn *conn, void *owner)
 static void stream_closed(struct vsock_conn *conn, void *owner)
 {
 	struct stream *st = owner;
-	struct stdio_out *out = stream_output(st);
+	int output = stream_output(st);
 
 	(void)conn;
 	if (st->number == 0)
 		stdio_in_detach(&st->session->input);
-	if (out)
-		stdio_out_detach(out);
+	if (output >= 0)
+		stdio_out_detach(&st->session->outputs[output].out);
 	st->conn = NULL;
 	check_finished(st->session);
 }

@@ -23,8 +23,8 @@ static void setup(void)
 	 * what a test refuses, it refuses for the one thing that is wrong.
 	 */
 	fake_ring_init(g, &g->rings[0], 2 * SIZE);
-	for (uint16_t i = 0; i < 2 * SIZE; i++)
-		fake_raw_desc(g, 0, i, FAKE_RAM_BASE + FAKE_RAM_SIZE / 2, 4, 0, 0);
+	for (unsigned int i = 0; i < 2 * SIZE; i++)
+		fake_raw_desc(g, 0, (uint16_t)i, FAKE_RAM_BASE + FAKE_RAM_SIZE / 2, 4, 0, 0);
 	g->rings[0].size = SIZE;
 	fake_ring_attach(&g->rings[0], &vq);
 	cr_assert_eq(virtq_enable(&vq, &g->mem), 0);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "guest-agent/users.h"
@@ -61,8 +62,7 @@ Test(users, too_long_a_name)
 
 	memset(name, 'n', sizeof(name));
 	name[USER_NAME_MAX] = '\0';
-	strcpy(text, name);
-	strcat(text, ":x:1:1::/:/bin/sh\n");
+	snprintf(text, sizeof(text), "%s:x:1:1::/:/bin/sh\n", name);
 	cr_assert_eq(passwd_find_uid(text, strlen(text), 1, &u), -ENOENT);
 	/* One less fits. */
 	cr_assert_eq(passwd_find_uid(text + 1, strlen(text) - 1, 1, &u), 0);
