@@ -241,3 +241,15 @@ test_twenty_at_once()
 		expect_same "number $i" "$(cat "$i.out")"
 	done
 }
+
+test_the_power_button()
+{
+	in_background run --user root -- sh -c '
+		modprobe button && modprobe evdev && sleep 1; exec 3</dev/input/event0; echo ready
+		# The first event of the button: 24 bytes, type EV_KEY, code KEY_POWER, pressed.
+		timeout 30 head -c 24 <&3 | od -An -tu2 -j 16 -N 6'
+	kill -PWR "$pid"
+	wait "$pid"
+	expect_same 0 $?
+	grep -qE '^ *1 +116 +1 *$' log || fail "no press of the power button: $(cat log errors)"
+}
