@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# run.sh user|root [REGEX]: the guest tests for the ordinary user or for root whose "file/name"
-# matches. Meant to run in the lab: ./dev test guest [REGEX].
+# run.sh user|root|counted [REGEX]: the guest tests for the ordinary user, for root, or for an L1 in
+# counted mode, whose "file/name" matches. Meant to run in the lab: ./dev test guest [REGEX].
 # Prints a line for each test as it ends, what a failed one printed, and the sums at the end.
 set -u
 
@@ -31,11 +31,11 @@ wanted()
 	local line
 
 	{ read -r line && read -r line; } <"$1"
-	if [ "$line" = '# root' ]; then
-		[ "$who" = root ]
-	else
-		[ "$who" = user ]
-	fi
+	case $line in
+	'# root') [ "$who" = root ] ;;
+	'# counted') [ "$who" = counted ] || [ "$who/${LAB_MODE-}" = user/direct ] ;;
+	*) [ "$who" = user ] ;;
+	esac
 }
 
 # test_names FILE: in the order they stand there.
@@ -68,6 +68,15 @@ for file in "$here"/test_*.sh; do
 		start=$EPOCHREALTIME
 		(run_test "$file" "$function") >"$TEST_TOP/output" 2>&1 </dev/null
 		status=$?
+		# The emulated CPU now and then breaks a guest, see docs/testing.md. Said, not hidden.
+		if [ "$status" -ne 0 ] && [ "${LAB_MODE-}" = emulated ]; then
+			echo "again $name, which failed:"
+			sed 's/^/    /' "$TEST_TOP/output"
+			pkill -KILL -u "$UID" -x sandcastle
+			remove "$TEST_TOP/dir"
+			(run_test "$file" "$function") >"$TEST_TOP/output" 2>&1 </dev/null
+			status=$?
+		fi
 		tenths=$(((${EPOCHREALTIME/[.,]/} - ${start/[.,]/}) / 100000))
 		took=$((tenths / 10)).$((tenths % 10))
 		if [ "$status" -ne 0 ]; then

@@ -227,21 +227,6 @@ test_a_gibibyte_both_ways()
 	[ "$most" -lt 16384 ] || fail "the VMM's own memory grew to $most KiB"
 }
 
-test_twenty_at_once()
-{
-	local -a pids=()
-	local i
-
-	for i in {1..20}; do
-		timeout 300 sandcastle run --cpus 1 --memory 256M -- echo "number $i" >"$i.out" 2>"$i.err" &
-		pids+=($!)
-	done
-	for i in {1..20}; do
-		wait "${pids[i - 1]}" || fail "sandbox $i: exit code $?, $(cat "$i.err")"
-		expect_same "number $i" "$(cat "$i.out")"
-	done
-}
-
 test_the_power_button()
 {
 	in_background run --user root -- sh -c '
