@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# run.sh user|root|counted [REGEX]: the guest tests for the ordinary user, for root, or for an L1 in
-# counted mode, whose "file/name" matches. Meant to run in the lab: ./dev test guest [REGEX].
+# run.sh user|root [REGEX]: the guest tests for the ordinary user or for root whose "file/name"
+# matches. Meant to run in the lab: ./dev test guest [REGEX].
 # Prints a line for each test as it ends, what a failed one printed, and the sums at the end.
 set -u
 
@@ -33,7 +33,6 @@ wanted()
 	{ read -r line && read -r line; } <"$1"
 	case $line in
 	'# root') [ "$who" = root ] ;;
-	'# counted') [ "$who" = counted ] || [ "$who/${LAB_MODE-}" = user/direct ] ;;
 	*) [ "$who" = user ] ;;
 	esac
 }
