@@ -59,9 +59,6 @@ test_operations_of_a_writable_share()
 			\$from = \"/proc/self/fd/\" . fileno(F); \$to = \"linked\";
 			exit(syscall(265, -100, \$from, -100, \$to, 0x400) == 0 ? 0 : 1)"
 		check "O_TMPFILE and its link" test -e linked
-		perl -e "\$f = \"b\"; \$k = \"user.color\"; \$v = \"red\"; syscall(188, \$f, \$k, \$v, 3, 0) == 0 or exit 1;
-			\$v = \" \" x 9; \$n = syscall(191, \$f, \$k, \$v, 9); exit(substr(\$v, 0, \$n) eq \"red\" ? 0 : 1)"
-		check "user attributes" test $? = 0
 		mkfifo pipe; (echo through > pipe &); check "a fifo works inside" test "$(cat pipe)" = through
 		seq 1 200000 > seq; check "a larger file" test "$(tail -n 1 seq)" = 200000
 		mkdir many; (cd many && seq 1 800 | xargs touch); check "800 names" test "$(ls many | wc -l)" = 800
