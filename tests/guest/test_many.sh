@@ -1,12 +1,11 @@
 # shellcheck shell=bash
-# Many sandboxes at once: twenty, or six where the CPUs are emulated (docs/testing.md).
+# Many sandboxes at once.
 
 test_many_at_once()
 {
 	local -a pids=()
 	local i many=20
 
-	[ "${LAB_MODE-}" = direct ] || many=6
 	for ((i = 1; i <= many; i++)); do
 		timeout 300 sandcastle run --cpus 1 --memory 256M -- echo "number $i" >"$i.out" 2>"$i.err" &
 		pids+=($!)
