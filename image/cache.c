@@ -278,8 +278,21 @@ static int add_entry(const struct kernel_cache *c, int src, struct bzimage *bz, 
 	return 0;
 }
 
-/* mkdir -p, private to the user; an fd on the directory. */
-static int open_dir(const char *path)
+char *cache_user_dir(const char *variable, const char *fallback, const char *below)
+{
+	const char *base = getenv(variable);
+	char *dir = NULL;
+
+	/* The base directory specification has relative paths ignored. */
+	if (base && base[0] == '/')
+		return asprintf(&dir, "%s/%s", base, below) < 0 ? NULL : dir;
+	base = getenv("HOME");
+	if (!base || base[0] != '/' || asprintf(&dir, "%s/%s/%s", base, fallback, below) < 0)
+		return NULL;
+	return dir;
+}
+
+int cache_dir_open(const char *path)
 {
 	AUTO_FREE char *copy = strdup(path);
 	int fd;
@@ -302,8 +315,7 @@ static int open_dir(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Waits for its turn; a file system without locks is no reason to fail, renames are atomic. */
-static int take_lock(int dir)
+int cache_lock(int dir)
 {
 	int fd = openat(dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
@@ -317,7 +329,7 @@ static int take_lock(int dir)
 /* 0; or -errno where the cache is of no use and the kernel may still be fine. */
 static int open_cached(const char *dir, int fd, struct bzimage *bz, const char *label, int *out)
 {
-	AUTO_CLOSE int dir_fd = open_dir(dir);
+	AUTO_CLOSE int dir_fd = cache_dir_open(dir);
 	AUTO_CLOSE int lock = -1;
 	struct kernel_cache c = {.dir = dir_fd};
 	char id[TEXT_MAX];
@@ -331,7 +343,7 @@ static int open_cached(const char *dir, int fd, struct bzimage *bz, const char *
 	snprintf(c.key, sizeof(c.key), "file-%.*s", TEXT_MAX - 8, id);
 	if (lookup(&c, out) == 0)
 		return 0;
-	lock = take_lock(dir_fd);
+	lock = cache_lock(dir_fd);
 	if (lock < 0)
 		return lock;
 	if (lookup(&c, out) == 0)

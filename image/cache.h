@@ -40,4 +40,19 @@ enum { CACHE_KEPT = 4 };
 int kernel_cache_open(const char *dir, int fd, struct bzimage *bz, const char *label,
 		      int *out) MUST_CHECK;
 
+/*
+ * What both caches, this one and that of base images (image/base.h), need.
+ *
+ * $VARIABLE/BELOW, or else $HOME/FALLBACK/BELOW; malloc'ed. NULL: neither is an
+ * absolute path, or no memory.
+ */
+char *cache_user_dir(const char *variable, const char *fallback, const char *below) MUST_CHECK;
+/* mkdir -p, private to the user; an fd on the directory. */
+int cache_dir_open(const char *path) MUST_CHECK;
+/*
+ * Waits for its turn and returns an fd that holds it. A file system without
+ * locks is no reason to fail: renames are atomic.
+ */
+int cache_lock(int dir) MUST_CHECK;
+
 #endif

@@ -276,18 +276,7 @@ int kernel_image_open_at(const struct kernel_places *places, const char *path, b
 
 char *kernel_cache_dir(void)
 {
-	const char *base = getenv("XDG_CACHE_HOME");
-	const char *below = "sandcastle/kernels";
-	char *dir = NULL;
-
-	/* The base directory specification has relative paths ignored. */
-	if (!base || base[0] != '/') {
-		base = getenv("HOME");
-		below = ".cache/sandcastle/kernels";
-	}
-	if (!base || base[0] != '/' || asprintf(&dir, "%s/%s", base, below) < 0)
-		return NULL;
-	return dir;
+	return cache_user_dir("XDG_CACHE_HOME", ".cache", "sandcastle/kernels");
 }
 
 static int open_or_find(const char *path, bool want_elf, struct kernel_image *out,

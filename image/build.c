@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * DOC: what becomes of a file
+ *
+ * One walk over the tree, names in any order. A rule that matches decides
+ * (image/rules.h); otherwise the file is in the image if a package owns it. Below
+ * /etc and /var files are pristine: their bytes go into the image, and only if
+ * they are still as their package has them. Elsewhere they are shared: the host's
+ * bytes, if everyone may read them. The decision never depends on who builds: a
+ * file that is not readable by everyone is left out for root as well.
+ */
+#include "image/build.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <nettle/md5.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "image/defaults.h"
+#include "image/index_writer.h"
+
+enum {
+	COPY_MAX = 4 << 20, /* what is larger is not copied into the image */
+	DEPTH_MAX = 64,
+	PROGRESS_EVERY = 8192,
+};
+
+#define NO_OLD UINT32_MAX
+
+struct builder {
+	const struct build_input *in;
+	struct index_writer *writer;
+	struct buffer bytes;
+	dev_t dev; /* of the topmost directory one is in */
+	size_t files;
+	size_t path_len;
+	char path[PATH_MAX];
+};
+
+/* A directory that is being walked. */
+struct walk {
+	int fd;
+	uint32_t dir; /* in the writer */
+	uint32_t old; /* in the old index; NO_OLD: not there */
+	unsigned int depth;
+	bool pristine;
+	struct rule_state rules;
+};
+
+static int64_t nanoseconds(const struct timespec *t)
+{
+	return (int64_t)t->tv_sec * 1000000000 + t->tv_nsec;
+}
+
+static struct index_entry entry_of(const struct stat *st, enum index_kind kind, enum index_how how)
+{
+	return (struct index_entry){
+		.size = (uint64_t)st->st_size,
+		.where = kind == INDEX_SHARED ? st->st_ino : 0,
+		.mtime = nanoseconds(&st->st_mtim),
+		.uid = st->st_uid,
+		.gid = st->st_gid,
+		.mode = (uint16_t)st->st_mode,
+		.kind = (uint8_t)kind,
+		.how = (uint8_t)how,
+	};
+}
+
+static int leave_out(struct builder *b, const struct walk *w, const char *name,
+		     const struct stat *st, enum index_how why, const struct rule *rule)
+{
+	struct index_entry e = entry_of(st, INDEX_LEFT_OUT, why);
+
+	if (why == INDEX_LEFT_DENIED)
+		e.where = (uint64_t)(rule - b->in->rules->list) + 1;
+	return index_writer_add(b->writer, w->dir, name, &e, NULL, 0, NULL);
+}
+
+/* The file's bytes into b->bytes. */
+static int read_bytes(struct builder *b, const struct walk *w, const char *name)
+{
+	AUTO_CLOSE int fd = openat(w->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	ssize_t n = 1;
+
+	b->bytes.len = 0;
+	if (fd < 0)
+		return -errno;
+	while (n > 0) {
+		if (buffer_reserve(&b->bytes, 65536) < 0)
+			return -ENOMEM;
+		n = read(fd, b->bytes.data + b->bytes.len, 65536);
+		if (n < 0)
+			return -errno;
+		b->bytes.len += (size_t)n;
+		if (b->bytes.len > COPY_MAX)
+			return -EFBIG;
+	}
+	return 0;
+}
+
+static int add_bytes(struct builder *b, const struct walk *w, const char *name,
+		     const struct stat *st, enum index_how how)
+{
+	struct index_entry e = entry_of(st, INDEX_PRISTINE, how);
+
+	return index_writer_add(b->writer, w->dir, name, &e, b->bytes.data, b->bytes.len, NULL);
+}
+
+static bool has_md5(const struct builder *b, const uint8_t md5[PACKAGES_MD5])
+{
+	uint8_t digest[MD5_DIGEST_SIZE];
+	struct md5_ctx ctx;
+
+	md5_init(&ctx);
+	md5_update(&ctx, b->bytes.len, (const uint8_t *)b->bytes.data);
+	md5_digest(&ctx, sizeof(digest), digest);
+	return memcmp(digest, md5, sizeof(digest)) == 0;
+}
+
+/* A file below /etc or /var that a package owns: as the package has it, or not at all. */
+static int add_pristine(struct builder *b, const struct walk *w, const char *name,
+			const struct stat *st, const struct package *owner)
+{
+	const struct packages *p = b->in->packages;
+	const struct package_conffile *conf = packages_conffile(p, b->path);
+	uint32_t package = conf ? conf->package : (uint32_t)(owner - p->list);
+	bool readable = st->st_mode & S_IROTH;
+	uint8_t md5[PACKAGES_MD5];
+	int r = 0;
+
+	if (conf)
+		memcpy(md5, conf->md5, sizeof(md5));
+	else
+		r = p->kind->md5(p, package, b->path, md5);
+	if (r == 0 && readable && read_bytes(b, w, name) == 0 && has_md5(b, md5))
+		return add_bytes(b, w, name, st, INDEX_AS_FOUND);
+	r = p->kind->original(p, package, b->path, COPY_MAX, &b->bytes);
+	if (r == 0)
+		return add_bytes(b, w, name, st, INDEX_FROM_PACKAGE);
+	if (r == -ENOMEM)
+		return r;
+	return leave_out(b, w, name, st, readable ? INDEX_LEFT_CHANGED : INDEX_LEFT_UNREADABLE,
+			 NULL);
+}
+
+static int add_file(struct builder *b, const struct walk *w, const char *name,
+		    const struct stat *st, const struct rule *rule)
+{
+	const struct package *owner = packages_owner(b->in->packages, b->path);
+	bool by_rule = rule && (rule->verb == RULE_SHARE || rule->verb == RULE_COPY);
+	struct index_entry e = entry_of(st, INDEX_SHARED, INDEX_AS_FOUND);
+	int r;
+
+	if (w->pristine && !by_rule && packages_conffile(b->in->packages, b->path))
+		return add_pristine(b, w, name, st, NULL);
+	if (!by_rule && !owner)
+		return leave_out(b, w, name, st, INDEX_LEFT_UNOWNED, NULL);
+	if (w->pristine && !by_rule)
+		return add_pristine(b, w, name, st, owner);
+	if (!(st->st_mode & S_IROTH))
+		return leave_out(b, w, name, st, INDEX_LEFT_UNREADABLE, NULL);
+	if (by_rule && rule->verb == RULE_COPY) {
+		r = read_bytes(b, w, name);
+		if (r == 0)
+			return add_bytes(b, w, name, st, INDEX_AS_FOUND);
+		if (r != -EFBIG)
+			return r == -ENOMEM
+				       ? r
+				       : leave_out(b, w, name, st, INDEX_LEFT_UNREADABLE, NULL);
+	}
+	return index_writer_add(b->writer, w->dir, name, &e, NULL, 0, NULL);
+}
+
+static int add_link(struct builder *b, const struct walk *w, const char *name,
+		    const struct stat *st, const struct rule *rule)
+{
+	struct index_entry e = entry_of(st, INDEX_LINK, INDEX_AS_FOUND);
+	bool by_rule = rule && (rule->verb == RULE_SHARE || rule->verb == RULE_COPY ||
+				rule->verb == RULE_LINKS);
+	char target[PATH_MAX];
+	ssize_t n;
+
+	if (!by_rule && !packages_owner(b->in->packages, b->path))
+		return leave_out(b, w, name, st, INDEX_LEFT_UNOWNED, NULL);
+	n = readlinkat(w->fd, name, target, sizeof(target) - 1);
+	if (n <= 0)
+		return leave_out(b, w, name, st, INDEX_LEFT_SPECIAL, NULL);
+	return index_writer_add(b->writer, w->dir, name, &e, target, (size_t)n, NULL);
+}
+
+static int walk_dir(struct builder *b, struct walk *w, const struct stat *st);
+
+static int add_dir(struct builder *b, const struct walk *w, const char *name, const struct stat *st,
+		   const struct rule *rule, struct walk *below)
+{
+	struct index_entry e = entry_of(st, INDEX_DIR, INDEX_AS_FOUND);
+	bool by_rule = rule && rule->verb != RULE_LINKS && rule->verb != RULE_DEFAULT;
+	int r;
+
+	if (!by_rule && !packages_owner(b->in->packages, b->path))
+		return leave_out(b, w, name, st, INDEX_LEFT_UNOWNED, NULL);
+	/* The directories at the top may be file systems of their own, those below may not. */
+	if (w->depth == 0)
+		b->dev = st->st_dev;
+	else if (st->st_dev != b->dev)
+		return leave_out(b, w, name, st, INDEX_LEFT_MOUNT, NULL);
+	r = index_writer_add(b->writer, w->dir, name, &e, NULL, 0, &below->dir);
+	if (r < 0 || (rule && rule->verb == RULE_EMPTY) || w->depth == DEPTH_MAX)
+		return r;
+	/* What not everyone may list or pass has nothing to show. */
+	if ((st->st_mode & (S_IROTH | S_IXOTH)) != (S_IROTH | S_IXOTH))
+		return 0;
+	below->fd = openat(w->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (below->fd < 0)
+		return 0;
+	below->depth = w->depth + 1;
+	below->pristine =
+		w->depth == 0 ? !strcmp(name, "etc") || !strcmp(name, "var") : w->pristine;
+	below->old = NO_OLD;
+	if (b->in->old && w->old != NO_OLD &&
+	    (index_lookup(b->in->old, w->old, name, strlen(name), &below->old) < 0 ||
+	     b->in->old->entries[below->old].kind != INDEX_DIR))
+		below->old = NO_OLD;
+	r = walk_dir(b, below, st);
+	close(below->fd);
+	return r;
+}
+
+/* The bytes for a default rule; -ENOENT: none, so the file is treated as any other. */
+static int default_bytes(struct builder *b, const struct rule *rule, struct default_file *file)
+{
+	*file = (struct default_file){.mode = 0644};
+	if (rule->source[0] == '@')
+		return default_make(b->in->root, rule->source + 1, &b->bytes, file);
+	return packages_slurp(b->in->root, rule->source + 1, COPY_MAX, &b->bytes);
+}
+
+static int add_type(struct builder *b, const struct walk *w, const char *name,
+		    const struct stat *st, const struct rule *rule, struct walk *below)
+{
+	if (rule && rule->verb == RULE_DENY)
+		return leave_out(b, w, name, st, INDEX_LEFT_DENIED, rule);
+	switch (st->st_mode & S_IFMT) {
+	case S_IFDIR:
+		return add_dir(b, w, name, st, rule, below);
+	case S_IFLNK:
+		return add_link(b, w, name, st, rule);
+	case S_IFREG:
+		return add_file(b, w, name, st, rule);
+	default:
+		return leave_out(b, w, name, st, INDEX_LEFT_SPECIAL, NULL);
+	}
+}
+
+/* Looks at one name. */
+static int add_name(struct builder *b, const struct walk *w, const char *name)
+{
+	size_t len = strlen(name), before = b->path_len;
+	struct default_file unused;
+	const struct rule *rule;
+	struct walk below = {.fd = -1};
+	struct stat st;
+	int r;
+
+	if (before + len + 2 > sizeof(b->path))
+		return 0;
+	rule = rules_enter(b->in->rules, &w->rules, name, &below.rules);
+	b->path[before] = '/';
+	memcpy(b->path + before + 1, name, len + 1);
+	b->path_len = before + 1 + len;
+	if (rule && rule->verb == RULE_DEFAULT && default_bytes(b, rule, &unused) < 0)
+		rule = NULL;
+	r = 0;
+	if (!(rule && rule->verb == RULE_DEFAULT) &&
+	    fstatat(w->fd, name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) == 0)
+		r = add_type(b, w, name, &st, rule, &below);
+	b->path_len = before;
+	b->path[before] = '\0';
+	if (++b->files % PROGRESS_EVERY == 0 && b->in->progress)
+		b->in->progress->step(b->in->progress, b->files);
+	return r;
+}
+
+static bool same_as_found(struct builder *b, const struct walk *w, const char *name)
+{
+	AUTO_CLOSE int fd = openat(w->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	AUTO_FREE char *found = malloc(b->bytes.len + 1);
+
+	return fd >= 0 && found && pread(fd, found, b->bytes.len + 1, 0) == (ssize_t)b->bytes.len &&
+	       memcmp(found, b->bytes.data, b->bytes.len) == 0;
+}
+
+/* The files that default rules make in this directory. */
+static int add_defaults(struct builder *b, const struct walk *w)
+{
+	const struct rules *rules = b->in->rules;
+
+	for (unsigned int i = 0; i < w->rules.n; i++) {
+		const struct rule *rule = &rules->list[w->rules.at[i].rule];
+		const char *name = rule->parts[w->rules.at[i].part];
+		struct stat st = {.st_mtim.tv_sec = b->in->head->built};
+		struct default_file file;
+		enum index_how how = INDEX_MADE;
+		int r;
+
+		if (rule->verb != RULE_DEFAULT || w->rules.at[i].part + 1u != rule->n_parts ||
+		    rules_enter(rules, &w->rules, name, NULL) != rule)
+			continue;
+		r = default_bytes(b, rule, &file);
+		if (r == -ENOMEM)
+			return r;
+		if (r < 0)
+			continue;
+		if (rule->source[0] != '@')
+			how = same_as_found(b, w, name) ? INDEX_AS_FOUND : INDEX_FROM_MASTER;
+		st.st_mode = S_IFREG | file.mode;
+		st.st_gid = file.gid;
+		r = add_bytes(b, w, name, &st, how);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* A directory whose names are those of the old index: only directories are looked at again. */
+static int take_over(struct builder *b, const struct walk *w)
+{
+	const struct index *old = b->in->old;
+	const struct index_entry *dir = &old->entries[w->old];
+
+	for (uint32_t i = index_first(dir); i < index_first(dir) + index_count(dir); i++) {
+		const struct index_entry *e = &old->entries[i];
+		char name[INDEX_NAME_MAX + 1];
+		const char *text = NULL;
+		size_t len = 0;
+		int r;
+
+		memcpy(name, old->strings + e->name, e->name_len);
+		name[e->name_len] = '\0';
+		if (e->kind == INDEX_LINK) {
+			text = old->strings + index_first(e);
+			len = index_count(e);
+		} else if (e->kind == INDEX_PRISTINE) {
+			text = (const char *)old->blob + e->where;
+			len = e->size;
+		}
+		r = e->kind == INDEX_DIR
+			    ? add_name(b, w, name)
+			    : index_writer_add(b->writer, w->dir, name, e, text, len, NULL);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int walk_dir(struct builder *b, struct walk *w, const struct stat *st)
+{
+	const struct dirent *d;
+	DIR *dir;
+	int fd, r = 0;
+
+	if (b->in->old && w->old != NO_OLD && !w->pristine && w->depth > 0 &&
+	    b->in->old->entries[w->old].mtime == nanoseconds(&st->st_mtim))
+		return take_over(b, w);
+	/* The stream gets its own descriptor, as it closes it. */
+	fd = fcntl(w->fd, F_DUPFD_CLOEXEC, 3);
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return -errno;
+	}
+	while (r == 0 && (d = readdir(dir)) != NULL)
+		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
+			r = add_name(b, w, d->d_name);
+	closedir(dir);
+	return r < 0 ? r : add_defaults(b, w);
+}
+
+int image_build(const struct build_input *in, uint8_t **out, size_t *len)
+{
+	struct builder *b = calloc(1, sizeof(*b));
+	struct walk *w = calloc(1, sizeof(*w));
+	struct stat st;
+	int r = b && w ? index_writer_new(&b->writer) : -ENOMEM;
+
+	if (r == 0) {
+		b->in = in;
+		w->fd = in->root;
+		w->old = in->old ? INDEX_ROOT : NO_OLD;
+		rules_begin(in->rules, &w->rules);
+		if (fstat(in->root, &st) < 0)
+			r = -errno;
+	}
+	if (r == 0)
+		r = walk_dir(b, w, &st);
+	if (r == 0)
+		r = index_writer_finish(b->writer, in->head, out, len);
+	if (b) {
+		index_writer_free(b->writer);
+		free(b->bytes.data);
+	}
+	free(b);
+	free(w);
+	return r;
+}

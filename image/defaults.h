@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* image/defaults.h - files that are made for the image, whatever the host has. */
+#ifndef IMAGE_DEFAULTS_H
+#define IMAGE_DEFAULTS_H
+
+#include <sys/types.h>
+
+#include "image/buffer.h"
+#include "vmm/util.h"
+
+struct default_file {
+	uint16_t mode; /* permissions */
+	uint32_t gid; /* the owner is root */
+};
+
+/*
+ * The file called `name` in the rules ("passwd" for @passwd), put into *out,
+ * which may hold something already. Accounts are made of the system accounts of
+ * the tree at `root`: numbers below 1000, without passwords, members and names
+ * of people. -ENOENT: there is none of that name.
+ */
+int default_make(int root, const char *name, struct buffer *out,
+		 struct default_file *file) MUST_CHECK;
+
+#endif

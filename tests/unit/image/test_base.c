@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: MIT */
+/* A small system with a dpkg database, and the image that is made of it. */
+#include <criterion/criterion.h>
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <nettle/md5.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "image/base.h"
+#include "image/packages.h"
+#include "tests/unit/image/image_files.h"
+
+static char *tree;
+static struct base_image image;
+
+static const char *md5_of(const char *text)
+{
+	static char hex[33];
+	uint8_t digest[MD5_DIGEST_SIZE];
+	struct md5_ctx ctx;
+
+	md5_init(&ctx);
+	md5_update(&ctx, strlen(text), (const uint8_t *)text);
+	md5_digest(&ctx, sizeof(digest), digest);
+	for (size_t i = 0; i < sizeof(digest); i++)
+		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+	return hex;
+}
+
+static void in_tree(const char *path, char *out)
+{
+	snprintf(out, 4096, "%s/%s", tree, path);
+}
+
+static void set_mode(const char *path, mode_t mode)
+{
+	char full[4096];
+
+	in_tree(path, full);
+	cr_assert_eq(chmod(full, mode), 0, "%s", full);
+}
+
+static void link_to(const char *target, const char *path)
+{
+	char full[4096];
+
+	in_tree(path, full);
+	cr_assert_eq(symlink(target, full), 0, "%s", full);
+}
+
+static void write_status(const char *kept_md5, const char *changed_md5)
+{
+	char status[4096];
+
+	snprintf(
+		status, sizeof(status),
+		"Package: tool\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1:2-3\n"
+		"Conffiles:\n /etc/kept.conf %s\n /etc/changed.conf %s\n"
+		" /etc/secret.conf 00000000000000000000000000000000\n"
+		" /etc/old.conf 00000000000000000000000000000000 obsolete\n"
+		"Description: a tool\n Conffiles: not here\n\n"
+		"Package: libs\nStatus: install ok installed\nArchitecture: amd64\n"
+		"Multi-Arch: same\nVersion: 5\n\n"
+		"Package: gone\nStatus: deinstall ok config-files\nArchitecture: amd64\nVersion: "
+		"1\n",
+		kept_md5, changed_md5);
+	tree_write_text(tree, "var/lib/dpkg/status", status);
+}
+
+static void make_tree(void)
+{
+	char kept[33], cache[4096];
+
+	tree = tree_new();
+	snprintf(kept, sizeof(kept), "%s", md5_of("as packaged\n"));
+	write_status(kept, md5_of("original\n"));
+	tree_write_text(
+		tree, "var/lib/dpkg/info/tool.list",
+		"/.\n/usr\n/usr/bin\n/usr/bin/tool\n/usr/bin/hidden\n/usr/bin/socket\n/etc\n"
+		"/etc/kept.conf\n/etc/changed.conf\n/etc/secret.conf\n/etc/old.conf\n"
+		"/var/lib\n/var/lib/dpkg\n/etc/fixed\n/etc/ssl\n/etc/ssl/private\n/var\n/var/log\n/"
+		"var/log/tool\n"
+		"no path\n/\n/usr/share/missing\n");
+	tree_write_text(tree, "var/lib/dpkg/info/tool.md5sums", "garbage\n0123\n");
+	tree_write_text(tree, "var/lib/dpkg/info/libs:amd64.list",
+			"/lib\n/lib/libs.so\n/lib64/ld.so\n");
+	tree_write_text(tree, "var/lib/dpkg/info/gone.list", "/usr/bin/stranger\n");
+	tree_write_text(tree, "usr/bin/tool", "#!/bin/sh\n");
+	set_mode("usr/bin/tool", 04755);
+	tree_write_text(tree, "usr/bin/hidden", "not for everyone");
+	set_mode("usr/bin/hidden", 0750);
+	tree_write_text(tree, "usr/bin/stranger", "nobody's");
+	tree_write_text(tree, "usr/lib/libs.so", "library");
+	tree_write_text(tree, "usr/lib64/ld.so", "loader");
+	link_to("usr/lib", "lib");
+	link_to("usr/lib64", "lib64");
+	link_to("tool", "usr/bin/alias");
+	tree_write_text(tree, "usr/local/bin/mine", "mine");
+	tree_write_text(tree, "usr/local/etc/token", "secret");
+	tree_write_text(tree, "opt/app/.env", "secret");
+	tree_write_text(tree, "opt/app/run", "run");
+	tree_write_text(tree, "etc/kept.conf", "as packaged\n");
+	tree_write_text(tree, "etc/changed.conf", "password=secret\n");
+	tree_write_text(tree, "etc/secret.conf", "secret");
+	set_mode("etc/secret.conf", 0600);
+	tree_write_text(tree, "etc/stranger.conf", "secret");
+	tree_write_text(tree, "etc/passwd",
+			"root:x:0:0:Jane Root:/root:/bin/bash\n"
+			"daemon:x:1:1:d:/:/bin/false\n"
+			"jane:x:1000:1000:Jane:/home/jane:/bin/bash\n"
+			"broken\n+nis\n");
+	tree_write_text(tree, "etc/group", "root:x:0:jane\nshadow:x:77:jane\njane:x:1000:\n");
+	tree_write_text(tree, "etc/shadow", "root:secret:1::::::\n");
+	tree_write_text(tree, "etc/hosts", "10.1.2.3 secret\n");
+	tree_write_text(tree, "etc/machine-id", "secret\n");
+	tree_write_text(tree, "etc/ssl/private/a.key", "secret");
+	tree_write_text(tree, "var/log/tool/log", "secret");
+	tree_write_text(tree, "home/jane/secret", "secret");
+	in_tree("cache", cache);
+	setenv("XDG_CACHE_HOME", cache, 1);
+	setenv("XDG_CONFIG_HOME", cache, 1);
+}
+
+static void remove_tree(void)
+{
+	base_image_fini(&image);
+	tree_remove(tree);
+}
+
+TestSuite(base, .init = make_tree, .fini = remove_tree);
+
+static void open_image(enum base_want want)
+{
+	base_image_fini(&image);
+	cr_assert_eq(base_image_open(tree, want, &image), 0);
+}
+
+static const struct index_entry *find(const char *path)
+{
+	uint32_t e;
+
+	return index_lookup_path(image.index, path, &e) == 0 ? &image.index->entries[e] : NULL;
+}
+
+static void expect_bytes(const char *path, const char *bytes)
+{
+	const struct index_entry *e = find(path);
+
+	cr_assert_not_null(e, "%s", path);
+	cr_expect_eq(e->kind, INDEX_PRISTINE, "%s", path);
+	cr_expect(e->size == strlen(bytes) &&
+			  memcmp(image.index->blob + e->where, bytes, e->size) == 0,
+		  "%s is: %.*s", path, (int)e->size, (const char *)image.index->blob + e->where);
+}
+
+/* How an entry that no name finds is noted. */
+static int left_out(const char *dir, const char *name)
+{
+	uint32_t d = 0;
+
+	cr_assert_eq(index_lookup_path(image.index, dir, &d), 0);
+	for (uint32_t i = index_first(&image.index->entries[d]);
+	     i < index_first(&image.index->entries[d]) + index_count(&image.index->entries[d]);
+	     i++) {
+		const struct index_entry *e = &image.index->entries[i];
+
+		if (e->name_len == strlen(name) &&
+		    memcmp(image.index->strings + e->name, name, e->name_len) == 0)
+			return e->kind == INDEX_LEFT_OUT ? e->how : -1;
+	}
+	return -2;
+}
+
+Test(base, what_is_shared_and_what_is_not)
+{
+	open_image(BASE_CURRENT);
+	cr_assert_eq(index_check_names(image.index), 0);
+	cr_assert(image.current);
+	cr_assert_not_null(find("usr/bin/tool"));
+	cr_expect_eq(find("usr/bin/tool")->kind, INDEX_SHARED);
+	cr_expect_eq(find("usr/bin/tool")->mode, S_IFREG | 04755);
+	cr_expect_eq(find("usr/bin/alias")->kind, INDEX_LINK);
+	cr_expect_eq(find("lib")->kind, INDEX_LINK);
+	cr_expect_eq(find("usr/lib/libs.so")->kind, INDEX_SHARED);
+	cr_expect_not_null(find("usr/lib64/ld.so"), "listed by another name of its directory");
+	cr_expect_not_null(find("usr/local/bin/mine"));
+	cr_expect_not_null(find("opt/app/run"));
+	cr_expect_eq(left_out("usr/bin", "hidden"), INDEX_LEFT_UNREADABLE);
+	cr_expect_eq(left_out("usr/bin", "stranger"), INDEX_LEFT_UNOWNED);
+	cr_expect_eq(left_out("usr/local", "etc"), INDEX_LEFT_DENIED);
+	cr_expect_eq(left_out("opt/app", ".env"), INDEX_LEFT_DENIED);
+	cr_expect_eq(left_out("", "home"), INDEX_LEFT_DENIED);
+	cr_expect_eq(left_out("etc/ssl", "private"), INDEX_LEFT_DENIED);
+	cr_expect_eq(left_out("etc", "stranger.conf"), INDEX_LEFT_UNOWNED);
+	cr_expect_eq(left_out("etc", "changed.conf"), INDEX_LEFT_CHANGED);
+	cr_expect_eq(left_out("etc", "secret.conf"), INDEX_LEFT_UNREADABLE);
+	cr_expect_not_null(find("var/log"));
+	cr_expect_null(find("var/log/tool"));
+}
+
+Test(base, pristine_files)
+{
+	open_image(BASE_CURRENT);
+	expect_bytes("etc/kept.conf", "as packaged\n");
+	expect_bytes("etc/passwd", "root:x:0:0::/root:/bin/bash\ndaemon:x:1:1::/:/bin/false\n");
+	expect_bytes("etc/group", "root:x:0:\nshadow:x:77:\n");
+	expect_bytes("etc/shadow", "root:*:19000:0:99999:7:::\ndaemon:*:19000:0:99999:7:::\n");
+	expect_bytes("etc/gshadow", "root:*::\nshadow:*::\n");
+	cr_expect_eq(find("etc/shadow")->mode, S_IFREG | 0640);
+	cr_expect_eq(find("etc/shadow")->gid, 77);
+	expect_bytes("etc/machine-id", "");
+	expect_bytes("etc/hosts",
+		     "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
+	cr_expect_not_null(find("var/lib/dpkg/status"));
+	for (size_t i = 0; i + 6 <= image.index->head->blob_len; i++)
+		cr_assert(memcmp(image.index->blob + i, "secret", 6) != 0 ||
+				  memcmp(image.index->blob + i, "secret.conf", 11) == 0,
+			  "a secret is in the image");
+}
+
+/* A Debian package with one file, as apt keeps it. */
+static void write_deb(const char *name, const char *path, const char *text)
+{
+	static char tar[65536], deb[131072];
+	size_t tar_len = 0, deb_len = 0;
+	struct archive *a = archive_write_new();
+	struct archive_entry *e = archive_entry_new();
+
+	archive_write_set_format_ustar(a);
+	archive_write_add_filter_xz(a);
+	archive_write_set_bytes_per_block(a, 0);
+	archive_write_open_memory(a, tar, sizeof(tar), &tar_len);
+	archive_entry_set_pathname(e, path);
+	archive_entry_set_filetype(e, AE_IFREG);
+	archive_entry_set_perm(e, 0644);
+	archive_entry_set_size(e, (la_int64_t)strlen(text));
+	archive_write_header(a, e);
+	archive_write_data(a, text, strlen(text));
+	archive_write_free(a);
+	archive_entry_clear(e);
+	a = archive_write_new();
+	archive_write_set_format_ar_svr4(a);
+	archive_write_set_bytes_per_block(a, 0);
+	archive_write_open_memory(a, deb, sizeof(deb), &deb_len);
+	archive_entry_set_pathname(e, "data.tar.xz");
+	archive_entry_set_filetype(e, AE_IFREG);
+	archive_entry_set_size(e, (la_int64_t)tar_len);
+	archive_write_header(a, e);
+	archive_write_data(a, tar, tar_len);
+	archive_write_free(a);
+	archive_entry_free(e);
+	tree_write(tree, name, deb, deb_len);
+}
+
+Test(base, a_changed_file_is_replaced_by_the_packages)
+{
+	write_deb("var/cache/apt/archives/tool_1%3a2-3_amd64.deb", "./etc/changed.conf",
+		  "original\n");
+	open_image(BASE_CURRENT);
+	expect_bytes("etc/changed.conf", "original\n");
+	cr_expect_eq(find("etc/changed.conf")->how, INDEX_FROM_PACKAGE);
+}
+
+Test(base, a_package_that_is_none_does_no_harm)
+{
+	tree_write_text(tree, "var/cache/apt/archives/tool_1%3a2-3_amd64.deb", "!<arch>\ngarbage");
+	open_image(BASE_CURRENT);
+	cr_expect_eq(left_out("etc", "changed.conf"), INDEX_LEFT_CHANGED);
+}
+
+Test(base, rules_of_the_users_own)
+{
+	tree_write_text(tree, "cache/sandcastle/image.rules", "deny /opt/** # mine\n");
+	open_image(BASE_CURRENT);
+	cr_expect_eq(left_out("", "opt"), INDEX_LEFT_DENIED);
+	tree_write_text(tree, "cache/sandcastle/image.rules", "nonsense\n");
+	base_image_fini(&image);
+	cr_expect_eq(base_image_open(tree, BASE_CURRENT, &image), -EINVAL);
+}
+
+/* Makes the database look written to at another time. */
+static void touch_database(time_t when)
+{
+	const struct timespec times[2] = {{.tv_sec = when}, {.tv_sec = when}};
+	char path[4096];
+
+	in_tree("var/lib/dpkg/status", path);
+	cr_assert_eq(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+Test(base, it_is_kept_until_the_packages_change)
+{
+	ino_t first;
+	struct stat st;
+
+	open_image(BASE_CURRENT);
+	cr_assert_eq(stat(image.path, &st), 0);
+	first = st.st_ino;
+	open_image(BASE_CURRENT);
+	cr_assert_eq(stat(image.path, &st), 0);
+	cr_expect_eq(st.st_ino, first, "made again");
+
+	tree_write_text(tree, "usr/bin/new", "new");
+	tree_write_text(tree, "var/lib/dpkg/info/libs:amd64.list",
+			"/lib\n/lib/libs.so\n/lib64/ld.so\n/usr/bin/new\n");
+	touch_database(1000);
+	open_image(BASE_EXISTING);
+	cr_expect_not(image.current);
+	open_image(BASE_CURRENT);
+	cr_expect(image.current);
+	cr_expect_not_null(find("usr/bin/new"));
+	cr_expect_not_null(find("usr/lib/libs.so"));
+	cr_expect_not_null(find("opt/app/run"));
+	cr_expect_eq(left_out("opt/app", ".env"), INDEX_LEFT_DENIED);
+	expect_bytes("etc/kept.conf", "as packaged\n");
+}
+
+Test(base, a_damaged_one_is_made_again)
+{
+	struct stat st;
+	char *path;
+	int fd;
+
+	open_image(BASE_CURRENT);
+	path = strdup(image.path);
+	cr_assert_eq(stat(path, &st), 0);
+	base_image_fini(&image);
+	cr_assert_eq(truncate(path, st.st_size / 2), 0);
+	cr_expect_eq(base_image_open(tree, BASE_EXISTING, &image), -ENOENT);
+	open_image(BASE_CURRENT);
+	cr_expect_not_null(find("usr/bin/tool"));
+	base_image_fini(&image);
+	fd = open(path, O_WRONLY);
+	cr_assert_eq(pwrite(fd, "x", 1, st.st_size / 2), 1);
+	close(fd);
+	open_image(BASE_CURRENT);
+	cr_expect_not_null(find("usr/bin/tool"));
+	free(path);
+}
+
+Test(base, without_a_place_to_keep_it)
+{
+	setenv("XDG_CACHE_HOME", "/proc/nonexistent", 1);
+	open_image(BASE_CURRENT);
+	cr_expect_null(image.path);
+	cr_expect_not_null(find("usr/bin/tool"));
+}
+
+Test(base, clean_and_a_tree_without_packages)
+{
+	open_image(BASE_CURRENT);
+	cr_expect_eq(base_image_clean(tree), 0);
+	cr_expect_eq(base_image_clean(tree), -ENOENT);
+	base_image_fini(&image);
+	tree_write_text(tree, "var/lib/dpkg/status", "garbage\n\n\n");
+	cr_expect_eq(base_image_open(tree, BASE_CURRENT, &image), -EBADMSG);
+}
+
+Test(base, what_is_special_is_left_out)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	char path[4096];
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	in_tree("usr/bin/socket", path);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%.100s", path);
+	cr_assert_eq(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	close(fd);
+	open_image(BASE_CURRENT);
+	cr_expect_eq(left_out("usr/bin", "socket"), INDEX_LEFT_SPECIAL);
+}
