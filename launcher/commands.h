@@ -8,6 +8,7 @@ enum { EXIT_SANDCASTLE_FAILED = 125 };
 
 /* argv[0] is the subcommand's name; they return the exit code of the process. */
 int cmd_run(int argc, char **argv);
+int cmd_image(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 
 #endif

@@ -12,6 +12,7 @@ static const struct {
 	int (*run)(int argc, char **argv);
 } commands[] = {
 	{"run", cmd_run},
+	{"image", cmd_image},
 	{"doctor", cmd_doctor},
 };
 
@@ -25,6 +26,7 @@ static const char help[] =
 	"\n"
 	"Commands:\n"
 	"  run         a sandbox for one command; its stdio, signals and exit code\n"
+	"  image       the base image that sandboxes start from: build, info, verify, clean\n"
 	"  doctor      check this host\n"
 	"\n"
 	"Options:\n"

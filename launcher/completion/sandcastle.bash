@@ -52,7 +52,7 @@ _sandcastle()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "run doctor --version --help" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "run image doctor --version --help" -- "$cur")
 		return
 	fi
 	case $prev in
@@ -61,7 +61,7 @@ _sandcastle()
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
-	--workdir | -w)
+	--workdir | -w | --root)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 		return
@@ -87,6 +87,13 @@ _sandcastle()
 		fi
 		# An option of the command itself is completed by the command's own completion.
 		_sandcastle_run
+		;;
+	image)
+		if ((COMP_CWORD == 2)); then
+			mapfile -t COMPREPLY < <(compgen -W "build info verify clean --help" -- "$cur")
+		else
+			mapfile -t COMPREPLY < <(compgen -W "--root --changed --left-out --json --verbose --help" -- "$cur")
+		fi
 		;;
 	doctor)
 		mapfile -t COMPREPLY < <(compgen -W "--kernel --json --help" -- "$cur")
