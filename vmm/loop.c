@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
+#include <time.h>
 
 enum { LOOP_BATCH = 32 };
 
@@ -168,6 +169,16 @@ void loop_timer_set(struct loop_timer *timer, uint64_t ms)
 
 	/* Cannot fail: the fd is a timerfd and the values are in range. */
 	(void)timerfd_settime(timer->src.fd, 0, &spec, NULL);
+}
+
+uint64_t loop_coarse_ms(uint64_t ms)
+{
+	struct timespec now;
+	uint64_t past;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	past = ((uint64_t)now.tv_nsec / 1000000 + ms) % 1000;
+	return past < 500 ? ms - past : ms + 1000 - past;
 }
 
 void loop_timer_fini(struct loop_timer *timer)

@@ -63,4 +63,11 @@ void loop_timer_set(struct loop_timer *timer, uint64_t ms);
 /* A zeroed timer that was never initialised is fine. */
 void loop_timer_fini(struct loop_timer *timer);
 
+/*
+ * For a timer of a second or more that need not be exact: `ms`, give or take half
+ * a second, so that it ends on a whole second of CLOCK_MONOTONIC. The clock is the
+ * host's: what waits in several sandboxes fires in one wake-up of the CPU.
+ */
+uint64_t loop_coarse_ms(uint64_t ms);
+
 #endif

@@ -80,3 +80,21 @@ Test(loop, stopping_before_running_returns_at_once)
 	loop_free(loop);
 	loop_free(NULL);
 }
+
+Test(loop, a_coarse_timer_ends_on_a_whole_second)
+{
+	for (uint64_t ms = 1000; ms < 61000; ms += 137) {
+		struct timespec before, after;
+		uint64_t coarse, end;
+
+		clock_gettime(CLOCK_MONOTONIC, &before);
+		coarse = loop_coarse_ms(ms);
+		clock_gettime(CLOCK_MONOTONIC, &after);
+		cr_assert_geq(coarse, ms - 500);
+		cr_assert_leq(coarse, ms + 500);
+		/* Exact but for the time between the three readings. */
+		end = ((uint64_t)after.tv_nsec / 1000000 + coarse) % 1000;
+		if (before.tv_nsec / 1000000 == after.tv_nsec / 1000000)
+			cr_assert_eq(end, 0);
+	}
+}
