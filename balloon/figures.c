@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 int figures_read_process(int statm_fd, struct figures *f)
 {
@@ -26,16 +27,17 @@ int figures_read_process(int statm_fd, struct figures *f)
 
 size_t figures_format(const struct figures *f, char *buf)
 {
+	const char *more = strlen(f->more) < FIGURES_MORE_MAX ? f->more : "";
 	int n = snprintf(
 		buf, FIGURES_LINE_MAX,
 		"{\"resident\":%" PRIu64 ",\"private\":%" PRIu64 ",\"shared\":%" PRIu64
 		",\"balloon\":%" PRIu64 ",\"target\":%" PRIu64 ",\"reported\":%" PRIu64
 		",\"inflated\":%" PRIu64 ",\"guest\":{\"total\":%" PRIu64 ",\"free\":%" PRIu64
 		",\"available\":%" PRIu64 ",\"cache\":%" PRIu64 "},\"host\":{\"total\":%" PRIu64
-		",\"available\":%" PRIu64 ",\"reserve\":%" PRIu64 "},\"pressure\":\"%s\"}\n",
+		",\"available\":%" PRIu64 ",\"reserve\":%" PRIu64 "},\"pressure\":\"%s\"%s%s}\n",
 		f->resident, f->private, f->shared, f->balloon, f->target, f->reported, f->inflated,
 		f->guest.total, f->guest.free, f->guest.available, f->guest.caches, f->host.total,
-		f->host.available, f->host.reserve, f->pressure);
+		f->host.available, f->host.reserve, f->pressure, *more != '\0' ? "," : "", more);
 
 	return n < 0 ? 0 : min_size((size_t)n, FIGURES_LINE_MAX - 1);
 }

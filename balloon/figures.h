@@ -19,9 +19,11 @@ struct figures {
 	struct balloon_stats guest;
 	struct pressure_sample host;
 	const char *pressure; /* the policy's state */
+	const char *more; /* further members, as `"name":value`; "" for none */
 };
 
-enum { FIGURES_LINE_MAX = 640 };
+/* A `more` that does not fit in its share is left out. */
+enum { FIGURES_MORE_MAX = 700, FIGURES_LINE_MAX = 640 + FIGURES_MORE_MAX };
 
 /* Parses /proc/self/statm, and takes guest RAM out of it. */
 int figures_read_process(int statm_fd, struct figures *f) MUST_CHECK;

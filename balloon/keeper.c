@@ -20,6 +20,7 @@ enum {
 	WATCH_MS = 250, /* while the guest is at work, for a sweep when it is done */
 	QUIET_LOOKS = 4, /* after so many with nothing new we sleep */
 	ANSWER_MS = 500, /* a guest that has not answered by then is taken as silent */
+	SAVING = 4, /* on battery POLL_MS and WATCH_MS are so many times as long */
 };
 
 struct keeper;
@@ -49,6 +50,8 @@ struct keeper {
 	uint64_t look_ms, cpu_ms; /* clock and our CPU time at the last look */
 	bool quiet; /* little CPU time since then */
 
+	const struct keeper_owner_ops *owner_ops;
+	void *owner;
 	int stats_fd, statm_fd;
 	char line[FIGURES_LINE_MAX]; /* the last one written */
 	size_t line_len;
@@ -77,9 +80,18 @@ static uint64_t now_ms(void)
 	return clock_ms(CLOCK_MONOTONIC);
 }
 
-/* 0 disarms. */
+static uint32_t unless_saving(const struct keeper *k, uint32_t ms)
+{
+	bool saves = k->owner_ops && k->owner_ops->saves_power(k->owner);
+
+	return saves ? ms * SAVING : ms;
+}
+
+/* 0 disarms. What can wait for a second can wait for the other sandboxes. */
 static void arm(struct keeper *k, uint32_t ms)
 {
+	if (ms >= 1000)
+		ms = (uint32_t)loop_coarse_ms(ms);
 	struct itimerspec when = {
 		.it_value = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000},
 	};
@@ -97,9 +109,9 @@ static void arm_next(struct keeper *k)
 		return;
 	}
 	if (k->polling && (ms == 0 || ms > POLL_MS))
-		ms = POLL_MS;
+		ms = ms == 0 ? unless_saving(k, POLL_MS) : POLL_MS;
 	if (k->looks > 0 && (ms == 0 || ms > WATCH_MS))
-		ms = WATCH_MS;
+		ms = unless_saving(k, WATCH_MS);
 	if (k->stats_fd >= 0 && (ms == 0 || ms > STATS_MS))
 		ms = STATS_MS;
 	if (k->asked_ms != 0 && (ms == 0 || ms > ANSWER_MS))
@@ -119,9 +131,12 @@ static void write_figures(struct keeper *k, const struct pressure_sample *host)
 		.host = *host,
 		.pressure = policy_state_name(k->policy.state),
 	};
-	char line[FIGURES_LINE_MAX];
+	char line[FIGURES_LINE_MAX], more[FIGURES_MORE_MAX] = "";
 	size_t len;
 
+	if (k->owner_ops)
+		k->owner_ops->more_figures(k->owner, more, sizeof(more));
+	f.more = more;
 	if (ram_resident(k->ram, &f.resident) < 0 || figures_read_process(k->statm_fd, &f) < 0)
 		return;
 	len = figures_format(&f, line);
@@ -382,6 +397,8 @@ int keeper_new(const struct keeper_config *cfg, struct balloon_observer **out)
 	k->obs.ops = &keeper_ops;
 	k->ram = cfg->ram;
 	k->stats_fd = cfg->stats_fd;
+	k->owner_ops = cfg->owner_ops;
+	k->owner = cfg->owner;
 	k->pressure.meminfo_fd = -1;
 	k->statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	k->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);

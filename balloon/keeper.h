@@ -15,11 +15,20 @@
  * guest), policy (what now). Idle, it sleeps until a PSI trigger or a cgroup
  * limit fires, or the guest reports free pages. While the guest works it looks
  * at its own resident set and CPU time, two system calls every 0.25 s. Where
- * there is no trigger it looks at MemAvailable every second. None of that wakes the
+ * there is no trigger it looks at MemAvailable every second. While the host runs
+ * on its battery both happen a quarter as often. None of that wakes the
  * guest, which is asked for statistics only when the host is short, while there
  * is a balloon, when it has fallen quiet with more memory than before, and for
  * --stats.
  */
+
+/* What it asks of the machine it is in; on the loop's thread, under the balloon's lock. */
+struct keeper_owner_ops {
+	/* Adds members to a line of --stats, as `"name":value`; buf is NUL-terminated by it. */
+	void (*more_figures)(void *owner, char *buf, size_t size);
+	/* The host runs on its battery: wake as seldom as can be. */
+	bool (*saves_power)(void *owner);
+};
 
 struct keeper_config {
 	const struct ram *ram; /* borrowed, outlives the keeper */
@@ -30,6 +39,9 @@ struct keeper_config {
 	int stats_fd;
 	/* Before /proc and /sys; "" but for tests. */
 	const char *root;
+	/* NULL: there is nobody to ask. */
+	const struct keeper_owner_ops *owner_ops;
+	void *owner;
 };
 
 /* An observer for virtio_balloon_new(). The loop's thread, before there are guests. */

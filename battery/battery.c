@@ -2,6 +2,7 @@
 #include "battery/battery.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
@@ -35,6 +36,9 @@ struct battery {
 	struct loop_timer retell;
 	unsigned int retold;
 	int line_fd, look_fd;
+	battery_power_fn changed;
+	void *owner;
+	bool on_battery; /* as `changed` was last told */
 };
 
 static uint32_t status_event(unsigned int slot)
@@ -133,7 +137,8 @@ static void retell(struct loop_timer *timer)
 		loop_timer_set(&b->retell, RETELL_MS);
 }
 
-int battery_new(struct wiring *wiring, unsigned int gsi, struct loop *loop, struct device **out)
+int battery_new(struct wiring *wiring, unsigned int gsi, struct loop *loop,
+		battery_power_fn changed, void *owner, struct device **out)
 {
 	struct battery *b = calloc(1, sizeof(*b));
 	int r;
@@ -142,6 +147,8 @@ int battery_new(struct wiring *wiring, unsigned int gsi, struct loop *loop, stru
 		return -ENOMEM;
 	device_init(&b->dev, &battery_ops);
 	b->state.regs.online = 1;
+	b->changed = changed;
+	b->owner = owner;
 	b->line_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	b->look_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r = b->line_fd < 0 || b->look_fd < 0 ? -errno : 0;
@@ -232,6 +239,27 @@ static uint32_t update_slot(struct battery_state *state, unsigned int i,
 	return events;
 }
 
+/* Off the plug, or on one that does not carry the load (a weak charger). */
+static bool runs_on_battery(const struct power_state *state)
+{
+	bool present = false, discharging = false;
+
+	for (unsigned int i = 0; i < POWER_MAX_BATTERIES; i++) {
+		present |= state->batteries[i].present;
+		discharging |= (state->batteries[i].status & POWER_DISCHARGING) != 0;
+	}
+	return discharging || (present && !state->ac_online);
+}
+
+static void tell_owner(struct battery *b, bool on_battery)
+{
+	if (b->on_battery == on_battery)
+		return;
+	b->on_battery = on_battery;
+	if (b->changed)
+		b->changed(b->owner, on_battery);
+}
+
 void battery_update(struct device *dev, const struct power_state *state, bool announced)
 {
 	struct battery *b = CONTAINER_OF(dev, struct battery, dev);
@@ -251,11 +279,69 @@ void battery_update(struct device *dev, const struct power_state *state, bool an
 	b->state.regs.pending |= events;
 	b->state.look_pending = false;
 	pthread_mutex_unlock(&dev->lock);
+	tell_owner(b, runs_on_battery(state));
 	if (events == 0)
 		return;
 	(void)!eventfd_write(b->line_fd, 1);
 	b->retold = 0;
 	loop_timer_set(&b->retell, RETELL_MS);
+}
+
+/* A member `"name":value`, or null, with a comma before it. */
+static size_t put_number(char *buf, size_t size, const char *name, uint32_t value)
+{
+	int n = value == POWER_UNKNOWN ? snprintf(buf, size, ",\"%s\":null", name)
+				       : snprintf(buf, size, ",\"%s\":%u", name, value);
+
+	return n < 0 ? 0 : min_size((size_t)n, size - 1);
+}
+
+static const char *status_name(uint32_t status)
+{
+	if (status & POWER_DISCHARGING)
+		return "discharging";
+	return status & POWER_CHARGING ? "charging" : "idle";
+}
+
+static size_t put_slot(char *buf, size_t size, const struct battery_slot *s)
+{
+	int n = snprintf(buf, size,
+			 "{\"status\":\"%s\",\"critical\":%s,\"percent\":%u,\"unit\":\"%s\"",
+			 status_name(s->status), s->status & POWER_CRITICAL ? "true" : "false",
+			 percent(s), s->unit == POWER_UNIT_ENERGY ? "mWh" : "mAh");
+	size_t len = n < 0 ? 0 : min_size((size_t)n, size - 1);
+
+	len += put_number(buf + len, size - len, "full", s->full);
+	len += put_number(buf + len, size - len, "remaining", s->remaining);
+	len += put_number(buf + len, size - len, "rate", s->rate);
+	len += put_number(buf + len, size - len, "millivolts", s->voltage);
+	n = snprintf(buf + len, size - len, "}");
+	return n < 0 ? len : len + min_size((size_t)n, size - len - 1);
+}
+
+size_t battery_told(struct device *dev, char *buf)
+{
+	const size_t size = BATTERY_TOLD_MAX;
+	struct battery *b = CONTAINER_OF(dev, struct battery, dev);
+	struct battery_regs regs;
+	bool first = true;
+	size_t len;
+
+	pthread_mutex_lock(&dev->lock);
+	regs = b->state.regs;
+	pthread_mutex_unlock(&dev->lock);
+	len = (size_t)snprintf(buf, size, "{\"ac\":%s,\"batteries\":[",
+			       regs.online ? "true" : "false");
+	for (unsigned int i = 0; i < POWER_MAX_BATTERIES; i++) {
+		if (!regs.slots[i].present)
+			continue;
+		if (!first)
+			buf[len++] = ',';
+		first = false;
+		len += put_slot(buf + len, size - len, &regs.slots[i]);
+	}
+	memcpy(buf + len, "]}", sizeof("]}"));
+	return len + 2;
 }
 
 int battery_look_fd(struct device *dev)

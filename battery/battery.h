@@ -65,9 +65,15 @@ enum {
 	BATTERY_EVENT_INFO = 1 << 2,
 };
 
-/* Starts as a machine without batteries, on mains. The loop has to outlive the device. */
+/* On the thread of battery_update(), whenever the answer is another than before. */
+typedef void (*battery_power_fn)(void *owner, bool on_battery);
+
+/*
+ * Starts as a machine without batteries, on mains. The loop has to outlive the
+ * device. `changed` may be NULL.
+ */
 int battery_new(struct wiring *wiring, unsigned int gsi, struct loop *loop,
-		struct device **out) MUST_CHECK;
+		battery_power_fn changed, void *owner, struct device **out) MUST_CHECK;
 
 /*
  * Tells the guest. `announced`: the host told of a change by itself, so the
@@ -76,6 +82,15 @@ int battery_new(struct wiring *wiring, unsigned int gsi, struct loop *loop,
  * loop's thread, or before the machine starts.
  */
 void battery_update(struct device *dev, const struct power_state *state, bool announced);
+
+enum { BATTERY_TOLD_MAX = 640 };
+
+/*
+ * What the guest finds in the registers, as a JSON object without a newline; what
+ * nobody knows is null. Returns its length; buf has BATTERY_TOLD_MAX bytes. Any
+ * thread.
+ */
+size_t battery_told(struct device *dev, char *buf);
 
 /*
  * An eventfd that becomes readable when the guest looks at its power the first

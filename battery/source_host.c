@@ -64,7 +64,7 @@ static void refresh(struct host_source *h, bool announced)
 	if (announced)
 		loop_timer_set(&h->timer, SETTLE_MS);
 	else
-		loop_timer_set(&h->timer, drifts(&state) ? DRIFT_MS : 0);
+		loop_timer_set(&h->timer, drifts(&state) ? loop_coarse_ms(DRIFT_MS) : 0);
 }
 
 static void uevent_arrived(struct loop_source *src, uint32_t events)
@@ -155,8 +155,12 @@ static int start(struct host_source *h, struct loop *loop)
 	r = loop_timer_init(&h->timer, loop, timer_fired, "power-timer");
 	if (r == 0)
 		r = loop_add(loop, &h->look, EPOLLIN);
+	/*
+	 * Read once the loop runs: where the embedded controller answers slowly the
+	 * machine need not wait for it to start. The guest's drivers come later.
+	 */
 	if (r == 0)
-		refresh(h, false);
+		loop_timer_set(&h->timer, 1);
 	return r;
 }
 

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -66,6 +67,15 @@ static const char *const base_names[] = {
 	"bin", "etc", "lib", "lib32", "lib64", "libx32", "opt", "sbin", "usr", "var", NULL,
 };
 
+/* A loop with a thread of its own. */
+struct side_loop {
+	struct machine *machine;
+	const char *name; /* of the thread */
+	struct loop *loop;
+	pthread_t thread;
+	bool started;
+};
+
 struct machine {
 	struct loop *loop;
 	struct guest_log *log;
@@ -78,15 +88,16 @@ struct machine {
 	struct device *acpi_events;
 	struct device *battery;
 	struct power_source *power;
+	atomic_bool on_battery;
 	struct pci_bus pci;
 	struct pci_function *functions[MACHINE_MAX_FUNCTIONS];
 	unsigned int n_functions;
 	struct vsock *vsock;
 
 	/* The file server blocks on the host's disks: its queues have a thread of their own. */
-	struct loop *files_loop;
-	pthread_t files_thread;
-	bool files_started;
+	struct side_loop files;
+	/* The host's power supplies block on its firmware. */
+	struct side_loop power_loop;
 
 	int stats_fd; /* until the balloon has it */
 
@@ -206,11 +217,24 @@ static int add_acpi_events(struct machine *m)
 	return r < 0 ? r : bus_map(m->pio, ACPI_EVENT_PORT, ACPI_EVENT_PORTS, m->acpi_events, 0);
 }
 
+/* On the thread of the power supplies. */
+static void power_changed(void *owner, bool on_battery)
+{
+	struct machine *m = owner;
+
+	atomic_store(&m->on_battery, on_battery);
+	vm_spin(m->vm, !on_battery);
+	log_debug("the host runs on %s", on_battery ? "its battery" : "mains");
+}
+
 /* There in any case: a machine without batteries runs on mains. */
 static int add_battery(struct machine *m)
 {
-	int r = battery_new(&m->vm->wiring, GSI_BATTERY, m->loop, &m->battery);
+	int r = loop_new(&m->power_loop.loop);
 
+	if (r == 0)
+		r = battery_new(&m->vm->wiring, GSI_BATTERY, m->power_loop.loop, power_changed, m,
+				&m->battery);
 	return r < 0 ? r : bus_map(m->mmio, BATTERY_BASE, BATTERY_SIZE, m->battery, 0);
 }
 
@@ -222,8 +246,8 @@ static int add_power_source(struct machine *m, const char *from)
 	if (from && strcmp(from, "none") == 0)
 		return 0;
 	if (from && strcmp(from, "host") != 0)
-		return power_source_file_new(from, m->loop, m->battery, &m->power);
-	r = power_source_host_new(m->loop, m->battery, &m->power);
+		return power_source_file_new(from, m->power_loop.loop, m->battery, &m->power);
+	r = power_source_host_new(m->power_loop.loop, m->battery, &m->power);
 	if (r < 0)
 		log_error("cannot read the host's power supplies: %s; try --battery none",
 			  strerror(-r));
@@ -287,7 +311,7 @@ static int add_files(struct machine *m, const struct sandbox_config *cfg)
 {
 	struct virtio_device *vdev = NULL;
 	struct fs_server *server = NULL;
-	int r = loop_new(&m->files_loop);
+	int r = loop_new(&m->files.loop);
 
 	if (r == 0)
 		r = fs_server_new(&server);
@@ -299,7 +323,7 @@ static int add_files(struct machine *m, const struct sandbox_config *cfg)
 		return r;
 	}
 	r = virtio_fs_new(SC_FS_TAG, server, &vdev);
-	return r < 0 ? r : add_virtio(m, vdev, m->files_loop);
+	return r < 0 ? r : add_virtio(m, vdev, m->files.loop);
 }
 
 static int add_rng(struct machine *m)
@@ -335,12 +359,35 @@ static int open_stats(struct machine *m, const char *path)
 	return -EINVAL;
 }
 
+static void more_figures(void *owner, char *buf, size_t size)
+{
+	struct machine *m = owner;
+	char told[BATTERY_TOLD_MAX];
+
+	(void)battery_told(m->battery, told);
+	snprintf(buf, size, "\"power\":%s", told);
+}
+
+static bool saves_power(void *owner)
+{
+	struct machine *m = owner;
+
+	return atomic_load(&m->on_battery);
+}
+
+static const struct keeper_owner_ops keeper_ops = {
+	.more_figures = more_figures,
+	.saves_power = saves_power,
+};
+
 static int add_balloon(struct machine *m)
 {
 	struct keeper_config keeper = {
 		.ram = &m->vm->ram,
 		.stats_fd = steal_fd(&m->stats_fd),
 		.root = "",
+		.owner_ops = &keeper_ops,
+		.owner = m,
 	};
 	struct balloon_observer *obs;
 	struct virtio_device *vdev = NULL;
@@ -465,6 +512,8 @@ int machine_build(const struct machine_setup *setup, struct machine **out)
 	m->log = setup->log;
 	m->ended = setup->ended;
 	m->owner = setup->owner;
+	m->files = (struct side_loop){.machine = m, .name = "files"};
+	m->power_loop = (struct side_loop){.machine = m, .name = "power"};
 	m->end_event.fd = -1;
 	m->stats_fd = -1;
 	pthread_mutex_init(&m->end_lock, NULL);
@@ -498,22 +547,22 @@ struct vsock *machine_vsock(struct machine *m)
 	return m->vsock;
 }
 
-static void *files_thread(void *arg)
+static void *side_thread(void *arg)
 {
-	struct machine *m = arg;
-	int r = loop_run(m->files_loop);
+	struct side_loop *side = arg;
+	int r = loop_run(side->loop);
 
 	if (r < 0) {
 		struct machine_end end = {.kind = MACHINE_FAILED};
 
-		snprintf(end.why, sizeof(end.why), "the file server's loop failed: %s",
+		snprintf(end.why, sizeof(end.why), "the loop of thread '%s' failed: %s", side->name,
 			 strerror(-r));
-		machine_end_with(m, &end);
+		machine_end_with(side->machine, &end);
 	}
 	return NULL;
 }
 
-static int start_files(struct machine *m)
+static int start_side(struct side_loop *side)
 {
 	sigset_t all, old;
 	int r;
@@ -521,13 +570,22 @@ static int start_files(struct machine *m)
 	/* Signals are the main loop's. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = pthread_create(&m->files_thread, NULL, files_thread, m);
+	r = pthread_create(&side->thread, NULL, side_thread, side);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (r != 0)
 		return -r;
-	m->files_started = true;
-	pthread_setname_np(m->files_thread, "files");
+	side->started = true;
+	pthread_setname_np(side->thread, side->name);
 	return 0;
+}
+
+static void stop_side(struct side_loop *side)
+{
+	if (!side->started)
+		return;
+	loop_stop(side->loop);
+	pthread_join(side->thread, NULL);
+	side->started = false;
 }
 
 /*
@@ -553,7 +611,10 @@ int machine_start(struct machine *m)
 	int r = small_stacks();
 
 	if (r == 0)
-		r = start_files(m);
+		r = start_side(&m->files);
+	/* With --battery none nothing would ever wake it. */
+	if (r == 0 && m->power)
+		r = start_side(&m->power_loop);
 
 	for (unsigned int i = 0; r == 0 && i < m->n_vcpus; i++)
 		r = vcpu_start(m->vcpus[i]);
@@ -574,10 +635,8 @@ void machine_free(struct machine *m)
 	/* All vCPUs stand still before anything they could reach goes away. */
 	for (unsigned int i = 0; i < m->n_vcpus; i++)
 		vcpu_stop(m->vcpus[i]);
-	if (m->files_started) {
-		loop_stop(m->files_loop);
-		pthread_join(m->files_thread, NULL);
-	}
+	stop_side(&m->files);
+	stop_side(&m->power_loop);
 	for (unsigned int i = 0; i < m->n_vcpus; i++)
 		vcpu_free(m->vcpus[i]);
 	while (m->n_functions > 0) {
@@ -585,10 +644,11 @@ void machine_free(struct machine *m)
 
 		fn->ops->destroy(fn);
 	}
-	loop_free(m->files_loop);
+	loop_free(m->files.loop);
 	power_source_free(m->power);
 	if (m->battery)
 		m->battery->ops->destroy(m->battery);
+	loop_free(m->power_loop.loop);
 	if (m->acpi_events)
 		m->acpi_events->ops->destroy(m->acpi_events);
 	if (m->serial)

@@ -2,7 +2,9 @@
 #include "vmm/vm.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/kvm.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -146,6 +148,27 @@ static int add_interrupts(struct vm *vm)
 	return routes_commit(vm);
 }
 
+static uint32_t read_spin(void)
+{
+	AUTO_CLOSE int fd = open("/sys/module/kvm/parameters/halt_poll_ns", O_RDONLY | O_CLOEXEC);
+	char text[16] = "";
+
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+		return 0;
+	return (uint32_t)strtoul(text, NULL, 10);
+}
+
+void vm_spin(struct vm *vm, bool on)
+{
+	struct kvm_enable_cap cap = {
+		.cap = KVM_CAP_HALT_POLL,
+		.args = {on ? vm->spin_ns : 0},
+	};
+
+	if (vm->spin_ns > 0 && ioctl(vm->vm_fd, KVM_ENABLE_CAP, &cap) < 0)
+		log_debug("KVM's halt polling stays as it is: %s", strerror(errno));
+}
+
 int vm_new(int kvm_fd, uint64_t memory, struct vm **out)
 {
 	struct vm *vm = calloc(1, sizeof(*vm));
@@ -159,6 +182,7 @@ int vm_new(int kvm_fd, uint64_t memory, struct vm **out)
 	vm->kvm_fd = kvm_fd;
 	vm->vm_fd = -1;
 	vm->ram.fd = -1;
+	vm->spin_ns = read_spin();
 	pthread_mutex_init(&vm->route_lock, NULL);
 
 	do

@@ -17,6 +17,7 @@ struct vm {
 	struct wiring wiring;
 	int kvm_fd; /* owned */
 	int vm_fd;
+	uint32_t spin_ns; /* the host's own setting; 0: unknown, or none */
 	struct ram ram;
 	struct guest_mem mem;
 
@@ -31,5 +32,12 @@ struct vm {
  */
 int vm_new(int kvm_fd, uint64_t memory, struct vm **out) MUST_CHECK;
 void vm_free(struct vm *vm); /* NULL and half-built are fine */
+
+/*
+ * Whether KVM spins for a moment before a CPU of the guest that has nothing to do
+ * sleeps, as it does from the start: faster to wake, and power for nothing on a
+ * battery. Any thread; a host that cannot be told stays as it is.
+ */
+void vm_spin(struct vm *vm, bool on);
 
 #endif

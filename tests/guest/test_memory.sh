@@ -74,7 +74,7 @@ test_figures_are_lines_of_json()
 	wait "$pid" || fail "exit code $?"
 	[ -s stats ] || fail "nothing was written"
 	while read -r line; do
-		[[ $line =~ ^\{\"resident\":[0-9]+,.*\"pressure\":\"[a-z]+\"\}$ ]] || fail "not JSON: $line"
+		[[ $line =~ ^\{\"resident\":[0-9]+,.*\"pressure\":\"[a-z]+\",\"power\":\{.*\}\}$ ]] || fail "not JSON: $line"
 	done <stats
 	[ "$(figure private)" -gt 0 ] || fail "no private memory"
 }

@@ -38,10 +38,26 @@ Test(figures, are_one_line_whatever_they_are)
 
 	memset(&f, 0xff, sizeof(f));
 	f.pressure = "squeezing";
+	f.more = "";
 	len = figures_format(&f, line);
 	cr_assert_lt(len, FIGURES_LINE_MAX - 1);
 	cr_assert_eq(strlen(line), len);
 	cr_assert_eq(strchr(line, '\n'), line + len - 1);
 	cr_assert_eq(line[len - 2], '}');
 	cr_assert_not_null(strstr(line, "\"balloon\":18446744073709551615,"));
+	cr_assert_null(strstr(line, ",}"));
+}
+
+Test(figures, take_members_of_others)
+{
+	struct figures f = {.pressure = "calm", .more = "\"power\":{}"};
+	char line[FIGURES_LINE_MAX], big[FIGURES_MORE_MAX + 1];
+
+	(void)figures_format(&f, line);
+	cr_assert_not_null(strstr(line, "\"pressure\":\"calm\",\"power\":{}}\n"));
+	memset(big, 'x', sizeof(big) - 1);
+	big[sizeof(big) - 1] = '\0';
+	f.more = big;
+	(void)figures_format(&f, line);
+	cr_assert_not_null(strstr(line, "\"pressure\":\"calm\"}\n"));
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/virtio_balloon.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,9 +16,31 @@ static struct fake_host host;
 static struct balloon_guest bg;
 static int stats_pipe[2];
 
+static bool asked;
+
+static void more_figures(void *owner, char *buf, size_t size)
+{
+	cr_assert_eq(owner, &host);
+	snprintf(buf, size, "\"more\":1");
+}
+
+static bool saves_power(void *owner)
+{
+	cr_assert_eq(owner, &host);
+	asked = true;
+	return true;
+}
+
+static const struct keeper_owner_ops owner_ops = {more_figures, saves_power};
+
 static void setup(void)
 {
-	struct keeper_config cfg = {.ram = &bg.ram, .root = host.root};
+	struct keeper_config cfg = {
+		.ram = &bg.ram,
+		.root = host.root,
+		.owner_ops = &owner_ops,
+		.owner = &host,
+	};
 	struct balloon_observer *obs;
 
 	fake_host_init(&host);
@@ -98,7 +121,8 @@ Test(keeper, figures_are_written_when_they_change)
 	cr_assert_eq(buf[0], '{');
 	cr_assert_eq(buf[n - 1], '\n');
 	cr_assert_not_null(strstr(buf, "\"guest\":{\"total\":1073741824,\"free\":943718400,"));
-	cr_assert_not_null(strstr(buf, "\"pressure\":\"calm\""));
+	cr_assert_not_null(strstr(buf, "\"pressure\":\"calm\",\"more\":1}"));
+	cr_assert(asked);
 	bg.ram.host[0] = 1;
 	say(1ull << 30, 900ull << 20, 900ull << 20);
 	n = read(stats_pipe[0], buf, sizeof(buf) - 1);

@@ -82,12 +82,22 @@ static struct power_state state = {
 };
 static struct power_battery *const b0 = &state.batteries[0];
 
+static unsigned int changes;
+static bool on_battery;
+
+static void power_changed(void *owner, bool now)
+{
+	cr_assert_eq(owner, &changes);
+	changes++;
+	on_battery = now;
+}
+
 static void setup(void)
 {
 	static struct wiring wiring = {&fake_ops};
 
 	cr_assert_eq(loop_new(&loop), 0);
-	cr_assert_eq(battery_new(&wiring, 10, loop, &dev), 0);
+	cr_assert_eq(battery_new(&wiring, 10, loop, power_changed, &changes, &dev), 0);
 }
 
 static void teardown(void)
@@ -144,6 +154,59 @@ Test(battery, registers_are_where_the_aml_reads_them)
 	cr_assert_str_eq(text, "M");
 	cr_assert_str_eq(text + 0x20, "LION");
 	cr_assert_str_eq(text + 0x30, "ACME");
+}
+
+Test(battery, the_owner_hears_when_the_host_goes_on_battery_and_off)
+{
+	cr_assert_eq(changes, 0, "it starts on mains");
+	b0->status = POWER_DISCHARGING;
+	battery_update(dev, &state, true);
+	cr_assert(on_battery, "a charger that is too weak");
+	state.ac_online = false;
+	battery_update(dev, &state, true);
+	cr_assert_eq(changes, 1);
+	b0->status = 0;
+	battery_update(dev, &state, true);
+	cr_assert(on_battery, "its driver is late");
+	state.ac_online = true;
+	battery_update(dev, &state, true);
+	cr_assert(!on_battery);
+	memset(b0, 0, sizeof(*b0));
+	state.ac_online = false;
+	battery_update(dev, &state, true);
+	cr_assert_eq(changes, 2, "no battery to run on");
+}
+
+Test(battery, what_was_told_is_json)
+{
+	char told[BATTERY_TOLD_MAX];
+	size_t len = battery_told(dev, told);
+
+	cr_assert_eq(strlen(told), len);
+	cr_assert_str_eq(told, "{\"ac\":true,\"batteries\":[{\"status\":\"charging\",\"critical\":false,"
+			       "\"percent\":50,\"unit\":\"mWh\",\"full\":50000,\"remaining\":25000,"
+			       "\"rate\":20000,\"millivolts\":12000}]}");
+	memset(b0, 0, sizeof(*b0));
+	state.ac_online = false;
+	battery_update(dev, &state, true);
+	(void)battery_told(dev, told);
+	cr_assert_str_eq(told, "{\"ac\":false,\"batteries\":[]}");
+
+	for (unsigned int i = 0; i < POWER_MAX_BATTERIES; i++)
+		state.batteries[i] = (struct power_battery){
+			.present = true,
+			.unit = POWER_UNIT_CHARGE,
+			.full = UINT32_MAX - 1,
+			.remaining = UINT32_MAX - 1,
+			.status = POWER_DISCHARGING | POWER_CRITICAL,
+			.rate = UINT32_MAX - 1,
+			.voltage = POWER_UNKNOWN,
+		};
+	battery_update(dev, &state, true);
+	len = battery_told(dev, told);
+	cr_assert_lt(len, BATTERY_TOLD_MAX - 1);
+	cr_assert_eq(strlen(told), len);
+	cr_assert_not_null(strstr(told, "\"millivolts\":null}]}"), "%s", told);
 }
 
 Test(battery, nothing_new_is_not_told)
@@ -329,7 +392,7 @@ Test(battery_failure, a_line_that_cannot_be_had_is_an_error)
 	struct wiring wiring = {&failing_ops};
 
 	cr_assert_eq(loop_new(&loop), 0);
-	cr_assert_eq(battery_new(&wiring, 10, loop, &dev), -ENOSPC);
+	cr_assert_eq(battery_new(&wiring, 10, loop, NULL, NULL, &dev), -ENOSPC);
 	cr_assert_null(dev);
 	loop_free(loop);
 }

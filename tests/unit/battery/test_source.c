@@ -32,7 +32,7 @@ static void setup(void)
 	cr_assert_geq(fd, 0);
 	close(fd);
 	cr_assert_eq(loop_new(&loop), 0);
-	cr_assert_eq(battery_new(&wiring, 10, loop, &dev), 0);
+	cr_assert_eq(battery_new(&wiring, 10, loop, NULL, NULL, &dev), 0);
 }
 
 static void teardown(void)
