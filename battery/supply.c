@@ -229,6 +229,9 @@ static bool complete_capacities(const struct supply *s, struct power_battery *b)
 		b->full = b->design = NOMINAL_FULL;
 		b->remaining = POWER_UNKNOWN;
 	}
+	/* A little more than full is what some gauges say after a calibration; twice is nonsense. */
+	if (b->remaining != POWER_UNKNOWN && b->remaining / 2 > b->full)
+		b->remaining = POWER_UNKNOWN;
 	if (b->remaining == POWER_UNKNOWN && percent != POWER_UNKNOWN)
 		b->remaining = percent_of(b->full, percent);
 	return b->remaining != POWER_UNKNOWN;

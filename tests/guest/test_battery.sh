@@ -130,7 +130,7 @@ test_values_events_removal_and_a_second_battery()
 	use_fake_class
 	laptop
 	put hidpp_battery_0 type=Battery scope=Device status=Discharging capacity=50
-	start_box
+	start_box --stats "$TEST_DIR/stats"
 	# The drivers are loaded once a command runs.
 	ask "for i in {1..300}; do [ -e $CLASS/BAT0/status ] && break; sleep 0.1; done; ls $CLASS"
 	expect_same $'AC\nBAT0' "$answer"
@@ -150,6 +150,8 @@ test_values_events_removal_and_a_second_battery()
 	expect_soon BAT0/status Discharging
 	expect_guest BAT0/power_now 9877000
 	expect_guest BAT0/energy_now 48123000
+
+	expect_within 5 grep -q '"power":{"ac":false,"batteries":\[{"status":"discharging",.*"remaining":48123,"rate":9877,' stats
 
 	# Empty, and what the host calls critical.
 	put BAT0 energy_now=0 capacity_level=Critical

@@ -183,9 +183,10 @@ Test(battery, what_was_told_is_json)
 	size_t len = battery_told(dev, told);
 
 	cr_assert_eq(strlen(told), len);
-	cr_assert_str_eq(told, "{\"ac\":true,\"batteries\":[{\"status\":\"charging\",\"critical\":false,"
-			       "\"percent\":50,\"unit\":\"mWh\",\"full\":50000,\"remaining\":25000,"
-			       "\"rate\":20000,\"millivolts\":12000}]}");
+	cr_assert_str_eq(told,
+			 "{\"ac\":true,\"batteries\":[{\"status\":\"charging\",\"critical\":false,"
+			 "\"percent\":50,\"unit\":\"mWh\",\"full\":50000,\"remaining\":25000,"
+			 "\"rate\":20000,\"millivolts\":12000}]}");
 	memset(b0, 0, sizeof(*b0));
 	state.ac_online = false;
 	battery_update(dev, &state, true);
