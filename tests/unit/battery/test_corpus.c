@@ -78,6 +78,7 @@ static void check_machine(const char *path)
 	char top[] = "/tmp/sc-corpus.XXXXXX", line[256], expected[1024] = "", told[1024];
 	struct supply_slots slots = {0};
 	struct power_state state;
+	size_t expected_len = 0;
 	FILE *f = fopen(path, "r");
 	int top_fd;
 
@@ -87,7 +88,10 @@ static void check_machine(const char *path)
 	cr_assert_geq(top_fd, 0);
 	while (fgets(line, sizeof(line), f)) {
 		if (line[0] == '=') {
-			strcat(expected, line);
+			expected_len +=
+				(size_t)snprintf(expected + expected_len,
+						 sizeof(expected) - expected_len, "%s", line);
+			cr_assert_lt(expected_len, sizeof(expected));
 		} else if (line[0] != '#') {
 			line[strcspn(line, "\n")] = '\0';
 			lay_out(top_fd, line);
@@ -104,12 +108,13 @@ static void check_machine(const char *path)
 
 Test(corpus, every_machine_is_told_as_written)
 {
-	char dir[512] = __FILE__, path[1024];
+	char here[] = __FILE__, dir[512], path[1024];
 	const struct dirent *entry;
 	unsigned int n = 0;
 	DIR *d;
 
-	strcpy(strrchr(dir, '/'), "/corpus");
+	*strrchr(here, '/') = '\0';
+	snprintf(dir, sizeof(dir), "%s/corpus", here);
 	d = opendir(dir);
 	cr_assert_not_null(d, "%s", dir);
 	while ((entry = readdir(d))) {
