@@ -90,7 +90,8 @@ static int stamp_packages(struct base *b)
 	sha256_update(&hash, text.len, (const uint8_t *)text.data);
 	sha256_digest(&hash, HALF_STAMP, b->stamp + HALF_STAMP);
 	free(text.data);
-	return r;
+	/* -ENOENT is kept for an index that is not there. */
+	return r == -ENOENT ? -ENODATA : r;
 }
 
 static uint64_t probe_inode(int root)
@@ -112,7 +113,7 @@ static int base_init(struct base *b, const char *tree)
 	if (b->root < 0) {
 		log_error("cannot open %s: %s; --root wants the root directory of a system",
 			  tree ? tree : "/", strerror(errno));
-		return -errno;
+		return -EINVAL;
 	}
 	if (tree && strcmp(real, "/") != 0) {
 		sha256_init(&hash);
@@ -234,6 +235,9 @@ static int make(const struct base *b, const struct index *old, uint8_t **file, s
 	AUTO_CLOSE int root = openat(b->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int r = root < 0 ? -errno : 0;
 
+	/* Inode numbers taken over from an index where they mean nothing mean nothing here. */
+	if (old && !old->use_inodes)
+		head.probe_ino = 0;
 	memcpy(head.stamp, b->stamp, sizeof(head.stamp));
 	clock_gettime(CLOCK_MONOTONIC, &progress.start);
 	in.root = root;
@@ -313,8 +317,7 @@ static int make_and_store(const struct base *b, enum base_want want, int dir, co
 		free(newer_path);
 	}
 	/* Made with the same rules: its unchanged directories can be taken over. */
-	if (want == BASE_CURRENT && *ix && (*ix)->use_inodes &&
-	    memcmp((*ix)->head->stamp, b->stamp, HALF_STAMP) == 0)
+	if (want == BASE_CURRENT && *ix && memcmp((*ix)->head->stamp, b->stamp, HALF_STAMP) == 0)
 		old = *ix;
 	r = make(b, old, &file, &len);
 	index_free(*ix);

@@ -6,27 +6,32 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+static inline uint64_t mix(uint64_t lane, uint64_t word)
+{
+	lane = (lane ^ word) * 0xff51afd7ed558ccdu;
+	return lane ^ lane >> 29;
+}
+
 uint64_t index_checksum(const void *data, size_t len)
 {
-	/* Four lanes, so that the multiplications overlap. Odd constants. */
-	uint64_t lane[4] = {len, 0x9e3779b97f4a7c15u, 0xc2b2ae3d27d4eb4fu, 0x165667b19e3779f9u};
+	/* Four lanes, each in a register, so that the multiplications overlap. */
+	uint64_t a = len, b = 0x9e3779b97f4a7c15u, c = 0xc2b2ae3d27d4eb4fu, d = 0x165667b19e3779f9u;
 	const uint8_t *p = data;
 	uint64_t word[4];
 
 	for (; len >= sizeof(word); p += sizeof(word), len -= sizeof(word)) {
 		memcpy(word, p, sizeof(word));
-		for (unsigned int i = 0; i < 4; i++) {
-			lane[i] = (lane[i] ^ word[i]) * 0xff51afd7ed558ccdu;
-			lane[i] ^= lane[i] >> 29;
-		}
+		a = mix(a, word[0]);
+		b = mix(b, word[1]);
+		c = mix(c, word[2]);
+		d = mix(d, word[3]);
 	}
 	memset(word, 0, sizeof(word));
-	memcpy(word, p, len);
-	for (unsigned int i = 0; i < 4; i++) {
-		lane[i] = (lane[i] ^ word[i]) * 0xff51afd7ed558ccdu;
-		lane[0] = (lane[0] ^ lane[i] ^ lane[i] >> 31) * 0xc4ceb9fe1a85ec53u;
-	}
-	return lane[0] ^ lane[0] >> 33;
+	if (len)
+		memcpy(word, p, len);
+	a = mix(mix(a, word[0]), mix(b, word[1]));
+	a = mix(a, mix(mix(c, word[2]), mix(d, word[3])));
+	return a ^ a >> 33;
 }
 
 static bool inside(uint64_t off, uint64_t len, uint64_t size)

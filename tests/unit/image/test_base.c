@@ -378,3 +378,42 @@ Test(base, what_is_special_is_left_out)
 	open_image(BASE_CURRENT);
 	cr_expect_eq(left_out("usr/bin", "socket"), INDEX_LEFT_SPECIAL);
 }
+
+/* The places a real machine has them, the same as in the guest tests. */
+static void plant_secrets(void)
+{
+	FILE *f = fopen(SC_SECRETS_FILE, "re");
+	char path[256];
+	unsigned int mode, n = 0;
+
+	cr_assert_not_null(f);
+	for (; fscanf(f, "%o %255s", &mode, path) == 2; n++) {
+		tree_write_text(tree, path + 1, "SECRET-MARK\n");
+		set_mode(path + 1, mode);
+	}
+	fclose(f);
+	cr_assert_geq(n, 40);
+	link_to("/home/jane/.ssh/id_rsa", "usr/bin/leak");
+	link_to("../../home/jane", "usr/share/leak");
+}
+
+Test(base, no_secret_is_in_the_image)
+{
+	plant_secrets();
+	open_image(BASE_CURRENT);
+	cr_expect(!memmem(image.index->blob, image.index->head->blob_len, "SECRET-MARK", 11));
+	for (uint32_t i = 0; i < image.index->n; i++) {
+		char path[4096], text[64] = "";
+		uint32_t top;
+		int fd;
+
+		if (image.index->entries[i].kind != INDEX_SHARED)
+			continue;
+		cr_assert_eq(index_path(image.index, i, path, sizeof(path), &top), 0);
+		fd = openat(image.root, path, O_RDONLY | O_NOFOLLOW);
+		cr_assert_geq(fd, 0, "%s", path);
+		cr_assert_geq(read(fd, text, sizeof(text) - 1), 0);
+		close(fd);
+		cr_expect_null(strstr(text, "SECRET-MARK"), "/%s is in the image", path);
+	}
+}
