@@ -60,6 +60,7 @@ struct keeper {
 	int timer_fd;
 	struct keeper_watch triggers[PRESSURE_MAX_TRIGGERS];
 	struct keeper_watch groups[PRESSURE_MAX_GROUPS];
+	struct device_event limits;
 };
 
 static struct keeper *to_keeper(struct balloon_observer *obs)
@@ -275,6 +276,17 @@ static void group_fired(struct device *dev, struct device_event *ev, uint32_t ev
 		stall(w->keeper);
 }
 
+static void limits_fired(struct device *dev, struct device_event *ev, uint32_t events)
+{
+	struct keeper *k = CONTAINER_OF(ev, struct keeper, limits);
+
+	(void)dev;
+	(void)events;
+	pressure_limits_changed(&k->pressure);
+	if (k->again_ms == 0 && k->asked_ms == 0)
+		look(k);
+}
+
 /* A file that cannot be watched leaves us with a look from time to time. */
 static void watch_pressure(struct keeper *k, struct device *dev, struct loop *loop)
 {
@@ -293,6 +305,9 @@ static void watch_pressure(struct keeper *k, struct device *dev, struct loop *lo
 				 group_fired, "memory-limit") < 0)
 			log_debug("a cgroup's memory.events cannot be watched");
 	}
+	if (p->changes_fd >= 0 && device_watch(dev, loop, &k->limits, p->changes_fd, EPOLLIN,
+					       limits_fired, "memory-limits") < 0)
+		log_debug("the cgroup's limits cannot be watched");
 	k->polling = watched == 0;
 	if (k->polling)
 		log_info("the host gives no memory pressure events (PSI) to this user; "
@@ -368,6 +383,7 @@ static void keeper_destroy(struct balloon_observer *obs)
 		device_unwatch(&k->triggers[i].event);
 	for (unsigned int i = 0; i < PRESSURE_MAX_GROUPS; i++)
 		device_unwatch(&k->groups[i].event);
+	device_unwatch(&k->limits);
 	pressure_fini(&k->pressure);
 	if (k->timer_fd >= 0)
 		close(k->timer_fd);
@@ -399,7 +415,7 @@ int keeper_new(const struct keeper_config *cfg, struct balloon_observer **out)
 	k->stats_fd = cfg->stats_fd;
 	k->owner_ops = cfg->owner_ops;
 	k->owner = cfg->owner;
-	k->pressure.meminfo_fd = -1;
+	k->pressure.meminfo_fd = k->pressure.changes_fd = -1;
 	k->statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	k->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	r = k->timer_fd < 0 || k->statm_fd < 0 ? -errno : 0;

@@ -18,6 +18,13 @@ enum {
 	RESPECT_NEED_MS = 3000 /* after it was given some since it was low */
 };
 
+/*
+ * A squeeze that has begun goes on until the host has so many times its reserve:
+ * what was short a moment ago will be again, and to stop at the line is to be
+ * called again at the next allocation. What was taken for nothing is returned.
+ */
+#define ROOM 4
+
 #define STEP_MIN  (64 * MIB)
 #define FLOOR_MIN (48 * MIB)
 #define FLOOR_MAX (512 * MIB)
@@ -42,6 +49,11 @@ static uint64_t floor_of(const struct policy_reading *r)
 static bool is_short(const struct policy_reading *r)
 {
 	return r->host_short || r->host_available < r->host_reserve;
+}
+
+static bool lacks_room(const struct policy_reading *r)
+{
+	return r->host_available / ROOM < r->host_reserve;
 }
 
 /* Both ways the guest has to say that it needs memory more than the host does. */
@@ -83,8 +95,11 @@ static void squeeze(struct policy *p, const struct policy_reading *r)
 	/* Free pages the host does not hold come first, and bring it nothing. */
 	cold = min_u64(spare, sub(r->guest_free, held_free(r)));
 	spare -= cold;
-	if (spare < SLACK)
+	if (spare < SLACK) {
+		if (!is_short(r))
+			p->state = POLICY_HOLDING;
 		return;
+	}
 	p->target = r->balloon + cold + max_u64(spare / 2, min_u64(spare, STEP_MIN));
 	p->step_ms = r->now_ms;
 }
@@ -159,7 +174,7 @@ struct policy_advice policy_step(struct policy *p, const struct policy_reading *
 		p->short_ms = r->now_ms;
 	if (needed)
 		p->state = POLICY_HOLDING;
-	else if (is_short(r))
+	else if (is_short(r) || (p->state == POLICY_SQUEEZING && lacks_room(r)))
 		squeeze(p, r);
 	else if (p->target > 0 && p->state != POLICY_SWEEPING)
 		give_back(p, r);

@@ -15,7 +15,8 @@
  *   calm       no balloon; nothing to do until something happens
  *   sweeping   the guest has freed memory and fallen quiet: its free pages that the
  *              host still holds are taken by a balloon that is let go at once
- *   squeezing  the host is short: half of what the guest can spare, step by step
+ *   squeezing  the host is short: half of what the guest can spare, step by step,
+ *              until it has four times what counts as short
  *   holding    the host was short a moment ago: keep what was taken
  *   returning  it has room again: back in steps, half of the room at most
  *

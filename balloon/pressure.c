@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/inotify.h>
 
 #define MIB (1ull << 20)
 
@@ -81,6 +82,14 @@ static int limits_met(int events_fd, uint64_t *out)
 	return r;
 }
 
+static void watch_limit(struct pressure *p, const char *group, const char *name)
+{
+	char path[512];
+
+	if (snprintf(path, sizeof(path), "%s/%s", group, name) < (int)sizeof(path))
+		(void)inotify_add_watch(p->changes_fd, path, IN_MODIFY);
+}
+
 /* A group without the memory controller has no such file, and is left out. */
 static void add_group(struct pressure *p, const char *path)
 {
@@ -104,6 +113,10 @@ static void add_group(struct pressure *p, const char *path)
 		.events = met,
 	};
 	p->n_groups++;
+	if (p->changes_fd < 0)
+		p->changes_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	watch_limit(p, path, "memory.high");
+	watch_limit(p, path, "memory.max");
 }
 
 /* Our own cgroup and all above it; what looks like the root may be a container's. */
@@ -142,7 +155,7 @@ int pressure_init(struct pressure *p, const char *root)
 {
 	char path[512];
 
-	*p = (struct pressure){.meminfo_fd = -1};
+	*p = (struct pressure){.meminfo_fd = -1, .changes_fd = -1};
 	if (snprintf(path, sizeof(path), "%s/proc/meminfo", root) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
 	p->meminfo_fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -163,6 +176,9 @@ void pressure_fini(struct pressure *p)
 	}
 	while (p->n_triggers > 0)
 		close(p->triggers[--p->n_triggers]);
+	if (p->changes_fd >= 0)
+		close(p->changes_fd);
+	p->changes_fd = -1;
 	if (p->meminfo_fd >= 0)
 		close(p->meminfo_fd);
 	p->meminfo_fd = -1;
@@ -247,4 +263,12 @@ int pressure_group_met_limit(struct pressure *p, unsigned int group)
 	int r = limits_met(g->events_fd, &g->events);
 
 	return r < 0 ? r : g->events > before;
+}
+
+void pressure_limits_changed(struct pressure *p)
+{
+	char events[1024];
+
+	while (read(p->changes_fd, events, sizeof(events)) > 0)
+		;
 }

@@ -15,7 +15,8 @@
  * kernels to everyone.
  *
  * memory.events of our cgroup and of those above it: an event when a limit was
- * met. Open to everyone.
+ * met. Open to everyone. A limit that is lowered under a group that asks for
+ * nothing meets nobody: the files that hold the limits are watched for writes.
  *
  * MemAvailable, and what is left below the cgroups' limits: no event, a look.
  * The look says how short; without a PSI trigger it must be taken regularly.
@@ -38,6 +39,7 @@ struct pressure {
 	unsigned int n_triggers;
 	struct pressure_group groups[PRESSURE_MAX_GROUPS]; /* watch events_fd for EPOLLPRI */
 	unsigned int n_groups;
+	int changes_fd; /* inotify on the limits: watch for EPOLLIN; -1: none */
 	int meminfo_fd;
 };
 
@@ -60,5 +62,8 @@ int pressure_sample(const struct pressure *p, struct pressure_sample *out) MUST_
 
 /* A group's events_fd fired: 1 if a limit was met since the last call, else 0. Rearms the fd. */
 int pressure_group_met_limit(struct pressure *p, unsigned int group) MUST_CHECK;
+
+/* changes_fd fired: somebody wrote a limit. Rearms the fd. */
+void pressure_limits_changed(struct pressure *p);
 
 #endif

@@ -239,6 +239,25 @@ Test(policy, two_sandboxes_do_not_swing)
 	cr_assert_leq(changes, 2, "%u changes", changes);
 }
 
+Test(policy, a_squeeze_goes_on_until_the_host_has_room_and_returns_what_was_too_much)
+{
+	/* A group of 1146 MiB, 1 GiB of it page cache, is cut to half; nothing more happens. */
+	struct world w = world_new(573 * MIB, 1146 * MIB, 122 * MIB);
+	uint64_t most;
+
+	for (unsigned int i = 0; i < 40 && w.policy.state != POLICY_HOLDING; i++)
+		(void)world_step(&w);
+	most = w.r.balloon;
+	cr_assert_gt(most, 717 * MIB, "70 %% of the cache, it is %llu MiB",
+		     (unsigned long long)(most >> 20));
+	cr_assert_leq(w.r.now_ms, 103000u);
+	/* What the host does not come for goes back, but for its reserve, twice. */
+	for (unsigned int i = 0; i < 60; i++)
+		(void)world_step(&w);
+	cr_assert_lt(w.r.balloon, most);
+	cr_assert_geq(w.r.host_available + MIB, 2 * w.r.host_reserve);
+}
+
 Test(policy, a_squeeze_with_nothing_to_take_ends_with_the_pressure)
 {
 	struct world w = world_new(2048 * MIB, 256 * MIB, 230 * MIB);

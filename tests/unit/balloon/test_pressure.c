@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdio.h>
+#include <poll.h>
 #include <string.h>
 
 #include "balloon/pressure.h"
@@ -146,4 +147,23 @@ Test(pressure, deep_hierarchies_end)
 	}
 	cr_assert_eq(pressure_init(&p, host.root), 0);
 	cr_assert_eq(p.n_groups, PRESSURE_MAX_GROUPS);
+}
+
+Test(pressure, a_limit_that_is_written_is_told)
+{
+	struct pollfd poll_fd = {.events = POLLIN};
+
+	fake_host_write(&host, "/proc/self/cgroup", "0::/box\n");
+	group("/box", "memory.events", "high 0\n");
+	group("/box", "memory.high", "max\n");
+	group("/box", "memory.max", "max\n");
+	cr_assert_eq(pressure_init(&p, host.root), 0);
+	poll_fd.fd = p.changes_fd;
+	cr_assert_eq(poll(&poll_fd, 1, 0), 0);
+	group("/box", "memory.high", "1048576\n");
+	cr_assert_eq(poll(&poll_fd, 1, 0), 1);
+	pressure_limits_changed(&p);
+	cr_assert_eq(poll(&poll_fd, 1, 0), 0, "told once");
+	group("/box", "memory.max", "1048576\n");
+	cr_assert_eq(poll(&poll_fd, 1, 0), 1);
 }
