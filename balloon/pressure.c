@@ -18,6 +18,7 @@ static const char trigger[] = "some 100000 2000000";
 
 #define RESERVE_MIN (32 * MIB)
 #define RESERVE_MAX (1024 * MIB)
+#define OWN_MEMORY  (32 * MIB)
 
 /* The file from its beginning, NUL-terminated; also one that is longer than the buffer. */
 static int read_all(int fd, char *buf, size_t size)
@@ -119,27 +120,31 @@ static void add_group(struct pressure *p, const char *path)
 	watch_limit(p, path, "memory.max");
 }
 
-/* Our own cgroup and all above it; what looks like the root may be a container's. */
-static void add_groups(struct pressure *p, const char *root)
+/* Our own cgroup, "/path", in `text`; NULL: none of version 2. */
+static char *own_group(const char *root, char *text, size_t size)
 {
-	char path[512], text[400], *name, *slash;
+	char path[512], *name;
 	AUTO_CLOSE int fd = -1;
 
 	if (snprintf(path, sizeof(path), "%s/proc/self/cgroup", root) >= (int)sizeof(path))
-		return;
+		return NULL;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || read_all(fd, text, sizeof(text)) < 0)
-		return;
+	if (fd < 0 || read_all(fd, text, size) < 0)
+		return NULL;
 	/* Version 2 is the line "0::/path". */
 	name = strncmp(text, "0::/", 4) == 0 ? text + 3 : strstr(text, "\n0::/");
 	if (!name)
-		return;
+		return NULL;
 	name += *name == '\n' ? 4 : 0;
 	name[strcspn(name, "\n")] = '\0';
+	return name;
+}
 
-	if (snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.pressure", name) <
-	    (int)sizeof(path))
-		add_trigger(p, root, path);
+/* The group `name` and all above it; what looks like the root may be a container's. */
+static void add_groups(struct pressure *p, const char *root, char *name)
+{
+	char path[512], *slash;
+
 	for (;;) {
 		if (snprintf(path, sizeof(path), "%s/sys/fs/cgroup%s", root, name) <
 		    (int)sizeof(path))
@@ -153,7 +158,7 @@ static void add_groups(struct pressure *p, const char *root)
 
 int pressure_init(struct pressure *p, const char *root)
 {
-	char path[512];
+	char path[512], text[400], *group;
 
 	*p = (struct pressure){.meminfo_fd = -1, .changes_fd = -1};
 	if (snprintf(path, sizeof(path), "%s/proc/meminfo", root) >= (int)sizeof(path))
@@ -162,7 +167,12 @@ int pressure_init(struct pressure *p, const char *root)
 	if (p->meminfo_fd < 0)
 		return -errno;
 	add_trigger(p, root, "/proc/pressure/memory");
-	add_groups(p, root);
+	group = own_group(root, text, sizeof(text));
+	if (group && snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.pressure", group) <
+			     (int)sizeof(path))
+		add_trigger(p, root, path);
+	if (group)
+		add_groups(p, root, group);
 	return 0;
 }
 
@@ -254,6 +264,23 @@ int pressure_sample(const struct pressure *p, struct pressure_sample *out)
 			tightest = s;
 	*out = tightest;
 	return 0;
+}
+
+uint64_t pressure_ram_limit(const char *root)
+{
+	struct pressure p = {.meminfo_fd = -1, .changes_fd = -1};
+	uint64_t limit = UINT64_MAX;
+	char text[400], *group = own_group(root, text, sizeof(text));
+
+	if (group)
+		add_groups(&p, root, group);
+	for (unsigned int i = 0; i < p.n_groups; i++)
+		limit = min_u64(limit, limit_at(p.groups[i].dir_fd, "memory.max"));
+	pressure_fini(&p);
+	if (limit == UINT64_MAX)
+		return limit;
+	/* Ourselves, and the page tables of host and KVM. */
+	return limit > OWN_MEMORY ? (limit - OWN_MEMORY) / 64 * 63 : 0;
 }
 
 int pressure_group_met_limit(struct pressure *p, unsigned int group)

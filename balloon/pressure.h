@@ -60,6 +60,13 @@ void pressure_fini(struct pressure *p);
 
 int pressure_sample(const struct pressure *p, struct pressure_sample *out) MUST_CHECK;
 
+/*
+ * The RAM a guest may have so that the memory.max of our cgroup and of those above
+ * it holds all of it and ourselves: who is alone in there is then never killed.
+ * UINT64_MAX: no limit. `root` as above.
+ */
+uint64_t pressure_ram_limit(const char *root);
+
 /* A group's events_fd fired: 1 if a limit was met since the last call, else 0. Rearms the fd. */
 int pressure_group_met_limit(struct pressure *p, unsigned int group) MUST_CHECK;
 

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
 
+#include "balloon/pressure.h"
 #include "launcher/agent_blob.h"
 #include "launcher/commands.h"
 #include "launcher/run_options.h"
@@ -43,11 +44,14 @@ static unsigned int usable_cpus(void)
 	return sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned int)CPU_COUNT(&set) : 1;
 }
 
+/* What a guest could have of it: of a container's limit if there is one. */
 static uint64_t host_memory(void)
 {
 	struct sysinfo info;
 
-	return sysinfo(&info) == 0 ? (uint64_t)info.totalram * info.mem_unit : 0;
+	if (sysinfo(&info) < 0)
+		return 0;
+	return min_u64((uint64_t)info.totalram * info.mem_unit, pressure_ram_limit(""));
 }
 
 /* The invoking user; one without an entry in the user database gets a plain name. */

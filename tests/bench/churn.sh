@@ -72,10 +72,14 @@ coproc box { ROUNDS=$rounds exec sandcastle run --env ROUNDS --user root --memor
 	--map "$dir" -- bash "$dir/guest"; }
 # shellcheck disable=SC2154 # set by coproc
 pid=$box_PID
+before=0
 while read -r line <&"${box[0]}"; do
 	if [ "$line" = look ]; then
 		read -r _ pages _ <"/proc/$pid/statm"
-		echo "    $((pages / 256)) MiB held"
+		read -ra fields <"/proc/$pid/stat"
+		used=$((fields[13] + fields[14]))
+		echo "    $((used - before))0 ms of CPU since the last, $((pages / 256)) MiB held"
+		before=$used
 	else
 		echo "$line"
 	fi

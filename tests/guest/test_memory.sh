@@ -85,3 +85,13 @@ test_figures_in_a_place_that_is_not_there()
 	expect_code 125
 	expect_err_match 'cannot open /nonexistent/file: No such file or directory'
 }
+
+test_limits_of_the_process_end_in_one_line()
+{
+	run bash -c 'ulimit -v 600000; exec sandcastle run --memory 2G -- true'
+	expect_one_line_error 'memory'
+	run bash -c 'ulimit -f 1000; exec sandcastle run --memory 2G -- true'
+	expect_one_line_error 'memory'
+	run bash -c 'ulimit -n 12; exec sandcastle run -- true'
+	expect_one_line_error
+}

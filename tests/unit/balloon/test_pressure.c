@@ -167,3 +167,17 @@ Test(pressure, a_limit_that_is_written_is_told)
 	group("/box", "memory.max", "1048576\n");
 	cr_assert_eq(poll(&poll_fd, 1, 0), 1);
 }
+
+Test(pressure, a_guest_fits_in_the_least_limit_above_it)
+{
+	cr_assert_eq(pressure_ram_limit(host.root), UINT64_MAX, "no cgroups");
+	fake_host_write(&host, "/proc/self/cgroup", "0::/a/b\n");
+	group("/a/b", "memory.events", "high 0\n");
+	group("/a/b", "memory.max", "max\n");
+	group("/a", "memory.events", "high 0\n");
+	cr_assert_eq(pressure_ram_limit(host.root), UINT64_MAX);
+	group("/a", "memory.max", "1107296256\n");
+	cr_assert_eq(pressure_ram_limit(host.root), 1008 * MIB, "1056 MiB less ours");
+	group("/a/b", "memory.max", "1048576\n");
+	cr_assert_eq(pressure_ram_limit(host.root), 0);
+}

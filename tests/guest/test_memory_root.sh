@@ -1,0 +1,113 @@
+# shellcheck shell=bash
+# root
+# A host that is short of memory: cgroups with limits, which need root to make. What is asked for is
+# what must happen at all; how fast it is on a clock that counts is in docs/memory.md.
+
+GROUPS_TOP=/sys/fs/cgroup/memory-test
+
+# make_group NAME [LIMIT=VALUE...]: a cgroup below the test's own.
+make_group()
+{
+	local pair
+
+	if [ ! -d "$GROUPS_TOP" ]; then
+		echo +memory >/sys/fs/cgroup/cgroup.subtree_control || skip "no memory cgroups"
+		mkdir "$GROUPS_TOP"
+		echo +memory >"$GROUPS_TOP/cgroup.subtree_control"
+		trap 'rmdir "$GROUPS_TOP"/*/ "$GROUPS_TOP"' EXIT
+	fi
+	mkdir "$GROUPS_TOP/$1" || fail "mkdir"
+	for pair in "${@:2}"; do
+		echo "${pair#*=}" >"$GROUPS_TOP/$1/${pair%%=*}"
+	done
+}
+
+# in_group NAME COMMAND...: instead of this shell.
+in_group()
+{
+	echo "$BASHPID" >"$GROUPS_TOP/$1/cgroup.procs" || exit 99
+	exec "${@:2}"
+}
+
+# held NAME: the group's memory in MiB.
+held()
+{
+	local bytes
+
+	read -r bytes <"$GROUPS_TOP/$1/memory.current"
+	echo $((bytes >> 20))
+}
+
+held_at_most()
+{
+	[ "$(held "$1")" -le "$2" ]
+}
+
+# ask FD-ARRAY COMMAND: what the shell in that sandbox prints, in $answer.
+ask()
+{
+	local -n fds=$1
+	local line
+
+	answer=
+	printf '%s\necho END\n' "$2" >&"${fds[1]}" || fail "the sandbox is gone"
+	while :; do
+		read -r -t "$TEST_LIMIT" line <&"${fds[0]}" || fail "no answer to: $2 (but: $answer)"
+		[ "$line" != END ] || return 0
+		answer+=${answer:+$'\n'}$line
+	done
+}
+
+# A guest full of page cache in a group cut to half of what it holds.
+test_a_squeeze_takes_the_cache_and_no_process()
+{
+	local answer before
+
+	make_group a
+	truncate -s 700M big
+	coproc a { in_group a sandcastle run --memory 1G --cpus 1 -- bash; }
+	ask a 'cat big >/dev/null; sleep 1000 & echo cached; sleep 3'
+	before=$(held a)
+	[ "$before" -gt 600 ] || fail "it holds only $before MiB"
+	echo $((before << 19)) >"$GROUPS_TOP/a/memory.high"
+	# 70 % of the cache.
+	expect_within 40 held_at_most a $((before - 490))
+	ask a 'jobs -r | grep -c sleep; dd if=/dev/zero of=/dev/null bs=200M count=1 2>&1 | grep -c copied'
+	expect_same $'1\n1' "$answer"
+	eval "exec ${a[1]}>&-"
+	wait "$a_PID"
+}
+
+test_a_guest_fits_in_the_limit_it_is_started_in()
+{
+	make_group a memory.max=400M
+	(in_group a sandcastle run --memory 1G -- true) >.out 2>.err
+	code=$? out=$(<.out) err=$(<.err)
+	expect_one_line_error '--memory 1G is more than this host has'
+	# Inside, what does not fit is the guest's own affair.
+	(in_group a sandcastle run --memory 360M -- sh -c \
+		'dd if=/dev/zero of=/dev/null bs=500M count=1 || echo refused; echo alive') >.out 2>.err
+	code=$? out=$(<.out) err=$(<.err)
+	expect_code 0
+	expect_match refused
+	expect_match alive
+}
+
+# Two sandboxes on a host (a group) that has no room for what they want together.
+test_a_host_out_of_memory_ends_one_sandbox_at_most()
+{
+	local answer
+
+	make_group host memory.max=700M
+	coproc b { in_group host sandcastle run --memory 256M --cpus 1 --name b -- bash; }
+	ask b 'echo up'
+	(in_group host timeout 100 sandcastle run --memory 600M --cpus 1 --name a -- \
+		sh -c 'dd if=/dev/zero of=/dev/null bs=500M count=1') >.out 2>.err
+	code=$? err=$(<.err)
+	note "the one that took too much: exit code $code"
+	[ "$code" -ne 124 ] || fail "it hangs"
+	ask b 'echo alive'
+	expect_same alive "$answer"
+	eval "exec ${b[1]}>&-"
+	wait "$b_PID" || fail "the other one was hurt: exit code $?"
+}
