@@ -24,6 +24,7 @@
 #include "guest-agent/modules.h"
 #include "guest-agent/mounts.h"
 #include "guest-agent/session.h"
+#include "guest-agent/steps.h"
 #include "guest-agent/text.h"
 
 struct agent {
@@ -33,6 +34,7 @@ struct agent {
 	struct setup setup;
 	struct user invoker;
 	struct session session;
+	struct steps steps;
 };
 
 /* A whole line at once, or the kernel's log would cut it. */
@@ -164,6 +166,11 @@ static int say_ready(struct agent *a, struct text *why)
 	int r;
 
 	wire_begin(&m, SC_MSG_READY, 0);
+	if (a->setup.timeline) {
+		steps_add_kernel(&a->steps);
+		steps_mark(&a->steps, "read the kernel's log", NULL);
+		steps_put(&a->steps, &m);
+	}
 	r = link_send(&a->link, &m);
 	return r < 0 ? text_fail(why, r, "tell the host", "ready") : 0;
 }
@@ -183,7 +190,7 @@ static void load_optional_modules(struct session *s)
 		return;
 	}
 	if (dup2(a->initramfs, 3) == 3 && close_range(4, ~0U, 0) == 0)
-		(void)!modules_load(3, MODULES_OPTIONAL, &why);
+		(void)!modules_load(3, MODULES_OPTIONAL, &a->steps, &why);
 	_exit(0);
 }
 
@@ -201,20 +208,34 @@ static void open_stdio(void)
 
 static int start(struct agent *a, struct text *why)
 {
-	int r = mounts_early(why);
+	int r;
 
+	steps_mark(&a->steps, "kernel", NULL);
+	r = mounts_early(why);
 	if (r < 0)
 		return r;
 	open_stdio();
 	a->initramfs = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (a->initramfs < 0)
 		return text_fail(why, -errno, "open", "/");
-	if ((r = modules_load(a->initramfs, MODULES_NEEDED, why)) < 0 ||
-	    (r = say_hello(a, why)) < 0 || (r = mounts_root(&a->mounts, why)) < 0)
+	steps_mark(&a->steps, "first mounts", NULL);
+	if ((r = modules_load(a->initramfs, MODULES_NEEDED, &a->steps, why)) < 0 ||
+	    (r = say_hello(a, why)) < 0)
 		return r;
+	steps_mark(&a->steps, "connection to the host", NULL);
+	r = mounts_root(&a->mounts, why);
+	if (r < 0)
+		return r;
+	steps_mark(&a->steps, "mounts", NULL);
 	avoid_oom_killer();
-	if ((r = receive_setup(a, why)) < 0 || (r = mounts_finish(&a->mounts, &a->setup, why)) < 0)
+	r = receive_setup(a, why);
+	if (r < 0)
 		return r;
+	steps_mark(&a->steps, "set-up received", NULL);
+	r = mounts_finish(&a->mounts, &a->setup, why);
+	if (r < 0)
+		return r;
+	steps_mark(&a->steps, "maps, /etc", NULL);
 	r = session_init(&a->session, &a->link, &a->invoker);
 	if (r < 0)
 		return text_fail(why, r, "start its loop", NULL);

@@ -96,6 +96,8 @@ static int take_setup_field(struct arena *a, const struct wire_field *f, struct 
 	case SC_FIELD_GID:
 		*numbers |= 2;
 		return wire_u32(f, &s->gid);
+	case SC_FIELD_TIMELINE:
+		return wire_u32(f, &s->timeline);
 	case SC_FIELD_MAP:
 		return take_map(a, f, s);
 	default:

@@ -28,6 +28,7 @@ struct setup_map {
 struct setup {
 	const char *hostname, *user, *home, *shell;
 	uint32_t uid, gid;
+	uint32_t timeline; /* 1: READY carries what the start was made of */
 	struct setup_map maps[SETUP_MAX_MAPS]; /* parents before what lies below them */
 	size_t n_maps;
 	char *strings;

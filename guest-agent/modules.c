@@ -79,7 +79,7 @@ static int load_one(int root_fd, const struct module_line *line)
 	return r;
 }
 
-int modules_load(int root_fd, enum modules_round round, struct text *why)
+int modules_load(int root_fd, enum modules_round round, struct steps *steps, struct text *why)
 {
 	/* Without the slash, so that it is looked up from root_fd. */
 	static const char name[] = SC_MODULES_LIST;
@@ -97,6 +97,7 @@ int modules_load(int root_fd, enum modules_round round, struct text *why)
 		r = load_one(root_fd, &line);
 		if (r < 0 && !line.optional)
 			return text_fail(why, r, "load the kernel module", line.path);
+		steps_mark(steps, "module", strrchr(line.path, '/') + 1);
 	}
 	return r < 0 ? text_fail(why, r, "read", name) : 0;
 }

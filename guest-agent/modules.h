@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "guest-agent/steps.h"
 #include "guest-agent/text.h"
 #include "vmm/util.h"
 
@@ -45,8 +46,9 @@ size_t module_unmarked_length(const void *data, size_t len);
 /*
  * Loads one round. `root_fd` is the initramfs's root directory. A module that
  * the kernel has already is fine. A needed one that fails is -errno, and
- * *why says which; an optional one that fails is passed over.
+ * *why says which; an optional one that fails is passed over. Each is a step.
  */
-int modules_load(int root_fd, enum modules_round round, struct text *why) MUST_CHECK;
+int modules_load(int root_fd, enum modules_round round, struct steps *steps,
+		 struct text *why) MUST_CHECK;
 
 #endif

@@ -90,6 +90,8 @@ enum sc_field_tag {
 	SC_FIELD_TTY = 18, /* [u32] EXEC: 1 for a pty on stream 0 */
 	SC_FIELD_ROWS = 19, /* [u32] EXEC, WINSIZE */
 	SC_FIELD_COLUMNS = 20, /* [u32] EXEC, WINSIZE */
+	SC_FIELD_TIMELINE = 21, /* [u32] SETUP: 1 if READY is to say what the start was made of */
+	SC_FIELD_STEP = 22, /* struct sc_step, then its name; READY, many, the last ends now */
 };
 
 struct sc_header {
@@ -109,6 +111,13 @@ struct sc_map {
 	uint32_t index;
 	uint32_t writable; /* 0 or 1: what the mount flag says; the host enforces it */
 	uint32_t is_file; /* 1: one file, at "map<index>/file" */
+} __attribute__((packed));
+
+/* A part of the guest's start, nanoseconds of the guest's clock. */
+struct sc_step {
+	uint64_t begin, end;
+	uint32_t
+		kernel; /* 1: the name is a line of the kernel's log, and what follows it is meant */
 } __attribute__((packed));
 
 struct sc_stream_hello {

@@ -95,3 +95,17 @@ void wire_put_str(struct wire_message *m, enum sc_field_tag tag, const char *s)
 
 	put_field(m, tag, s, (uint32_t)min_size(strlen(s), room));
 }
+
+void wire_put_step(struct wire_message *m, uint64_t begin, uint64_t end, bool kernel,
+		   const char *name)
+{
+	struct sc_step step = {htole64(begin), htole64(end), htole32(kernel)};
+	uint8_t data[256];
+	size_t len = min_size(strlen(name), sizeof(data) - sizeof(step));
+
+	if (sizeof(m->buf) - m->len < sizeof(struct sc_field) + sizeof(step) + len)
+		return;
+	memcpy(data, &step, sizeof(step));
+	memcpy(data + sizeof(step), name, len);
+	put_field(m, SC_FIELD_STEP, data, (uint32_t)(sizeof(step) + len));
+}

@@ -14,9 +14,11 @@
 #include "launcher/agent_blob.h"
 #include "launcher/commands.h"
 #include "launcher/run_options.h"
+#include "launcher/timeline_file.h"
 #include "vmm/kvm_check.h"
 #include "vmm/log.h"
 #include "vmm/sandbox.h"
+#include "vmm/timeline.h"
 
 /* What this process was started with and must not pass through to a guest, or be ended by. */
 static void prepare_process(void)
@@ -78,13 +80,14 @@ static int check_kvm(void)
 	return kvm_open(&fd);
 }
 
-static int run(const struct sandbox_config *cfg)
+static int run(const struct sandbox_config *cfg, struct timeline *tl)
 {
 	struct kernel_image kernel = {.elf_fd = -1};
 	int code = EXIT_SANDCASTLE_FAILED;
 
 	if (check_kvm() < 0 || kernel_image_open(cfg->kernel, &kernel) < 0)
 		return code;
+	timeline_mark(tl, TIMELINE_SET_UP, "kernel file");
 	log_info("%s: kernel %s, %u processors, %llu MiB", cfg->name, kernel.release, cfg->cpus,
 		 (unsigned long long)(cfg->memory >> 20));
 	/*
@@ -92,16 +95,34 @@ static int run(const struct sandbox_config *cfg)
 	 * and its own umask already applied to; the cache was written before.
 	 */
 	umask(0);
-	code = sandbox_run(cfg, &kernel, sc_agent, sc_agent_len);
+	code = sandbox_run(cfg, &kernel, sc_agent, sc_agent_len, tl);
 	kernel_image_fini(&kernel);
+	return code;
+}
+
+/* The run, and the record of it if one is wanted. */
+static int run_timed(const struct sandbox_config *cfg, struct timeline *tl)
+{
+	FILE *file = NULL;
+	int code;
+
+	tl->detailed = cfg->timeline != NULL;
+	timeline_mark(tl, TIMELINE_SET_UP, "options");
+	if (cfg->timeline && timeline_file_open(cfg->timeline, &file) < 0)
+		return EXIT_SANDCASTLE_FAILED;
+	code = run(cfg, tl);
+	timeline_log(tl);
+	/* The command's exit code counts for more than a record of its start. */
+	if (file && timeline_file_write(cfg->timeline, file, tl) < 0 && code == 0)
+		code = EXIT_SANDCASTLE_FAILED;
 	return code;
 }
 
 int cmd_run(int argc, char **argv)
 {
-	char *cwd = getcwd(NULL, 0);
+	struct timeline tl;
+	char *cwd;
 	struct run_host host = {
-		.cwd = cwd,
 		.cpus = usable_cpus(),
 		.memory = host_memory(),
 		.tty = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO),
@@ -109,11 +130,14 @@ int cmd_run(int argc, char **argv)
 	struct sandbox_config cfg;
 	int r, code = EXIT_SANDCASTLE_FAILED;
 
+	timeline_init(&tl);
+	cwd = getcwd(NULL, 0);
+	host.cwd = cwd;
 	prepare_process();
 	describe_user(&host.user);
 	r = run_options_parse(argc, argv, &host, &cfg);
 	if (r == 0)
-		code = run(&cfg);
+		code = run_timed(&cfg, &tl);
 	else if (r > 0)
 		code = 0;
 	sandbox_config_fini(&cfg);

@@ -10,6 +10,7 @@
 #include "launcher/name.h"
 #include "launcher/options.h"
 #include "launcher/parse.h"
+#include "launcher/timeline_file.h"
 #include "vmm/log.h"
 
 enum {
@@ -24,6 +25,7 @@ enum {
 	OPT_KERNEL,
 	OPT_BATTERY,
 	OPT_STATS,
+	OPT_TIMELINE,
 	OPT_DEBUG_CONSOLE,
 	OPT_VERBOSE,
 	OPT_HELP,
@@ -56,6 +58,9 @@ static const struct option_def defs[] = {
 	{OPT_STATS, 0, "stats", "FILE",
 	 "add a line of JSON to FILE when the memory in use\n"
 	 "has changed, at most one a second"},
+	{OPT_TIMELINE, 0, "timeline", "FILE",
+	 "write to FILE.svg or FILE.json what the run's time\n"
+	 "was spent on"},
 	{OPT_DEBUG_CONSOLE, 0, "debug-console", NULL, "show the kernel's messages on stderr"},
 	{OPT_VERBOSE, 'v', "verbose", NULL, "say what is done; twice: in detail"},
 	{OPT_HELP, 'h', "help", NULL, "show this"},
@@ -234,6 +239,15 @@ static int apply_text(char **field, const char *option, const char *arg)
 	return -EINVAL;
 }
 
+static int apply_timeline(struct run_parse *p, const char *arg)
+{
+	if (timeline_file_name_is_good(arg))
+		return set_string(&p->cfg->timeline, arg);
+	log_error("--timeline '%s': give a file whose name ends in .svg, to look at, or .json",
+		  arg);
+	return -EINVAL;
+}
+
 static int apply(struct option_set *set, const struct option_def *def, const char *arg)
 {
 	struct run_parse *p = CONTAINER_OF(set, struct run_parse, set);
@@ -258,6 +272,8 @@ static int apply(struct option_set *set, const struct option_def *def, const cha
 		return apply_name(p, arg);
 	case OPT_STATS:
 		return apply_text(&p->cfg->stats, def->name, arg);
+	case OPT_TIMELINE:
+		return apply_timeline(p, arg);
 	case OPT_KERNEL:
 		return apply_text(&p->cfg->kernel, def->name, arg);
 	case OPT_BATTERY:

@@ -11,13 +11,13 @@
 
 /* What the guest may say: the fields each message must have, and whether it concerns a command. */
 struct rule {
-	uint32_t must, may;
+	uint32_t must, may, many;
 	bool has_id;
 };
 
 static const struct rule rules[] = {
 	[SC_MSG_HELLO] = {.must = BIT(SC_FIELD_VERSION) | BIT(SC_FIELD_KERNEL)},
-	[SC_MSG_READY] = {.must = 0},
+	[SC_MSG_READY] = {.many = BIT(SC_FIELD_STEP)},
 	[SC_MSG_STARTED] = {.must = BIT(SC_FIELD_PID), .has_id = true},
 	[SC_MSG_EXEC_FAILED] = {.must = BIT(SC_FIELD_ERRNO) | BIT(SC_FIELD_TEXT), .has_id = true},
 	[SC_MSG_EXITED] = {.may = BIT(SC_FIELD_CODE) | BIT(SC_FIELD_SIGNAL), .has_id = true},
@@ -31,9 +31,9 @@ static int bad(const char **why, const char *what)
 }
 
 /* A terminal acts on control characters and some on bytes over 127: the guest gets to send none. */
-static void copy_text(char out[AGENT_TEXT_MAX], const uint8_t *data, size_t len)
+static void copy_text(char *out, size_t size, const uint8_t *data, size_t len)
 {
-	len = min_size(len, AGENT_TEXT_MAX - 1);
+	len = min_size(len, size - 1);
 	for (size_t i = 0; i < len; i++)
 		out[i] = data[i] >= 0x20 && data[i] < 0x7f ? (char)data[i] : '?';
 	out[len] = '\0';
@@ -66,15 +66,35 @@ static int take_number(uint32_t tag, uint32_t v, struct agent_message *out, cons
 	}
 }
 
+static int take_step(const uint8_t *data, size_t len, struct agent_message *out, const char **why)
+{
+	struct agent_step *step = &out->steps[out->n_steps];
+	struct sc_step s;
+
+	if (len < sizeof(s))
+		return bad(why, "a step cut short");
+	if (out->n_steps == AGENT_STEPS_MAX)
+		return bad(why, "too many steps");
+	memcpy(&s, data, sizeof(s));
+	step->begin = le64toh(s.begin);
+	step->end = le64toh(s.end);
+	step->kernel = le32toh(s.kernel) != 0;
+	copy_text(step->name, sizeof(step->name), data + sizeof(s), len - sizeof(s));
+	out->n_steps++;
+	return 0;
+}
+
 static int take_field(uint32_t tag, const uint8_t *data, size_t len, struct agent_message *out,
 		      const char **why)
 {
 	uint32_t v;
 
+	if (tag == SC_FIELD_STEP)
+		return take_step(data, len, out, why);
 	if (tag == SC_FIELD_KERNEL || tag == SC_FIELD_TEXT) {
 		if (memchr(data, 0, len))
 			return bad(why, "a string with a NUL in it");
-		copy_text(out->text, data, len);
+		copy_text(out->text, sizeof(out->text), data, len);
 		return 0;
 	}
 	if (len != sizeof(v))
@@ -101,9 +121,9 @@ static int take_body(const uint8_t *data, size_t len, const struct rule *rule,
 		len -= sizeof(f);
 		if (f.length > len)
 			return bad(why, "a field longer than its message");
-		if (f.tag >= 32 || !((rule->must | rule->may) & BIT(f.tag)))
+		if (f.tag >= 32 || !((rule->must | rule->may | rule->many) & BIT(f.tag)))
 			return bad(why, "a field that does not belong there");
-		if (seen & BIT(f.tag))
+		if (seen & BIT(f.tag) & ~rule->many)
 			return bad(why, "a field twice");
 		seen |= BIT(f.tag);
 		r = take_field(f.tag, data, f.length, out, why);
@@ -249,6 +269,8 @@ int agent_wire_setup(struct agent_buffer *buf, const struct sandbox_config *cfg)
 	put_u32(&w, SC_FIELD_GID, cfg->user.gid);
 	put_str(&w, SC_FIELD_HOME, cfg->user.home);
 	put_str(&w, SC_FIELD_SHELL, cfg->user.shell);
+	if (cfg->timeline)
+		put_u32(&w, SC_FIELD_TIMELINE, 1);
 	for (size_t i = 0; i < cfg->n_maps; i++) {
 		const struct config_map *m = &cfg->maps[i];
 		struct sc_map map = {

@@ -13,7 +13,13 @@
 
 struct sandbox_config;
 
-enum { AGENT_TEXT_MAX = 256 };
+enum { AGENT_TEXT_MAX = 256, AGENT_STEPS_MAX = 48, AGENT_STEP_NAME = 64 };
+
+struct agent_step {
+	uint64_t begin, end; /* nanoseconds, as the guest has it */
+	bool kernel;
+	char name[AGENT_STEP_NAME]; /* cut to fit, printable ASCII */
+};
 
 /* A message from the agent, checked. Fields that its type does not have are 0. */
 struct agent_message {
@@ -24,6 +30,8 @@ struct agent_message {
 	int error; /* EXEC_FAILED: 1 to 4095 */
 	int code; /* EXITED by itself: 0 to 255 */
 	int signal; /* EXITED by a signal: 1 to 64; else 0 */
+	struct agent_step steps[AGENT_STEPS_MAX]; /* READY */
+	unsigned int n_steps;
 	char text[AGENT_TEXT_MAX]; /* KERNEL or TEXT, cut to fit; printable ASCII whatever came */
 };
 

@@ -55,6 +55,7 @@ struct sandbox_config {
 	uint64_t timeout_ms; /* 0: none */
 	char *battery; /* --battery: "host" or NULL, "none", or a timeline's file */
 	char *stats; /* --stats FILE; NULL: none */
+	char *timeline; /* --timeline FILE; NULL: none */
 	bool debug_console;
 };
 

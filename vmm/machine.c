@@ -34,6 +34,7 @@
 #include "vmm/bus.h"
 #include "vmm/log.h"
 #include "vmm/pci.h"
+#include "vmm/timeline.h"
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
 #include "vmm/x86/boot.h"
@@ -79,6 +80,7 @@ struct side_loop {
 struct machine {
 	struct loop *loop;
 	struct guest_log *log;
+	struct timeline *timeline;
 	machine_end_fn ended;
 	void *owner;
 
@@ -449,12 +451,14 @@ static int load_kernel(struct machine *m, const struct machine_setup *s)
 			    &initramfs_len);
 	if (r < 0)
 		return r;
+	timeline_mark(m->timeline, TIMELINE_SET_UP, "initramfs");
 	r = acpi_write_tables(&m->vm->mem, s->config->cpus, &rsdp);
 	if (r == 0)
 		r = boot_load(&m->vm->mem, s->kernel->elf_fd, initramfs, initramfs_len,
 			      cmdline_of(s->config), rsdp, &entry);
 	if (r == 0)
 		r = vcpu_set_entry(m->vcpus[0], entry.entry, entry.start_info);
+	timeline_mark(m->timeline, TIMELINE_SET_UP, "kernel into memory");
 	if (r == -ENOEXEC)
 		log_error("%s is not a kernel that can be started by PVH; "
 			  "use a distribution kernel of 2019 or later",
@@ -510,6 +514,7 @@ int machine_build(const struct machine_setup *setup, struct machine **out)
 	}
 	m->loop = setup->loop;
 	m->log = setup->log;
+	m->timeline = setup->timeline;
 	m->ended = setup->ended;
 	m->owner = setup->owner;
 	m->files = (struct side_loop){.machine = m, .name = "files"};
@@ -523,6 +528,7 @@ int machine_build(const struct machine_setup *setup, struct machine **out)
 		r = open_stats(m, setup->config->stats);
 	if (r < 0)
 		goto fail;
+	timeline_mark(m->timeline, TIMELINE_SET_UP, "virtual machine, memory");
 	r = add_end_event(m);
 	if (r == 0)
 		r = add_devices(m, setup->config);
@@ -530,7 +536,9 @@ int machine_build(const struct machine_setup *setup, struct machine **out)
 		log_error("cannot build the machine: %s; see 'sandcastle doctor'", strerror(-r));
 		goto fail;
 	}
+	timeline_mark(m->timeline, TIMELINE_SET_UP, "devices, vCPUs");
 	r = add_power_source(m, setup->config->battery);
+	timeline_mark(m->timeline, TIMELINE_SET_UP, "batteries of the host");
 	if (r == 0)
 		r = load_kernel(m, setup);
 	if (r < 0)
@@ -616,11 +624,19 @@ int machine_start(struct machine *m)
 	if (r == 0 && m->power)
 		r = start_side(&m->power_loop);
 
-	for (unsigned int i = 0; r == 0 && i < m->n_vcpus; i++)
+	for (unsigned int i = 0; r == 0 && i < m->n_vcpus; i++) {
 		r = vcpu_start(m->vcpus[i]);
+		vcpu_add_clock(m->vcpus[i], m->timeline);
+	}
 	if (r < 0)
 		log_error("cannot start the machine's threads: %s", strerror(-r));
 	return r;
+}
+
+void machine_count(struct machine *m)
+{
+	for (unsigned int i = 0; i < m->n_vcpus; i++)
+		vcpu_add_counters(m->vcpus[i], m->timeline);
 }
 
 void machine_power_button(struct machine *m)
@@ -637,6 +653,7 @@ void machine_free(struct machine *m)
 		vcpu_stop(m->vcpus[i]);
 	stop_side(&m->files);
 	stop_side(&m->power_loop);
+	timeline_mark(m->timeline, TIMELINE_TEAR_DOWN, "stop the threads");
 	for (unsigned int i = 0; i < m->n_vcpus; i++)
 		vcpu_free(m->vcpus[i]);
 	while (m->n_functions > 0) {
@@ -660,7 +677,9 @@ void machine_free(struct machine *m)
 		close(m->end_event.fd);
 	if (m->stats_fd >= 0)
 		close(m->stats_fd);
+	timeline_mark(m->timeline, TIMELINE_TEAR_DOWN, "devices, vCPUs");
 	vm_free(m->vm);
+	timeline_mark(m->timeline, TIMELINE_TEAR_DOWN, "virtual machine, memory");
 	pthread_mutex_destroy(&m->end_lock);
 	free(m);
 }

@@ -9,6 +9,7 @@
 #include "vmm/loop.h"
 
 struct machine;
+struct timeline;
 struct vsock;
 
 /* How a machine came to its end by itself. */
@@ -36,6 +37,7 @@ struct machine_setup {
 	struct guest_log *log; /* borrowed */
 	machine_end_fn ended;
 	void *owner;
+	struct timeline *timeline; /* borrowed until machine_free() returns */
 };
 
 /*
@@ -52,6 +54,9 @@ int machine_start(struct machine *m) MUST_CHECK;
 
 /* What pressing the power button does. Loop thread. */
 void machine_power_button(struct machine *m);
+
+/* Adds what the vCPUs did so far to the timeline. Loop thread. */
+void machine_count(struct machine *m);
 
 /* Stops everything, then frees it. NULL and half-built are fine. */
 void machine_free(struct machine *m);

@@ -8,7 +8,6 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "vmm/guest_log.h"
@@ -18,6 +17,7 @@
 #include "vmm/machine.h"
 #include "vmm/session.h"
 #include "vmm/terminal.h"
+#include "vmm/timeline.h"
 
 enum {
 	EXIT_TIMEOUT = 124,
@@ -53,21 +53,12 @@ struct sandbox {
 	struct loop_timer timeout_timer; /* --timeout */
 	struct loop_timer grace_timer; /* after a signal; while powering off */
 
-	/* CLOCK_MONOTONIC, nanoseconds: sandbox_run() entered, the machine started, torn down from. */
-	uint64_t entered, started, ended;
+	struct timeline *timeline;
 
 	int exit_code;
 	bool finished; /* exit_code is final */
 	int end_signal; /* the first signal that asked us to end */
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 /* The first call decides the exit code. */
 static void finish(struct sandbox *sb, int exit_code)
@@ -294,6 +285,7 @@ static int build(struct sandbox *sb, int kvm_fd, const struct kernel_image *kern
 		.log = &sb->log,
 		.ended = machine_ended,
 		.owner = sb,
+		.timeline = sb->timeline,
 	};
 	int r = machine_build(&setup, &sb->machine);
 
@@ -315,26 +307,11 @@ static int build(struct sandbox *sb, int kvm_fd, const struct kernel_image *kern
 		}
 		window_changed(sb);
 	}
-	sb->started = now_ns();
-	return machine_start(sb->machine);
-}
-
-static double ms_between(uint64_t from, uint64_t to)
-{
-	return to > from ? (double)(to - from) / 1e6 : 0;
-}
-
-/* With --verbose: where the time went. */
-static void log_times(const struct sandbox *sb, uint64_t reached[SESSION_N_STATES])
-{
-	log_info("times: set-up %.1f ms, kernel and modules %.1f, guest set-up %.1f, "
-		 "start of the command %.1f, command %.1f, tear-down %.1f",
-		 ms_between(sb->entered, sb->started),
-		 ms_between(sb->started, reached[SESSION_HELLO]),
-		 ms_between(reached[SESSION_HELLO], reached[SESSION_READY]),
-		 ms_between(reached[SESSION_READY], reached[SESSION_STARTED]),
-		 ms_between(reached[SESSION_STARTED], reached[SESSION_ENDED]),
-		 ms_between(sb->ended, now_ns()));
+	timeline_mark(sb->timeline, TIMELINE_SET_UP, "session, timers");
+	r = machine_start(sb->machine);
+	timeline_mark(sb->timeline, TIMELINE_SET_UP, "threads");
+	session_set_timeline(sb->session, sb->timeline);
+	return r;
 }
 
 static void tear_down(struct sandbox *sb, const sigset_t *signals_before)
@@ -355,15 +332,14 @@ static void tear_down(struct sandbox *sb, const sigset_t *signals_before)
 }
 
 int sandbox_run(const struct sandbox_config *cfg, const struct kernel_image *kernel,
-		const void *agent, size_t agent_len)
+		const void *agent, size_t agent_len, struct timeline *tl)
 {
 	struct sandbox sb = {
 		.cfg = cfg,
 		.signal_event.fd = -1,
 		.exit_code = EXIT_SANDCASTLE,
-		.entered = now_ns(),
+		.timeline = tl,
 	};
-	uint64_t reached[SESSION_N_STATES] = {0};
 	AUTO_CLOSE int kvm_fd = -1;
 	sigset_t before;
 	int r;
@@ -379,16 +355,18 @@ int sandbox_run(const struct sandbox_config *cfg, const struct kernel_image *ker
 			log_error("cannot prepare the sandbox: %s", strerror(-r));
 	}
 	if (r == 0)
+		timeline_mark(tl, TIMELINE_SET_UP, "/dev/kvm, loop, signals");
+	if (r == 0)
 		r = build(&sb, steal_fd(&kvm_fd), kernel, agent, agent_len);
 	if (r == 0) {
 		r = loop_run(sb.loop);
 		if (r < 0)
 			log_error("the event loop failed: %s", strerror(-r));
 	}
-	for (unsigned int i = 0; sb.session && i < SESSION_N_STATES; i++)
-		reached[i] = session_time(sb.session, i);
-	sb.ended = now_ns();
+	timeline_mark(tl, TIMELINE_COMMAND, "last output, power-off if folders are writable");
+	if (sb.machine && tl->detailed)
+		machine_count(sb.machine);
 	tear_down(&sb, &before);
-	log_times(&sb, reached);
+	timeline_mark(tl, TIMELINE_TEAR_DOWN, "terminal, loop");
 	return r < 0 ? EXIT_SANDCASTLE : sb.exit_code;
 }

@@ -8,6 +8,8 @@
 #include "image/kernel.h"
 #include "vmm/config.h"
 
+struct timeline;
+
 /*
  * Runs cfg->argv in a sandbox of its own with this process's stdio. Returns the
  * exit code for the process, as podman has them: the command's own; 128+n when
@@ -15,9 +17,10 @@
  * ran out while it ran; 125 Sandcastle failed, and one line has been logged.
  *
  * Takes over SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH and
- * SIGPWR while it runs, and the terminal if cfg->tty. Main thread.
+ * SIGPWR while it runs, and the terminal if cfg->tty. Where the time went is
+ * added to `tl`. Main thread.
  */
 int sandbox_run(const struct sandbox_config *cfg, const struct kernel_image *kernel,
-		const void *agent, size_t agent_len) MUST_CHECK;
+		const void *agent, size_t agent_len, struct timeline *tl) MUST_CHECK;
 
 #endif

@@ -8,7 +8,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <time.h>
 
 #include "devices/vsock.h"
 #include "guest-agent/protocol.h"
@@ -17,6 +16,7 @@
 #include "vmm/log.h"
 #include "vmm/loop.h"
 #include "vmm/stdio_stream.h"
+#include "vmm/timeline.h"
 
 enum {
 	COMMAND_ID = 1, /* the one command of a session */
@@ -47,7 +47,8 @@ struct session {
 	bool tty;
 
 	enum session_state state;
-	uint64_t times[SESSION_N_STATES];
+	bool greeted;
+	struct timeline *timeline; /* or NULL */
 	struct session_result result;
 	bool told; /* done() is on its way */
 	struct loop_source finish; /* an eventfd: done() is due */
@@ -72,11 +73,19 @@ struct session {
 
 static void enter(struct session *s, enum session_state state)
 {
-	struct timespec now;
+	static const struct {
+		enum timeline_phase phase;
+		const char *name;
+	} steps[SESSION_N_STATES] = {
+		[SESSION_HELLO] = {TIMELINE_BOOT, "kernel and modules, to the agent's greeting"},
+		[SESSION_READY] = {TIMELINE_GUEST_SET_UP, "set-up of the guest"},
+		[SESSION_STARTED] = {TIMELINE_START, "start of the command"},
+		[SESSION_ENDED] = {TIMELINE_COMMAND, "command, until its end is known"},
+	};
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	s->state = state;
-	s->times[state] = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	if (s->timeline)
+		timeline_mark(s->timeline, steps[state].phase, steps[state].name);
 }
 
 static void check_finished(struct session *s)
@@ -162,7 +171,7 @@ static void speak(void *arg)
 	struct session *s = arg;
 
 	/* Nothing before HELLO: it may not be the agent. */
-	if (!s->control || !s->times[SESSION_HELLO])
+	if (!s->control || !s->greeted)
 		return;
 	while (s->said < s->say.len || next_message(s)) {
 		ssize_t n =
@@ -183,7 +192,21 @@ static void take_hello(struct session *s, const struct agent_message *m)
 		return;
 	}
 	log_debug("the agent is up, kernel %s", m->text);
+	s->greeted = true;
 	enter(s, SESSION_HELLO);
+}
+
+static void take_ready(struct session *s, const struct agent_message *m)
+{
+	enter(s, SESSION_READY);
+	if (!s->timeline)
+		return;
+	for (unsigned int i = 0; i < m->n_steps; i++) {
+		const struct agent_step *step = &m->steps[i];
+
+		timeline_add_guest(s->timeline, step->name, step->kernel, step->begin, step->end);
+	}
+	timeline_align_guest(s->timeline);
 }
 
 static void take_exit(struct session *s, const struct agent_message *m)
@@ -213,7 +236,7 @@ static void take_message(struct session *s, const struct agent_message *m)
 	else if (m->type == SC_MSG_HELLO && s->state == SESSION_WAITING)
 		take_hello(s, m);
 	else if (m->type == SC_MSG_READY && s->state == SESSION_HELLO)
-		enter(s, SESSION_READY);
+		take_ready(s, m);
 	else if (m->id > COMMAND_ID)
 		agent_failed(s, "the guest agent %s", "spoke of a command it was not given");
 	else if (m->type == SC_MSG_STARTED && s->state == SESSION_READY)
@@ -459,7 +482,6 @@ int session_new(struct loop *loop, struct vsock *vs, const struct sandbox_config
 	s->tty = cfg->tty;
 	s->finish = (struct loop_source){.fn = finish_event, .name = "session-finish"};
 	s->finish.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	enter(s, SESSION_WAITING);
 	r = s->finish.fd < 0 ? -errno : loop_add(loop, &s->finish, EPOLLIN);
 	if (r < 0 || (r = compose_opening(s, cfg, stdio[0])) < 0 ||
 	    (r = open_stdio(s, stdio)) < 0 ||
@@ -524,9 +546,9 @@ enum session_state session_state(const struct session *s)
 	return s->state;
 }
 
-uint64_t session_time(const struct session *s, enum session_state state)
+void session_set_timeline(struct session *s, struct timeline *tl)
 {
-	return s->times[state];
+	s->timeline = tl;
 }
 
 const struct session_result *session_result(const struct session *s)

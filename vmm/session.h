@@ -10,6 +10,7 @@
 struct loop;
 struct sandbox_config;
 struct session;
+struct timeline;
 struct vsock;
 
 /*
@@ -79,8 +80,8 @@ void session_signal(struct session *s, int signo);
 void session_winsize(struct session *s, uint16_t rows, uint16_t columns);
 
 enum session_state session_state(const struct session *s);
-/* When `state` was reached: nanoseconds of CLOCK_MONOTONIC, 0 if it was not. */
-uint64_t session_time(const struct session *s, enum session_state state);
+/* Each state that is reached from now on is marked there, and the guest's steps added; borrowed. */
+void session_set_timeline(struct session *s, struct timeline *tl);
 /* Valid from ENDED on. */
 const struct session_result *session_result(const struct session *s);
 

@@ -12,6 +12,9 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
+#include "vmm/kvm_stats.h"
+#include "vmm/log.h"
+#include "vmm/timeline.h"
 #include "vmm/vcpu_priv.h"
 
 /* Only there to make KVM_RUN return; see vcpu_stop(). */
@@ -175,6 +178,24 @@ void vcpu_stop(struct vcpu *vcpu)
 	pthread_kill(vcpu->thread, SIG_KICK);
 	pthread_join(vcpu->thread, NULL);
 	vcpu->started = false;
+}
+
+void vcpu_add_clock(const struct vcpu *vcpu, struct timeline *tl)
+{
+	clockid_t clock;
+
+	if (vcpu->started && pthread_getcpuclockid(vcpu->thread, &clock) == 0)
+		timeline_add_vcpu(tl, clock);
+}
+
+void vcpu_add_counters(const struct vcpu *vcpu, struct timeline *tl)
+{
+	AUTO_CLOSE int fd = ioctl(vcpu->fd, KVM_GET_STATS_FD, NULL);
+	int r = fd < 0 ? -errno : kvm_stats_count(fd, tl);
+
+	if (r < 0)
+		log_info("KVM does not say what the guest's CPU %u did: %s", vcpu->index,
+			 strerror(-r));
 }
 
 void vcpu_free(struct vcpu *vcpu)

@@ -6,6 +6,7 @@
 #include "vmm/bus.h"
 #include "vmm/vm.h"
 
+struct timeline;
 struct vcpu;
 
 /* Why a vCPU left the guest for good. */
@@ -35,6 +36,12 @@ int vcpu_set_entry(struct vcpu *vcpu, uint32_t entry, uint32_t start_info) MUST_
 int vcpu_start(struct vcpu *vcpu) MUST_CHECK;
 /* Stops and joins it. Not from a vCPU thread. Never started or stopped twice is fine. */
 void vcpu_stop(struct vcpu *vcpu);
+/*
+ * Notes what it did: its thread's clock once it was started, KVM's counters
+ * (left out where KVM has none). Not while the other end uses `tl`.
+ */
+void vcpu_add_clock(const struct vcpu *vcpu, struct timeline *tl);
+void vcpu_add_counters(const struct vcpu *vcpu, struct timeline *tl);
 void vcpu_free(struct vcpu *vcpu); /* stops it first; NULL is fine */
 
 #endif

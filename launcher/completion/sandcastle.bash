@@ -13,7 +13,7 @@ _sandcastle_run()
 			((i++))
 			break
 			;;
-		--map | --env | --workdir | --user | --memory | --cpus | --timeout | --name | --kernel | --stats | \
+		--map | --env | --workdir | --user | --memory | --cpus | --timeout | --name | --kernel | --stats | --timeline | \
 			-e | -w | -u | -m)
 			# bash makes words of --name=value and of a:b, at COMP_WORDBREAKS.
 			((i += 2))
@@ -56,7 +56,7 @@ _sandcastle()
 		return
 	fi
 	case $prev in
-	--map | --kernel | --stats | --battery)
+	--map | --kernel | --stats | --timeline | --battery)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
@@ -83,7 +83,7 @@ _sandcastle()
 	run)
 		if [[ $cur == -* ]]; then
 			mapfile -t COMPREPLY < <(compgen -W "--map --env --workdir --user --memory --cpus \
-				--timeout --name --kernel --stats --battery --debug-console --verbose --help" -- "$cur")
+				--timeout --name --kernel --stats --timeline --battery --debug-console --verbose --help" -- "$cur")
 		fi
 		# An option of the command itself is completed by the command's own completion.
 		_sandcastle_run

@@ -242,3 +242,16 @@ test_the_power_button()
 	expect_same 0 $?
 	grep -qE '^ *1 +116 +1 *$' log || fail "no press of the power button: $(cat log errors)"
 }
+
+test_timeline()
+{
+	run_sandcastle run --timeline "$TEST_DIR/start.json" -- sh -c 'exit 3'
+	expect_code 3
+	out=$(cat "$TEST_DIR/start.json")
+	expect_match '"name": "kernel into memory"'
+	expect_match '"name": "module overlay.ko"'
+	expect_match '"who": "kernel"'
+	expect_match '"io_exits": [1-9]'
+	run_sandcastle run --timeline "$TEST_DIR/start.png" -- true
+	expect_one_line_error 'timeline.*start.png.*svg'
+}

@@ -308,3 +308,44 @@ Test(agent_wire, too_much_is_refused_and_leaves_the_buffer_alone)
 	free(big);
 	agent_buffer_fini(&buf);
 }
+
+static void add_step(struct raw *m, uint64_t begin_ns, uint64_t end_ns, const char *text)
+{
+	struct sc_step step = {htole64(begin_ns), htole64(end_ns), htole32(1)};
+	uint8_t data[sizeof(step) + 200];
+
+	memcpy(data, &step, sizeof(step));
+	memcpy(data + sizeof(step), text, strlen(text));
+	add(m, SC_FIELD_STEP, data, sizeof(step) + strlen(text));
+}
+
+Test(agent_wire, ready_with_steps)
+{
+	struct raw m = begin(SC_MSG_READY, 0);
+
+	add_step(&m, 1, 2, "one\n");
+	add_step(&m, 2, UINT64_MAX, "");
+	expect_good(&m);
+	cr_assert_eq(msg.n_steps, 2);
+	cr_assert_str_eq(msg.steps[0].name, "one?");
+	cr_assert(msg.steps[0].kernel);
+	cr_assert_eq(msg.steps[1].end, UINT64_MAX);
+}
+
+Test(agent_wire, bad_steps)
+{
+	struct raw m = begin(SC_MSG_READY, 0);
+
+	add_u32(&m, SC_FIELD_STEP, 1);
+	expect_bad(&m);
+	m = begin(SC_MSG_READY, 0);
+	for (int i = 0; i < AGENT_STEPS_MAX; i++)
+		add_step(&m, 1, 2, "a step");
+	cr_assert_gt(agent_wire_decode(m.data, m.len, &msg, &why), 0);
+	add_step(&m, 1, 2, "a step");
+	expect_bad(&m);
+	m = begin(SC_MSG_STARTED, 1);
+	add_u32(&m, SC_FIELD_PID, 1);
+	add_step(&m, 1, 2, "a step");
+	expect_bad(&m);
+}

@@ -16,6 +16,7 @@
 #include "tests/support/fake_vsock.h"
 #include "vmm/config.h"
 #include "vmm/session.h"
+#include "vmm/timeline.h"
 
 /*
  * The session against an agent made of fake sockets. The host's stdio is three
@@ -29,6 +30,7 @@ static struct fake_sock socks[N_SOCKS];
 static struct fake_sock *all[N_SOCKS];
 static int far[3], near[3];
 static unsigned int done_calls;
+static struct timeline timeline;
 
 static char arg0[] = "true", name[] = "box";
 static char *argv[] = {arg0, NULL};
@@ -65,6 +67,8 @@ static void new_session(void)
 	for (unsigned int i = 0; i < N_SOCKS; i++)
 		all[i] = &socks[i];
 	cr_assert_eq(session_new(fv.g->loop, fv.vs, &cfg, near, on_done, &done_calls, &session), 0);
+	timeline_init(&timeline);
+	session_set_timeline(session, &timeline);
 }
 
 static void start_session(void)
@@ -234,9 +238,10 @@ Test(session, a_command_from_hello_to_exit)
 	cr_assert_eq(session_result(session)->code, 3);
 	(void)heard(skip_opening(), &type, NULL);
 	cr_assert_eq(type, SC_MSG_SHUTDOWN);
-	for (enum session_state s = SESSION_WAITING; s < SESSION_ENDED; s++)
-		cr_assert(session_time(session, s) > 0 &&
-			  session_time(session, s) <= session_time(session, s + 1));
+	cr_assert_eq(timeline.n_steps, 1 + 4);
+	cr_assert_eq(timeline.steps[1].phase, TIMELINE_BOOT);
+	cr_assert_eq(timeline.steps[4].phase, TIMELINE_COMMAND);
+	cr_assert_eq(timeline.n_guest, 0);
 }
 
 Test(session, nothing_is_said_before_hello)
