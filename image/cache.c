@@ -358,7 +358,7 @@ int kernel_cache_open(const char *dir, int fd, struct bzimage *bz, const char *l
 	if (dir)
 		r = open_cached(dir, fd, bz, label, out);
 	/* What is wrong with the kernel is as wrong in memory. */
-	if (r == 0 || r == -EBADMSG || r == -EFBIG || r == -ENOMEM)
+	if (r == 0 || r == -EBADMSG || r == -EFBIG || r == -ENOMEM || r == -ELIBACC)
 		return r;
 	if (dir)
 		log_warn("cannot keep the unpacked kernel in %s (%s), so each start unpacks it "

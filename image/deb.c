@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "image/deb.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "image/archive_lib.h"
+
 enum { CHUNK = 65536, MAX_MEMBERS = 1 << 20 };
 
 /* The tar inside the ar, read as it is unpacked. */
 struct member {
+	struct archive_lib lib;
 	struct archive *outer;
 	char buf[CHUNK];
 };
@@ -20,31 +21,32 @@ struct member {
 static la_ssize_t member_read(struct archive *a, void *client, const void **out)
 {
 	struct member *m = client;
-	la_ssize_t n = archive_read_data(m->outer, m->buf, sizeof(m->buf));
+	la_ssize_t n = m->lib.read_data(m->outer, m->buf, sizeof(m->buf));
 
 	if (n < 0)
-		archive_set_error(a, EIO, "the package ends early");
+		m->lib.set_error(a, EIO, "the package ends early");
 	*out = m->buf;
 	return n;
 }
 
 /* In-process decompressors only: for others the library would start a program. */
-static void allow_filters(struct archive *a)
+static void allow_filters(const struct archive_lib *lib, struct archive *a)
 {
-	(void)archive_read_support_filter_gzip(a);
-	(void)archive_read_support_filter_xz(a);
-	(void)archive_read_support_filter_bzip2(a);
-	(void)archive_read_support_filter_lzma(a);
-	(void)archive_read_support_filter_zstd(a);
+	(void)lib->filter_gzip(a);
+	(void)lib->filter_xz(a);
+	(void)lib->filter_bzip2(a);
+	(void)lib->filter_lzma(a);
+	(void)lib->filter_zstd(a);
 }
 
-static int read_file(struct archive *tar, size_t max, struct buffer *out)
+static int read_file(const struct archive_lib *lib, struct archive *tar, size_t max,
+		     struct buffer *out)
 {
 	char buf[4096];
 	la_ssize_t n;
 
 	out->len = 0;
-	while ((n = archive_read_data(tar, buf, sizeof(buf))) > 0) {
+	while ((n = lib->read_data(tar, buf, sizeof(buf))) > 0) {
 		if ((size_t)n > max - out->len)
 			return -EFBIG;
 		if (buffer_add(out, buf, (size_t)n) < 0)
@@ -67,60 +69,63 @@ static bool names(const char *member, const char *path)
 
 static int find_in_tar(struct member *m, const char *path, size_t max, struct buffer *out)
 {
-	struct archive *tar = archive_read_new();
+	const struct archive_lib *lib = &m->lib;
+	struct archive *tar = lib->read_new();
 	struct archive_entry *e;
 	int r = -ENOENT;
 
 	if (!tar)
 		return -ENOMEM;
-	allow_filters(tar);
-	(void)archive_read_support_format_tar(tar);
-	if (archive_read_open(tar, m, NULL, member_read, NULL) != ARCHIVE_OK)
+	allow_filters(lib, tar);
+	(void)lib->format_tar(tar);
+	if (lib->read_open(tar, m, NULL, member_read, NULL) != ARCHIVE_OK)
 		r = -EBADMSG;
 	for (unsigned int i = 0; r == -ENOENT && i < MAX_MEMBERS; i++) {
-		int got = archive_read_next_header(tar, &e);
+		int got = lib->read_next_header(tar, &e);
 
 		if (got == ARCHIVE_EOF)
 			break;
 		if (got < ARCHIVE_WARN)
 			r = -EBADMSG;
-		else if (names(archive_entry_pathname(e), path) &&
-			 archive_entry_filetype(e) == AE_IFREG && !archive_entry_hardlink(e))
-			r = read_file(tar, max, out);
+		else if (names(lib->entry_pathname(e), path) &&
+			 lib->entry_filetype(e) == AE_IFREG && !lib->entry_hardlink(e))
+			r = read_file(lib, tar, max, out);
 	}
-	archive_read_free(tar);
+	lib->read_free(tar);
 	return r;
+}
+
+static int find_data(struct member *m, int fd, const char *path, size_t max, struct buffer *out)
+{
+	const struct archive_lib *lib = &m->lib;
+	struct archive_entry *e;
+
+	(void)lib->format_ar(m->outer);
+	if (lib->read_open_fd(m->outer, fd, CHUNK) != ARCHIVE_OK)
+		return -EBADMSG;
+	for (unsigned int i = 0; i < 16; i++) {
+		const char *name;
+
+		if (lib->read_next_header(m->outer, &e) != ARCHIVE_OK)
+			break;
+		name = lib->entry_pathname(e);
+		if (name && strncmp(name, "data.tar", 8) == 0)
+			return find_in_tar(m, path, max, out);
+	}
+	return -ENOENT;
 }
 
 static int find_in_deb(int fd, const char *path, size_t max, struct buffer *out)
 {
-	struct member *m = malloc(sizeof(*m));
-	struct archive *ar = archive_read_new();
-	struct archive_entry *e;
-	int r = -ENOENT;
+	AUTO_FREE struct member *m = malloc(sizeof(*m));
+	int r = m ? archive_lib_open(&m->lib) : -ENOMEM;
 
-	if (!m || !ar) {
-		free(m);
-		archive_read_free(ar);
-		return -ENOMEM;
-	}
-	m->outer = ar;
-	(void)archive_read_support_format_ar(ar);
-	if (archive_read_open_fd(ar, fd, CHUNK) != ARCHIVE_OK)
-		r = -EBADMSG;
-	for (unsigned int i = 0; r == -ENOENT && i < 16; i++) {
-		const char *name;
-
-		if (archive_read_next_header(ar, &e) != ARCHIVE_OK)
-			break;
-		name = archive_entry_pathname(e);
-		if (name && strncmp(name, "data.tar", 8) == 0) {
-			r = find_in_tar(m, path, max, out);
-			break;
-		}
-	}
-	archive_read_free(ar);
-	free(m);
+	if (r < 0)
+		return r;
+	m->outer = m->lib.read_new();
+	r = m->outer ? find_data(m, fd, path, max, out) : -ENOMEM;
+	m->lib.read_free(m->outer);
+	archive_lib_close(&m->lib);
 	return r;
 }
 

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -22,8 +20,10 @@
 enum {
 	CONSOLE_MAJOR = 5,
 	CONSOLE_MINOR = 1,
-	/* One entry's header, name and padding are far below this. */
-	ENTRY_OVERHEAD = 512,
+
+	/* The kernel's Documentation/driver-api/early-userspace/buffer-format.rst, "newc". */
+	CPIO_HEADER = 110,
+	CPIO_ALIGN = 4,
 };
 
 /* Where the agent will find the module in the initramfs. */
@@ -128,59 +128,56 @@ static int read_module(const char *dir, const char *path, struct buffer *out)
 	return unpack_range(fd, 0, (uint64_t)st.st_size, MODULE_MAX, &out->base);
 }
 
-static la_ssize_t archive_to_buffer(struct archive *a, void *data, const void *buf, size_t len)
+static int pad(struct buffer *image)
 {
-	struct buffer *out = data;
-	int r = buffer_write(&out->base, buf, len);
+	static const uint8_t zeroes[CPIO_ALIGN];
 
-	if (r < 0) {
-		archive_set_error(a, -r, "out of memory");
-		return -1;
-	}
-	return (la_ssize_t)len;
+	return buffer_write(&image->base, zeroes, (size_t)(-image->len & (CPIO_ALIGN - 1)));
 }
 
-static int add_node(struct archive *a, const char *path, mode_t mode, dev_t rdev, const void *data,
-		    size_t len)
+/* One entry of a newc archive: header, name and data, each padded to 4 bytes. */
+static int add_node(struct buffer *image, const char *path, mode_t mode, dev_t rdev,
+		    const void *data, size_t len)
 {
-	struct archive_entry *e = archive_entry_new();
-	int r = -ENOMEM;
+	char header[CPIO_HEADER + 1];
+	size_t name = strlen(path) + 1;
+	int r;
 
-	if (!e)
-		return r;
-	archive_entry_set_pathname(e, path);
-	archive_entry_set_filetype(e, mode & S_IFMT);
-	archive_entry_set_perm(e, mode & 07777);
-	archive_entry_set_nlink(e, 1);
-	archive_entry_set_size(e, (la_int64_t)len);
-	if (S_ISCHR(mode))
-		archive_entry_set_rdev(e, rdev);
-	if (archive_write_header(a, e) == ARCHIVE_OK &&
-	    (len == 0 || archive_write_data(a, data, len) == (la_ssize_t)len))
-		r = 0;
-	archive_entry_free(e);
-	return r;
+	if (len > UINT32_MAX)
+		return -EFBIG;
+	/* Number, mode, owner, group, links, time, size, device and special device, name, 0. */
+	snprintf(header, sizeof(header),
+		 "070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x", 0u, mode, 0u, 0u, 1u,
+		 0u, (uint32_t)len, 0u, 0u, major(rdev), minor(rdev), (uint32_t)name, 0u);
+	r = buffer_write(&image->base, header, CPIO_HEADER);
+	if (r == 0)
+		r = buffer_write(&image->base, path, name);
+	if (r == 0)
+		r = pad(image);
+	if (r == 0 && len > 0)
+		r = buffer_write(&image->base, data, len);
+	return r == 0 ? pad(image) : r;
 }
 
-static int add_skeleton(struct archive *a, const void *agent, size_t agent_len)
+static int add_skeleton(struct buffer *image, const void *agent, size_t agent_len)
 {
 	static const char *const dirs[] = {"dev", "proc", "sys", "run",
 					   "tmp", "mnt",  "lib", MODULE_DIR};
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(dirs) && r == 0; i++)
-		r = add_node(a, dirs[i], S_IFDIR | 0755, 0, NULL, 0);
+		r = add_node(image, dirs[i], S_IFDIR | 0755, 0, NULL, 0);
 	/* With it the kernel gives init its stdin, stdout and stderr before devtmpfs is there. */
 	if (r == 0)
-		r = add_node(a, "dev/console", S_IFCHR | 0600,
+		r = add_node(image, "dev/console", S_IFCHR | 0600,
 			     makedev(CONSOLE_MAJOR, CONSOLE_MINOR), NULL, 0);
 	if (r == 0)
-		r = add_node(a, "init", S_IFREG | 0755, 0, agent, agent_len);
+		r = add_node(image, "init", S_IFREG | 0755, 0, agent, agent_len);
 	return r;
 }
 
-static int add_module(struct archive *a, const struct kernel_image *k, const struct module_file *f,
-		      struct buffer *list)
+static int add_module(struct buffer *image, const struct kernel_image *k,
+		      const struct module_file *f, struct buffer *list)
 {
 	struct buffer ko = {0};
 	char path[PATH_MAX], line[2 * PATH_MAX];
@@ -196,7 +193,7 @@ static int add_module(struct archive *a, const struct kernel_image *k, const str
 	snprintf(path, sizeof(path), MODULE_DIR "/%s.ko", f->name);
 	snprintf(line, sizeof(line), "%s/%s%s%s\n", f->optional ? "?" : "", path,
 		 f->params ? " " : "", f->params ? f->params : "");
-	r = add_node(a, path, S_IFREG | 0644, 0, ko.data, ko.len);
+	r = add_node(image, path, S_IFREG | 0644, 0, ko.data, ko.len);
 	if (r == 0)
 		r = buffer_write(&list->base, line, strlen(line));
 	if (r < 0)
@@ -205,43 +202,21 @@ static int add_module(struct archive *a, const struct kernel_image *k, const str
 	return r;
 }
 
-/* Everything between an open archive and a closed one. */
-static int fill(struct archive *a, const struct kernel_image *k, const void *agent,
-		size_t agent_len, const struct module_list *modules)
+static int write_archive(const struct kernel_image *k, const void *agent, size_t agent_len,
+			 const struct module_list *modules, struct buffer *image)
 {
 	struct buffer list = {0};
-	int r = add_skeleton(a, agent, agent_len);
+	int r = add_skeleton(image, agent, agent_len);
 
 	if (r < 0)
 		log_error("cannot build the initramfs: out of memory");
 	for (size_t i = 0; i < modules->n && r == 0; i++)
-		r = add_module(a, k, &modules->files[i], &list);
-	if (r == 0 &&
-	    (r = add_node(a, &SC_MODULES_LIST[1], S_IFREG | 0644, 0, list.data, list.len)) < 0)
+		r = add_module(image, k, &modules->files[i], &list);
+	if (r == 0 && ((r = add_node(image, &SC_MODULES_LIST[1], S_IFREG | 0644, 0, list.data,
+				     list.len)) < 0 ||
+		       (r = add_node(image, "TRAILER!!!", 0, 0, NULL, 0)) < 0))
 		log_error("cannot build the initramfs: out of memory");
 	free(list.data);
-	return r;
-}
-
-static int write_archive(const struct kernel_image *k, const void *agent, size_t agent_len,
-			 const struct module_list *modules, struct buffer *out)
-{
-	struct archive *a = archive_write_new();
-	int r = -ENOMEM;
-
-	if (!a || buffer_reserve(out, agent_len + ENTRY_OVERHEAD * (modules->n + 16)) < 0 ||
-	    archive_write_set_format_cpio_newc(a) != ARCHIVE_OK ||
-	    archive_write_add_filter_none(a) != ARCHIVE_OK ||
-	    archive_write_set_bytes_per_block(a, 0) != ARCHIVE_OK ||
-	    archive_write_open(a, out, NULL, archive_to_buffer, NULL) != ARCHIVE_OK)
-		log_error("cannot build the initramfs: out of memory");
-	else
-		r = fill(a, k, agent, agent_len, modules);
-	if (a && archive_write_close(a) != ARCHIVE_OK && r == 0) {
-		log_error("cannot build the initramfs: out of memory");
-		r = -ENOMEM;
-	}
-	archive_write_free(a);
 	return r;
 }
 

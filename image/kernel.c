@@ -147,6 +147,13 @@ static int unpack(const struct kernel_places *places, const char *path, struct c
 			    "way not known here; install its package again or give another with "
 			    "--kernel FILE",
 			    path);
+	if (r == -ELIBACC)
+		return fail(
+			why, r,
+			"the kernel %s cannot be unpacked without libarchive; install it "
+			"(Debian: sudo apt install libarchive13) or give an unpacked kernel with "
+			"--kernel FILE",
+			path);
 	if (r < 0)
 		return fail(why, r, "cannot unpack the kernel %s: %s", path, strerror(-r));
 	return 0;

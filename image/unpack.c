@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "image/unpack.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
+
+#include "image/archive_lib.h"
 
 enum { UNPACK_CHUNK = 256 * 1024 };
 
 /* The window of the file that libarchive may see. */
 struct unpack_source {
+	const struct archive_lib *lib;
 	int fd;
 	uint64_t off, left;
 	int error; /* -errno of a read, 0 for none */
@@ -25,7 +26,7 @@ static la_ssize_t source_read(struct archive *a, void *data, const void **buf)
 	while (n < 0 && errno == EINTR);
 	if (n < 0) {
 		src->error = -errno;
-		archive_set_error(a, errno, "read");
+		src->lib->set_error(a, errno, "read");
 		return -1;
 	}
 	src->off += (uint64_t)n;
@@ -40,15 +41,14 @@ static la_ssize_t source_read(struct archive *a, void *data, const void **buf)
  */
 static int reader_open(struct archive *a, struct unpack_source *src)
 {
-	if (archive_read_support_filter_gzip(a) != ARCHIVE_OK ||
-	    archive_read_support_filter_bzip2(a) != ARCHIVE_OK ||
-	    archive_read_support_filter_lzma(a) != ARCHIVE_OK ||
-	    archive_read_support_filter_xz(a) != ARCHIVE_OK ||
-	    archive_read_support_filter_lz4(a) != ARCHIVE_OK ||
-	    archive_read_support_filter_zstd(a) != ARCHIVE_OK ||
-	    archive_read_support_format_raw(a) != ARCHIVE_OK)
+	const struct archive_lib *lib = src->lib;
+
+	if (lib->filter_gzip(a) != ARCHIVE_OK || lib->filter_bzip2(a) != ARCHIVE_OK ||
+	    lib->filter_lzma(a) != ARCHIVE_OK || lib->filter_xz(a) != ARCHIVE_OK ||
+	    lib->filter_lz4(a) != ARCHIVE_OK || lib->filter_zstd(a) != ARCHIVE_OK ||
+	    lib->format_raw(a) != ARCHIVE_OK)
 		return -ENOTSUP;
-	if (archive_read_open(a, src, NULL, source_read, NULL) != ARCHIVE_OK)
+	if (lib->read_open(a, src, NULL, source_read, NULL) != ARCHIVE_OK)
 		return src->error < 0 ? src->error : -EBADMSG;
 	return 0;
 }
@@ -59,17 +59,17 @@ static int copy_out(struct archive *a, const struct unpack_source *src, uint64_t
 	struct archive_entry *entry;
 	uint64_t total = 0;
 
-	if (archive_read_next_header(a, &entry) != ARCHIVE_OK)
+	if (src->lib->read_next_header(a, &entry) != ARCHIVE_OK)
 		return src->error < 0 ? src->error : -EBADMSG;
 	/* The raw reader always works; only a filter of ours makes it a decompression. */
-	if (archive_filter_count(a) < 2)
+	if (src->lib->filter_count(a) < 2)
 		return -EBADMSG;
 
 	for (;;) {
 		const void *data;
 		size_t len;
 		la_int64_t off;
-		int r = archive_read_data_block(a, &data, &len, &off);
+		int r = src->lib->read_data_block(a, &data, &len, &off);
 
 		if (r == ARCHIVE_EOF)
 			return 0;
@@ -87,14 +87,18 @@ static int copy_out(struct archive *a, const struct unpack_source *src, uint64_t
 int unpack_range(int fd, uint64_t off, uint64_t len, uint64_t max, struct unpack_sink *sink)
 {
 	AUTO_FREE uint8_t *chunk = malloc(UNPACK_CHUNK);
-	struct unpack_source src = {.fd = fd, .off = off, .left = len, .chunk = chunk};
-	struct archive *a = archive_read_new();
-	int r = -ENOMEM;
+	struct archive_lib lib;
+	struct unpack_source src = {.lib = &lib, .fd = fd, .off = off, .left = len, .chunk = chunk};
+	struct archive *a;
+	int r = archive_lib_open(&lib);
 
-	if (chunk && a)
-		r = reader_open(a, &src);
+	if (r < 0)
+		return r;
+	a = lib.read_new();
+	r = chunk && a ? reader_open(a, &src) : -ENOMEM;
 	if (r == 0)
 		r = copy_out(a, &src, max, sink);
-	archive_read_free(a);
+	lib.read_free(a);
+	archive_lib_close(&lib);
 	return r;
 }

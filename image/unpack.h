@@ -16,7 +16,7 @@ struct unpack_sink {
  * Decompresses `len` bytes at `off` of fd (gzip, bzip2, lzma, xz, lz4 or zstd,
  * found by their magic) into sink, never more than `max` bytes. fd's position
  * is not used. -EBADMSG: damaged or not compressed by any of these; -EFBIG:
- * more than max; else what reading or the sink returned.
+ * more than max; -ELIBACC: libarchive is not installed; else what reading or the sink returned.
  */
 int unpack_range(int fd, uint64_t off, uint64_t len, uint64_t max,
 		 struct unpack_sink *sink) MUST_CHECK;
