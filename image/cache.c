@@ -23,6 +23,7 @@ enum {
 	CACHE_SCAN_MAX = 64, /* entries looked at when old ones are dropped */
 	PROGRESS_AFTER_MS = 1000,
 	HASH_CHUNK = 1 << 20,
+	HOLE_STEP = 4096, /* zeroes are left out in pieces of this */
 };
 
 struct kernel_cache {
@@ -94,6 +95,7 @@ static int lookup(const struct kernel_cache *c, int *out)
 struct file_sink {
 	struct unpack_sink base;
 	int fd;
+	off_t at;
 	struct sha256_ctx hash;
 	struct timespec start;
 	const char *label;
@@ -108,19 +110,62 @@ static int64_t ms_since(const struct timespec *start)
 	return (now.tv_sec - start->tv_sec) * 1000 + (now.tv_nsec - start->tv_nsec) / 1000000;
 }
 
-static int file_sink_write(struct unpack_sink *base, const void *data, size_t len)
+static bool is_zero(const uint8_t *data, size_t len)
 {
-	struct file_sink *sink = CONTAINER_OF(base, struct file_sink, base);
+	return data[0] == 0 && memcmp(data, data + 1, len - 1) == 0;
+}
 
-	sha256_update(&sink->hash, len, data);
+static int write_at(int fd, const uint8_t *data, size_t len, off_t at)
+{
 	for (size_t done = 0; done < len;) {
-		ssize_t n = write(sink->fd, (const uint8_t *)data + done, len - done);
+		ssize_t n = pwrite(fd, data + done, len - done, at + (off_t)done);
 
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		if (n > 0)
 			done += (size_t)n;
 	}
+	return 0;
+}
+
+/*
+ * A third of a kernel is zeroes (.bss, which a linker wrote out since something
+ * follows it). As holes they take no room, and boot_load() does not copy them.
+ */
+static int write_sparse(struct file_sink *sink, const uint8_t *data, size_t len)
+{
+	size_t run = 0; /* bytes before `done` that wait to be written */
+
+	for (size_t done = 0; done < len;) {
+		size_t in_step = (size_t)((sink->at + (off_t)done) % HOLE_STEP);
+		size_t n = min_size(HOLE_STEP - in_step, len - done);
+		bool zero = is_zero(data + done, n);
+		int r = 0;
+
+		run += zero ? 0 : n;
+		done += n;
+		if (run > 0 && (zero || done == len)) {
+			size_t end = zero ? done - n : done;
+
+			r = write_at(sink->fd, data + end - run, run,
+				     sink->at + (off_t)(end - run));
+			run = 0;
+		}
+		if (r < 0)
+			return r;
+	}
+	sink->at += (off_t)len;
+	return 0;
+}
+
+static int file_sink_write(struct unpack_sink *base, const void *data, size_t len)
+{
+	struct file_sink *sink = CONTAINER_OF(base, struct file_sink, base);
+	int r = write_sparse(sink, data, len);
+
+	if (r < 0)
+		return r;
+	sha256_update(&sink->hash, len, data);
 	if (!sink->shown && ms_since(&sink->start) > PROGRESS_AFTER_MS && isatty(STDERR_FILENO)) {
 		sink->shown = true;
 		dprintf(STDERR_FILENO, "sandcastle: unpacking %s (once per kernel) ...",
@@ -140,6 +185,9 @@ static int unpack_into(int fd, int src, struct bzimage *bz, const char *label, c
 	r = bzimage_unpack(bz, src, &sink.base);
 	if (sink.shown)
 		dprintf(STDERR_FILENO, "\r\033[K");
+	/* Holes at its end. */
+	if (r == 0 && ftruncate(fd, sink.at) < 0)
+		r = -errno;
 	if (r == 0)
 		r = vmlinux_check(fd) < 0 ? -EBADMSG : 0;
 	if (r == 0)

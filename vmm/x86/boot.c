@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "vmm/x86/layout.h"
@@ -86,6 +87,35 @@ static int read_headers(struct loader *l)
 	return read_at(l->fd, l->phdrs, eh.e_phnum * sizeof(Elf64_Phdr), eh.e_phoff);
 }
 
+/* The same into memory that is zero already: holes of the file are passed over. */
+static int read_sparse(int fd, uint8_t *dst, size_t len, uint64_t off)
+{
+	uint64_t end = off + len;
+	struct stat st;
+
+	if (off > INT64_MAX - len || fstat(fd, &st) < 0 || end > (uint64_t)st.st_size)
+		return -ENOEXEC;
+	for (uint64_t at = off; at < end;) {
+		off_t data = lseek(fd, (off_t)at, SEEK_DATA);
+		off_t hole = data < 0 ? -1 : lseek(fd, data, SEEK_HOLE);
+		uint64_t stop = hole < 0 ? end : min_u64((uint64_t)hole, end);
+		int r;
+
+		if (data < 0 && errno == ENXIO)
+			return 0; /* nothing but a hole is left */
+		/* A file system that knows no holes has data everywhere. */
+		if (data > 0)
+			at = (uint64_t)data;
+		if (at >= end)
+			return 0;
+		r = read_at(fd, dst + (at - off), stop - at, at);
+		if (r < 0)
+			return r;
+		at = stop;
+	}
+	return 0;
+}
+
 static int load_segment(struct loader *l, const Elf64_Phdr *ph)
 {
 	uint8_t *dst;
@@ -98,7 +128,7 @@ static int load_segment(struct loader *l, const Elf64_Phdr *ph)
 	if (ph->p_paddr + ph->p_memsz > l->end)
 		l->end = ph->p_paddr + ph->p_memsz;
 	/* What p_memsz has more is zero already: fresh memory. */
-	return read_at(l->fd, dst, ph->p_filesz, ph->p_offset);
+	return read_sparse(l->fd, dst, ph->p_filesz, ph->p_offset);
 }
 
 /* Looks for the entry note; its value is an address of 4 or 8 bytes. */

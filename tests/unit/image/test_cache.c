@@ -236,6 +236,33 @@ Test(cache, without_a_usable_directory_it_unpacks_to_memory)
 	cr_assert_eq(get("vmlinuz", &st), 0);
 }
 
+Test(cache, zeroes_are_holes_and_come_out_as_zeroes)
+{
+	size_t elf_len, len;
+	uint8_t *elf = make_elf(3 << 20, &elf_len), *image, *back = malloc(elf_len);
+	struct stat st;
+	char path[512];
+	int fd;
+
+	/* Neither end on a page; and a file that ends in zeroes. */
+	memset(elf + 100001, 0, 1 << 20);
+	memset(elf + elf_len - 500003, 0, 500003);
+	elf[600000] = 1;
+	image = make_bzimage("6.1.0-zeroes", COMPRESS_XZ, elf, elf_len, &len);
+	tree_write(tree, "zeroes", image, len);
+	cr_assert_eq(get("zeroes", &st), 0);
+	cr_assert_eq(st.st_size, (off_t)elf_len);
+	cr_assert_lt((size_t)st.st_blocks * 512, elf_len - (1 << 20));
+	cr_assert_eq(count("", ".elf", path), 1);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	cr_assert_eq(read(fd, back, elf_len), (ssize_t)elf_len);
+	cr_assert_eq(memcmp(back, elf, elf_len), 0);
+	close(fd);
+	free(back);
+	free(elf);
+	free(image);
+}
+
 /* A link is only ever text: one that names another file, or nonsense, is a miss. */
 Test(cache, a_forged_index_is_a_miss)
 {

@@ -104,6 +104,33 @@ Test(boot, a_kernel_is_placed_and_described)
 	cr_assert_eq(ram[module[0] + 4999], 'i');
 }
 
+/* Data at the end of the first page and in the fourth, nothing else; holes at both ends. */
+Test(boot, holes_of_the_file_are_zeroes)
+{
+	enum { AT = 1 << 20, LEN = 64 << 10 };
+	int fd = memfd_create("kernel", 0);
+	struct boot_entry e;
+
+	head.ph[0].p_offset = AT;
+	head.ph[0].p_filesz = head.ph[0].p_memsz = LEN;
+	cr_assert_eq(pwrite(fd, &head, sizeof(head), 0), (ssize_t)sizeof(head));
+	cr_assert_eq(pwrite(fd, &note, sizeof(note), NOTE_OFF), (ssize_t)sizeof(note));
+	cr_assert_eq(pwrite(fd, "first", 5, AT + 4091), 5);
+	cr_assert_eq(pwrite(fd, "fourth", 6, AT + 12288), 6);
+	cr_assert_eq(ftruncate(fd, AT + LEN - 1), 0);
+	cr_assert_eq(boot_load(&mem, fd, "i", 1, "", ACPI_TABLES, &e), -ENOEXEC);
+	cr_assert_eq(ftruncate(fd, AT + LEN), 0);
+	cr_assert_eq(boot_load(&mem, fd, "i", 1, "", ACPI_TABLES, &e), 0);
+	cr_assert_eq(memcmp(ram + CODE_ADDR + 4091, "first", 5), 0);
+	cr_assert_eq(memcmp(ram + CODE_ADDR + 12288, "fourth", 6), 0);
+	cr_assert_eq(ram[CODE_ADDR + 4096], 0);
+	cr_assert_eq(ram[CODE_ADDR + LEN - 1], 0);
+	head.ph[0].p_offset = UINT64_MAX - 100;
+	cr_assert_eq(pwrite(fd, &head, sizeof(head), 0), (ssize_t)sizeof(head));
+	cr_assert_eq(boot_load(&mem, fd, "i", 1, "", ACPI_TABLES, &e), -ENOEXEC);
+	close(fd);
+}
+
 Test(boot, the_memory_map_covers_high_memory_too)
 {
 	static uint8_t high[4096];
