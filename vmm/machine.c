@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -543,6 +544,8 @@ int machine_build(const struct machine_setup *setup, struct machine **out)
 		r = load_kernel(m, setup);
 	if (r < 0)
 		goto fail;
+	/* What reading kernel and modules took from the heap is not needed again. */
+	(void)malloc_trim(0);
 	*out = m;
 	return 0;
 fail:
