@@ -544,6 +544,7 @@ int machine_build(const struct machine_setup *setup, struct machine **out)
 		r = load_kernel(m, setup);
 	if (r < 0)
 		goto fail;
+	ram_reap(&m->vm->ram);
 	/* What reading kernel and modules took from the heap is not needed again. */
 	(void)malloc_trim(0);
 	*out = m;

@@ -114,13 +114,13 @@ static int enter_namespaces(void)
 }
 
 /*
- * The namespaces are a child's, which is gone when this returns; the file keeps
- * its file system alive.
+ * The namespaces are a child's, which is about to end when this returns; the
+ * file keeps its file system alive.
  */
-static int borrow_huge_file(void)
+static int borrow_huge_file(pid_t *child)
 {
 	AUTO_CLOSE int ours = -1;
-	int pair[2], fd;
+	int pair[2];
 	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
@@ -128,16 +128,15 @@ static int borrow_huge_file(void)
 	ours = pair[0];
 	pid = fork();
 	if (pid == 0) {
-		fd = enter_namespaces() < 0 ? -1 : open_huge_file();
+		int fd = enter_namespaces() < 0 ? -1 : open_huge_file();
+
 		_exit(fd < 0 || send_fd(pair[1], fd) < 0);
 	}
 	close(pair[1]);
 	if (pid < 0)
 		return -EAGAIN;
-	fd = receive_fd(ours);
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
-	return fd;
+	*child = pid;
+	return receive_fd(ours);
 }
 
 /*
@@ -191,19 +190,30 @@ int ram_init_memfd(struct ram *ram, uint64_t size)
 
 int ram_init(struct ram *ram, uint64_t size)
 {
-	int fd = borrow_huge_file();
+	pid_t child = 0;
+	int fd = borrow_huge_file(&child);
 
-	if (fd < 0)
+	*ram = (struct ram){.fd = fd, .huge = true, .helper = child};
+	if (fd < 0) {
+		ram_reap(ram);
 		return ram_init_memfd(ram, size);
-	*ram = (struct ram){.fd = fd, .huge = true};
+	}
 	if (ftruncate(fd, (off_t)size) == 0 && map(ram, size) == 0)
 		return 0;
 	ram_fini(ram);
 	return ram_init_memfd(ram, size);
 }
 
+void ram_reap(struct ram *ram)
+{
+	while (ram->helper > 0 && waitpid(ram->helper, NULL, 0) < 0 && errno == EINTR)
+		;
+	ram->helper = 0;
+}
+
 void ram_fini(struct ram *ram)
 {
+	ram_reap(ram);
 	if (ram->host)
 		munmap(ram->host, ram->size);
 	if (ram->fd >= 0)

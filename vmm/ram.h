@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "vmm/util.h"
 
@@ -22,16 +23,24 @@ struct ram {
 	uint8_t *host; /* aligned to 2 MiB; NULL: none */
 	uint64_t size; /* bytes */
 	bool huge; /* the file uses huge pages */
+	pid_t helper; /* the process that made the file, until ram_reap(); 0: none */
 };
 
 /*
  * `size` is a multiple of 4 KiB. Call it before there are threads: it may start
- * a child process for a moment. ram_fini() is fine on zeroes with fd -1.
+ * a child process, see ram_reap(). ram_fini() is fine on zeroes with fd -1.
  */
 int ram_init(struct ram *ram, uint64_t size) MUST_CHECK;
 /* The same over a memfd, whatever the host offers. */
 int ram_init_memfd(struct ram *ram, uint64_t size) MUST_CHECK;
 void ram_fini(struct ram *ram);
+
+/*
+ * Waits for the end of the child process ram_init() may have started. That takes
+ * the kernel some milliseconds (it has namespaces to undo), so do something else
+ * in between. More than once is fine; ram_fini() does it, too.
+ */
+void ram_reap(struct ram *ram);
 
 /*
  * Gives the whole host pages inside [host, host+len) back; they read as zeroes
