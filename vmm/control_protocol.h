@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmm/control_protocol.h - the numbers and words of the control channel, which
+ * docs/control.md describes. Shared by the sandbox and its clients.
+ */
+#ifndef VMM_CONTROL_PROTOCOL_H
+#define VMM_CONTROL_PROTOCOL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	CONTROL_PROTOCOL = 1,
+	CONTROL_MESSAGE_MAX = 128 * 1024, /* bytes of JSON in a packet */
+	CONTROL_MAX_FDS = 3, /* that come with a request */
+	CONTROL_MAX_CLIENTS = 256,
+	CONTROL_MAX_COMMANDS = 256,
+	CONTROL_QUEUE_MAX = 256 * 1024, /* bytes that may wait for a client to read them */
+};
+
+/* Request ids are exact in every JSON library. */
+#define CONTROL_MAX_ID ((1ll << 53) - 1)
+
+/* The socket in a sandbox's folder. */
+#define CONTROL_SOCKET "control"
+
+/* The values of "error". */
+#define CONTROL_E_BAD_REQUEST "bad-request"
+#define CONTROL_E_UNKNOWN_OP  "unknown-op"
+#define CONTROL_E_NO_COMMAND  "no-such-command"
+#define CONTROL_E_EXEC_FAILED "exec-failed"
+#define CONTROL_E_TOO_LARGE   "too-large"
+#define CONTROL_E_BUSY	      "busy"
+#define CONTROL_E_STOPPING    "stopping"
+#define CONTROL_E_FAILED      "failed"
+
+#endif
