@@ -34,6 +34,9 @@ struct keeper_watch {
 struct keeper {
 	struct balloon_observer obs;
 	struct balloon *balloon; /* from attach on */
+	struct device *dev; /* the balloon's, from attach on */
+	keeper_figures_fn ask_fn; /* who waits for figures; NULL: nobody */
+	void *ask_owner;
 	const struct ram *ram;
 	struct pressure pressure;
 	struct policy policy;
@@ -120,10 +123,16 @@ static void arm_next(struct keeper *k)
 	arm(k, ms);
 }
 
-/* A file that is full or a pipe nobody reads costs a line, not the sandbox. */
-static void write_figures(struct keeper *k, const struct pressure_sample *host)
+/* f->more is `more`, of FIGURES_MORE_MAX bytes. */
+static int take_figures(struct keeper *k, const struct pressure_sample *host, char *more,
+			struct figures *f)
 {
-	struct figures f = {
+	int r;
+
+	more[0] = '\0';
+	if (k->owner_ops)
+		k->owner_ops->more_figures(k->owner, more, FIGURES_MORE_MAX);
+	*f = (struct figures){
 		.balloon = balloon_size(k->balloon),
 		.target = balloon_target(k->balloon),
 		.reported = balloon_reported(k->balloon),
@@ -131,14 +140,20 @@ static void write_figures(struct keeper *k, const struct pressure_sample *host)
 		.guest = *balloon_stats(k->balloon),
 		.host = *host,
 		.pressure = policy_state_name(k->policy.state),
+		.more = more,
 	};
-	char line[FIGURES_LINE_MAX], more[FIGURES_MORE_MAX] = "";
+	r = ram_resident(k->ram, &f->resident);
+	return r < 0 ? r : figures_read_process(k->statm_fd, f);
+}
+
+/* A file that is full or a pipe nobody reads costs a line, not the sandbox. */
+static void write_figures(struct keeper *k, const struct pressure_sample *host)
+{
+	struct figures f;
+	char line[FIGURES_LINE_MAX], more[FIGURES_MORE_MAX];
 	size_t len;
 
-	if (k->owner_ops)
-		k->owner_ops->more_figures(k->owner, more, sizeof(more));
-	f.more = more;
-	if (ram_resident(k->ram, &f.resident) < 0 || figures_read_process(k->statm_fd, &f) < 0)
+	if (take_figures(k, host, more, &f) < 0)
 		return;
 	len = figures_format(&f, line);
 	if (len == k->line_len && memcmp(line, k->line, len) == 0)
@@ -146,6 +161,22 @@ static void write_figures(struct keeper *k, const struct pressure_sample *host)
 	memcpy(k->line, line, len);
 	k->line_len = len;
 	(void)!write(k->stats_fd, line, len);
+}
+
+/* Whoever asked gets what there is; what the host hides is zero. */
+static void answer(struct keeper *k)
+{
+	struct pressure_sample host = {0};
+	const keeper_figures_fn fn = k->ask_fn;
+	char more[FIGURES_MORE_MAX];
+	struct figures f;
+
+	if (!fn)
+		return;
+	k->ask_fn = NULL;
+	(void)!pressure_sample(&k->pressure, &host);
+	(void)!take_figures(k, &host, more, &f);
+	fn(k->ask_owner, &f);
 }
 
 /* `fresh`: the guest's statistics have just come. */
@@ -222,6 +253,7 @@ static void look(struct keeper *k)
 		if (now_ms() >= k->asked_ms + ANSWER_MS) {
 			k->asked_ms = 0;
 			step(k, &host, false);
+			answer(k);
 		}
 	} else if (matters) {
 		if (balloon_ask_stats(k->balloon))
@@ -321,6 +353,7 @@ static int keeper_attach(struct balloon_observer *obs, struct balloon *b, struct
 	struct keeper *k = to_keeper(obs);
 
 	k->balloon = b;
+	k->dev = dev;
 	watch_pressure(k, dev, loop);
 	return device_watch(dev, loop, &k->timer, k->timer_fd, EPOLLIN, timer_fired,
 			    "memory-timer");
@@ -337,6 +370,7 @@ static void got_stats(struct keeper *k)
 		if (k->stats_fd >= 0)
 			write_figures(k, &host);
 	}
+	answer(k);
 	arm_next(k);
 }
 
@@ -356,6 +390,7 @@ static void keeper_event(struct balloon_observer *obs, enum balloon_event event)
 		k->again_ms = 0;
 		k->asked_ms = 0;
 		k->looks = 0;
+		answer(k);
 		arm_next(k);
 		break;
 	case BALLOON_STATS:
@@ -427,4 +462,20 @@ int keeper_new(const struct keeper_config *cfg, struct balloon_observer **out)
 	}
 	*out = &k->obs;
 	return 0;
+}
+
+void keeper_ask(struct balloon_observer *obs, keeper_figures_fn fn, void *owner)
+{
+	struct keeper *k = to_keeper(obs);
+
+	pthread_mutex_lock(&k->dev->lock);
+	k->ask_fn = fn;
+	k->ask_owner = owner;
+	if (k->asked_ms == 0 && k->running && balloon_ask_stats(k->balloon)) {
+		k->asked_ms = now_ms();
+		arm_next(k);
+	} else if (k->asked_ms == 0) {
+		answer(k);
+	}
+	pthread_mutex_unlock(&k->dev->lock);
 }

@@ -44,7 +44,18 @@ struct keeper_config {
 	void *owner;
 };
 
+struct figures;
+typedef void (*keeper_figures_fn)(void *owner, const struct figures *figures);
+
 /* An observer for virtio_balloon_new(). The loop's thread, before there are guests. */
 int keeper_new(const struct keeper_config *cfg, struct balloon_observer **out) MUST_CHECK;
+
+/*
+ * Calls fn with figures that are new, on the loop's thread with the device's
+ * lock held: when the guest has said its part, or half a second later without
+ * it; at once where there is no driver. A call takes the place of one that is
+ * still to be answered. Loop thread, lock not held, after the balloon is attached.
+ */
+void keeper_ask(struct balloon_observer *obs, keeper_figures_fn fn, void *owner);
 
 #endif

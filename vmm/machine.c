@@ -103,6 +103,7 @@ struct machine {
 	struct side_loop power_loop;
 
 	int stats_fd; /* until the balloon has it */
+	struct balloon_observer *keeper; /* the balloon's own */
 
 	struct vcpu *vcpus[CONFIG_MAX_CPUS];
 	unsigned int n_vcpus;
@@ -392,13 +393,12 @@ static int add_balloon(struct machine *m)
 		.owner_ops = &keeper_ops,
 		.owner = m,
 	};
-	struct balloon_observer *obs;
 	struct virtio_device *vdev = NULL;
 	int r;
 
-	r = keeper_new(&keeper, &obs);
+	r = keeper_new(&keeper, &m->keeper);
 	if (r == 0)
-		r = virtio_balloon_new(&m->vm->mem, &m->vm->ram, obs, &vdev);
+		r = virtio_balloon_new(&m->vm->mem, &m->vm->ram, m->keeper, &vdev);
 	return r < 0 ? r : add_virtio(m, vdev, m->loop);
 }
 
@@ -646,6 +646,11 @@ void machine_count(struct machine *m)
 void machine_power_button(struct machine *m)
 {
 	acpi_events_raise(m->acpi_events, ACPI_EVENT_POWER_BUTTON);
+}
+
+void machine_ask_memory(struct machine *m, machine_memory_fn fn, void *owner)
+{
+	keeper_ask(m->keeper, fn, owner);
 }
 
 void machine_free(struct machine *m)

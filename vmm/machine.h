@@ -8,6 +8,7 @@
 #include "vmm/guest_log.h"
 #include "vmm/loop.h"
 
+struct figures;
 struct machine;
 struct timeline;
 struct vsock;
@@ -57,6 +58,13 @@ void machine_power_button(struct machine *m);
 
 /* Adds what the vCPUs did so far to the timeline. Loop thread. */
 void machine_count(struct machine *m);
+
+/*
+ * Figures about memory and power, as --stats has them, by one call of fn on the loop's thread, now or within a
+ * second (balloon/keeper.h). fn must not call the machine. Loop thread.
+ */
+typedef void (*machine_memory_fn)(void *owner, const struct figures *figures);
+void machine_ask_memory(struct machine *m, machine_memory_fn fn, void *owner);
 
 /* Stops everything, then frees it. NULL and half-built are fine. */
 void machine_free(struct machine *m);

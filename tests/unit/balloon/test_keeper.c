@@ -8,12 +8,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "balloon/figures.h"
 #include "balloon/keeper.h"
 #include "tests/unit/balloon/balloon_guest.h"
 #include "tests/unit/balloon/fake_host.h"
 
 static struct fake_host host;
 static struct balloon_guest bg;
+static struct balloon_observer *keeper;
 static int stats_pipe[2];
 
 static bool asked;
@@ -41,14 +43,13 @@ static void setup(void)
 		.owner_ops = &owner_ops,
 		.owner = &host,
 	};
-	struct balloon_observer *obs;
 
 	fake_host_init(&host);
 	fake_host_memory(&host, 8192, 6000);
 	cr_assert_eq(pipe2(stats_pipe, O_CLOEXEC | O_NONBLOCK), 0);
 	cfg.stats_fd = stats_pipe[1];
-	cr_assert_eq(keeper_new(&cfg, &obs), 0);
-	balloon_guest_start(&bg, obs,
+	cr_assert_eq(keeper_new(&cfg, &keeper), 0);
+	balloon_guest_start(&bg, keeper,
 			    1ull << VIRTIO_BALLOON_F_STATS_VQ | 1ull << VIRTIO_BALLOON_F_REPORTING);
 }
 
@@ -147,4 +148,39 @@ Test(keeper_alone, cannot_be_without_a_host)
 	cfg.stats_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	cr_assert_eq(keeper_new(&cfg, &obs), -ENOENT);
 	cr_assert_lt(fcntl(cfg.stats_fd, F_GETFD), 0);
+}
+
+static struct figures told;
+static unsigned int tellings;
+
+static void on_figures(void *owner, const struct figures *figures)
+{
+	cr_assert_eq(owner, &told);
+	told = *figures;
+	tellings++;
+}
+
+Test(keeper, who_asks_is_told_what_the_guest_says_then)
+{
+	say(1ull << 30, 0, 900ull << 20);
+	keeper_ask(keeper, on_figures, &told);
+	cr_assert_eq(tellings, 0);
+	say(1ull << 30, 0, 700ull << 20);
+	cr_assert_eq(tellings, 1);
+	cr_assert_eq(told.guest.available, 700ull << 20);
+	cr_assert_eq(told.host.available, 6000ull << 20);
+	/* Told once. */
+	say(1ull << 30, 0, 600ull << 20);
+	cr_assert_eq(tellings, 1);
+}
+
+Test(keeper, who_asks_is_told_without_a_driver_too)
+{
+	say(1ull << 30, 0, 900ull << 20);
+	keeper_ask(keeper, on_figures, &told);
+	fake_guest_reset(bg.g);
+	cr_assert_eq(tellings, 1);
+	keeper_ask(keeper, on_figures, &told);
+	cr_assert_eq(tellings, 2);
+	cr_assert_str_eq(told.pressure, "calm");
 }
