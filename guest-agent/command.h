@@ -11,7 +11,7 @@
 #include "guest-agent/users.h"
 #include "vmm/util.h"
 
-enum { COMMANDS_MAX = 64 };
+enum { COMMANDS_MAX = 256 };
 
 struct command;
 

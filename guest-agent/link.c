@@ -12,6 +12,8 @@
 enum {
 	CONNECT_TRIES = 500,
 	CONNECT_PAUSE_MS = 10,
+	/* The kernel's 2 s are short for a host with more to do than it has processors. */
+	CONNECT_LIMIT_S = 60,
 };
 
 int link_init(struct link *l, link_connect_fn connect)
@@ -109,6 +111,7 @@ int link_open_stream(struct link *l, uint32_t id, uint32_t stream)
 int link_connect_vsock(struct link *l, unsigned int port)
 {
 	static const struct timespec pause = {.tv_nsec = CONNECT_PAUSE_MS * 1000000L};
+	static const struct timeval limit = {.tv_sec = CONNECT_LIMIT_S};
 	struct sockaddr_vm host = {
 		.svm_family = AF_VSOCK,
 		.svm_cid = VMADDR_CID_HOST,
@@ -119,6 +122,8 @@ int link_connect_vsock(struct link *l, unsigned int port)
 	(void)l;
 	if (fd < 0)
 		return -errno;
+	/* A kernel that has no such option keeps its own. */
+	(void)setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, &limit, sizeof(limit));
 	for (unsigned int i = 0; connect(fd, (struct sockaddr *)&host, sizeof(host)) < 0; i++) {
 		/* The driver finds its device on its own time. */
 		if ((errno != ENODEV && errno != ENETUNREACH) || i == CONNECT_TRIES)

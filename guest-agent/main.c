@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/reboot.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
@@ -115,6 +116,17 @@ static void avoid_oom_killer(void)
 		(void)!write_all(fd, "-1000", 5);
 		close(fd);
 	}
+}
+
+/* Six descriptors a command. The kernel's 1024 are for programs that use select(). */
+static void allow_many_files(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return;
+	files.rlim_cur = files.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &files);
 }
 
 static int say_hello(struct agent *a, struct text *why)
@@ -228,6 +240,7 @@ static int start(struct agent *a, struct text *why)
 		return r;
 	steps_mark(&a->steps, "mounts", NULL);
 	avoid_oom_killer();
+	allow_many_files();
 	r = receive_setup(a, why);
 	if (r < 0)
 		return r;

@@ -8,6 +8,13 @@ enum { EXIT_SANDCASTLE_FAILED = 125 };
 
 /* argv[0] is the subcommand's name; they return the exit code of the process. */
 int cmd_run(int argc, char **argv);
+int cmd_start(int argc, char **argv);
+int cmd_list(int argc, char **argv);
+int cmd_exec(int argc, char **argv);
+int cmd_stop(int argc, char **argv);
+int cmd_wait(int argc, char **argv);
+int cmd_logs(int argc, char **argv);
+int cmd_stats(int argc, char **argv);
 int cmd_image(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 

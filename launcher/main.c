@@ -11,9 +11,9 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } commands[] = {
-	{"run", cmd_run},
-	{"image", cmd_image},
-	{"doctor", cmd_doctor},
+	{"run", cmd_run},     {"start", cmd_start},   {"exec", cmd_exec}, {"list", cmd_list},
+	{"stats", cmd_stats}, {"logs", cmd_logs},     {"wait", cmd_wait}, {"stop", cmd_stop},
+	{"image", cmd_image}, {"doctor", cmd_doctor},
 };
 
 static const char help[] =
@@ -26,6 +26,13 @@ static const char help[] =
 	"\n"
 	"Commands:\n"
 	"  run         a sandbox for one command; its stdio, signals and exit code\n"
+	"  start       a sandbox that stays until it is stopped\n"
+	"  exec        run a command in one of them\n"
+	"  list        the sandboxes that are running\n"
+	"  stats       what one uses, and knows of power\n"
+	"  logs        what its kernel and detached commands said\n"
+	"  wait        wait until one has ended\n"
+	"  stop        end some of them\n"
 	"  image       the base image that sandboxes start from: build, info, verify, clean\n"
 	"  doctor      check this host\n"
 	"\n"

@@ -26,6 +26,7 @@ enum {
 	OPT_BATTERY,
 	OPT_STATS,
 	OPT_TIMELINE,
+	OPT_TIE,
 	OPT_DEBUG_CONSOLE,
 	OPT_VERBOSE,
 	OPT_HELP,
@@ -61,6 +62,7 @@ static const struct option_def defs[] = {
 	{OPT_TIMELINE, 0, "timeline", "FILE",
 	 "write to FILE.svg or FILE.json what the run's time\n"
 	 "was spent on"},
+	{OPT_TIE, 0, "tie-to-parent", NULL, "end when the process that starts this one does"},
 	{OPT_DEBUG_CONSOLE, 0, "debug-console", NULL, "show the kernel's messages on stderr"},
 	{OPT_VERBOSE, 'v', "verbose", NULL, "say what is done; twice: in detail"},
 	{OPT_HELP, 'h', "help", NULL, "show this"},
@@ -88,6 +90,25 @@ static const char help_tail[] =
 	"\n"
 	"Exit code: COMMAND's own; 124 the time was up; 125 Sandcastle failed;\n"
 	"126 COMMAND cannot be executed; 127 it was not found; 128+N signal N ended it.\n";
+
+static const char start_head[] =
+	"Usage: sandcastle start [OPTIONS]\n"
+	"\n"
+	"Starts a throw-away Linux machine that stays until it is stopped, and prints its\n"
+	"name when it is ready. `sandcastle exec NAME COMMAND` runs commands in it, as many\n"
+	"at once as you like, `sandcastle stop NAME` ends it. --env, --workdir and --user\n"
+	"are for those commands that do not say otherwise.\n"
+	"\n"
+	"  box=$(sandcastle start --map .:rw)\n"
+	"  sandcastle exec $box make\n"
+	"  sandcastle stop $box\n"
+	"\n"
+	"Options:\n";
+
+static const char start_tail[] = "\n"
+				 "The current directory is mapped as `sandcastle run` does.\n"
+				 "\n"
+				 "Exit code: 0 it is ready; 125 Sandcastle failed.\n";
 
 enum { DEFAULT_CPUS_MAX = 4, MEMORY_STEP = 2 << 20 };
 #define DEFAULT_MEMORY_MAX (8ull << 30)
@@ -278,6 +299,9 @@ static int apply(struct option_set *set, const struct option_def *def, const cha
 		return apply_text(&p->cfg->kernel, def->name, arg);
 	case OPT_BATTERY:
 		return apply_text(&p->cfg->battery, def->name, arg);
+	case OPT_TIE:
+		p->cfg->tie_to_parent = true;
+		return 0;
 	case OPT_DEBUG_CONSOLE:
 		p->cfg->debug_console = true;
 		return 0;
@@ -362,6 +386,12 @@ static int place_workdir(struct run_parse *p)
 	return -EINVAL;
 }
 
+static int refuse_command(const char *word)
+{
+	log_error("start takes no command; start it, then write `sandcastle exec NAME %s`", word);
+	return -EINVAL;
+}
+
 static int copy_command(struct sandbox_config *cfg, int argc, char **argv)
 {
 	if (argc == 0 || !argv[0][0]) {
@@ -417,34 +447,45 @@ int run_options_parse(int argc, char **argv, const struct run_host *host,
 		      struct sandbox_config *cfg)
 {
 	struct run_parse p = {
-		.set = {.command = "run", .defs = defs, .n_defs = ARRAY_SIZE(defs), .apply = apply},
+		.set = {.command = argv[0],
+			.defs = defs,
+			.n_defs = ARRAY_SIZE(defs),
+			.apply = apply},
 		.host = host,
 		.base = {.cwd = host->cwd ? host->cwd : "/", .home = host->user.home},
 		.cfg = cfg,
 	};
+	const bool serves = strcmp(argv[0], "start") == 0;
 	int first, r;
 
 	sandbox_config_init(cfg);
 	r = set_defaults(&p);
 	if (r < 0)
 		return r;
+	cfg->tty &= !serves;
 	first = options_parse(&p.set, argc, argv);
 	if (first < 0)
 		return first;
 	if (p.help) {
-		fputs(help_head, stdout);
+		fputs(serves ? start_head : help_head, stdout);
 		options_print(defs, ARRAY_SIZE(defs));
-		fputs(help_tail, stdout);
+		fputs(serves ? start_tail : help_tail, stdout);
 		return 1;
 	}
-	r = copy_command(cfg, argc - first, argv + first);
+	if (!serves)
+		r = copy_command(cfg, argc - first, argv + first);
+	else if (first < argc)
+		r = refuse_command(argv[first]);
 	if (r == 0)
 		r = place_cwd(&p);
 	if (r == 0)
 		r = place_workdir(&p);
 	if (r == 0)
 		r = map_check_all(cfg);
-	if (r == 0 && !cfg->name && !(cfg->name = name_generate()))
-		r = out_of_memory();
+	if (r == 0 && !cfg->name) {
+		cfg->name = name_generate();
+		cfg->name_is_generated = true;
+		r = cfg->name ? 0 : out_of_memory();
+	}
 	return r;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* launcher/run_options.h - from `sandcastle run ...` to a checked configuration. */
+/* launcher/run_options.h - from `sandcastle run ...` or `start ...` to a checked configuration. */
 #ifndef LAUNCHER_RUN_OPTIONS_H
 #define LAUNCHER_RUN_OPTIONS_H
 
@@ -17,7 +17,7 @@ struct run_host {
 };
 
 /*
- * argv[0] is "run". 0: *cfg is complete and checked, its maps are open.
+ * argv[0] is "run", or "start", which takes no command. 0: *cfg is complete and checked, its maps are open.
  * 1: help was asked for and is printed. -errno: one line was logged. *cfg is
  * initialised in all cases and the caller's to fini. Sets the log level (-v).
  */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "vmm/command.h"
 #include "vmm/config.h"
 
 #define BIT(tag) (1u << (tag))
@@ -286,21 +287,20 @@ int agent_wire_setup(struct agent_buffer *buf, const struct sandbox_config *cfg)
 	return end(&w);
 }
 
-int agent_wire_exec(struct agent_buffer *buf, const struct sandbox_config *cfg, uint32_t id,
-		    uint32_t rows, uint32_t columns)
+int agent_wire_exec(struct agent_buffer *buf, const struct command_spec *spec, uint32_t id)
 {
 	struct writer w = begin(buf, SC_MSG_EXEC, id);
 
-	for (char **arg = cfg->argv; *arg; arg++)
+	for (char *const *arg = spec->argv; *arg; arg++)
 		put_str(&w, SC_FIELD_ARG, *arg);
-	for (char **env = cfg->env; env && *env; env++)
+	for (char *const *env = spec->env; env && *env; env++)
 		put_str(&w, SC_FIELD_ENV, *env);
-	put_str(&w, SC_FIELD_CWD, cfg->workdir);
-	put_str(&w, SC_FIELD_USER, cfg->run_as);
-	if (cfg->tty) {
+	put_str(&w, SC_FIELD_CWD, spec->workdir);
+	put_str(&w, SC_FIELD_USER, spec->run_as);
+	if (spec->tty) {
 		put_u32(&w, SC_FIELD_TTY, 1);
-		put_u32(&w, SC_FIELD_ROWS, rows);
-		put_u32(&w, SC_FIELD_COLUMNS, columns);
+		put_u32(&w, SC_FIELD_ROWS, spec->rows);
+		put_u32(&w, SC_FIELD_COLUMNS, spec->columns);
 	}
 	return end(&w);
 }

@@ -11,6 +11,7 @@
 #include "guest-agent/protocol.h"
 #include "vmm/util.h"
 
+struct command_spec;
 struct sandbox_config;
 
 enum { AGENT_TEXT_MAX = 256, AGENT_STEPS_MAX = 48, AGENT_STEP_NAME = 64 };
@@ -54,11 +55,11 @@ void agent_buffer_fini(struct agent_buffer *buf);
 
 /*
  * These append one message. -E2BIG: more than SC_BODY_MAX_HOST bytes; -ENOMEM.
- * buf is as it was then. `rows` and `columns` matter only with cfg->tty.
+ * buf is as it was then.
  */
 int agent_wire_setup(struct agent_buffer *buf, const struct sandbox_config *cfg) MUST_CHECK;
-int agent_wire_exec(struct agent_buffer *buf, const struct sandbox_config *cfg, uint32_t id,
-		    uint32_t rows, uint32_t columns) MUST_CHECK;
+int agent_wire_exec(struct agent_buffer *buf, const struct command_spec *spec,
+		    uint32_t id) MUST_CHECK;
 int agent_wire_signal(struct agent_buffer *buf, uint32_t id, uint32_t signo) MUST_CHECK;
 int agent_wire_winsize(struct agent_buffer *buf, uint32_t id, uint32_t rows,
 		       uint32_t columns) MUST_CHECK;

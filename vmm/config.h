@@ -35,6 +35,7 @@ struct config_user {
 /* Strings are owned by the struct. */
 struct sandbox_config {
 	char *name; /* also the guest's host name */
+	bool name_is_generated; /* another is as good */
 	unsigned int cpus; /* 1 to CONFIG_MAX_CPUS */
 	uint64_t memory; /* ceiling in bytes, a multiple of 2 MiB */
 	/*
@@ -44,7 +45,8 @@ struct sandbox_config {
 	struct config_map *maps;
 	size_t n_maps;
 
-	char **argv; /* NULL-terminated, at least one */
+	char **argv; /* NULL-terminated, at least one; NULL: none but those of clients */
+	/* These are also what clients' commands get where they do not say otherwise. */
 	char **env; /* NULL-terminated "K=V" */
 	char *workdir; /* in the guest; NULL: the home directory */
 	char *run_as; /* --user; NULL: the invoking user */
@@ -53,6 +55,7 @@ struct sandbox_config {
 
 	char *kernel; /* --kernel FILE; NULL: choose */
 	uint64_t timeout_ms; /* 0: none */
+	bool tie_to_parent; /* end when the process that started us does */
 	char *battery; /* --battery: "host" or NULL, "none", or a timeline's file */
 	char *stats; /* --stats FILE; NULL: none */
 	char *timeline; /* --timeline FILE; NULL: none */

@@ -85,6 +85,28 @@ void guest_log_excerpt(struct guest_log *log, const char *from, unsigned int lin
 	buf[out] = '\0';
 }
 
+uint64_t guest_log_read(struct guest_log *log, uint64_t from, char *buf, size_t size,
+			uint64_t *start)
+{
+	size_t len;
+
+	pthread_mutex_lock(&log->lock);
+	if (from > log->written)
+		from = log->written;
+	if (log->written - from > GUEST_LOG_SIZE)
+		from = log->written - GUEST_LOG_SIZE;
+	len = min_size(log->written - from, size - 1);
+	for (size_t i = 0; i < len; i++) {
+		const char c = log->ring[(from + i) % GUEST_LOG_SIZE];
+
+		buf[i] = isprint((unsigned char)c) || c == '\n' || c == '\t' ? c : '?';
+	}
+	pthread_mutex_unlock(&log->lock);
+	buf[len] = '\0';
+	*start = from;
+	return from + len;
+}
+
 bool guest_log_panic(struct guest_log *log, char *reason, size_t size)
 {
 	char text[GUEST_LOG_SIZE + 1];

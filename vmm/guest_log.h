@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "vmm/util.h"
 
@@ -32,6 +33,14 @@ void guest_log_add(struct guest_log *log, const void *buf, size_t len);
  */
 void guest_log_excerpt(struct guest_log *log, const char *from, unsigned int lines, char *buf,
 		       size_t size);
+
+/*
+ * What was said from position `from` on, in bytes ever said, as far as it is kept
+ * and fits into buf: printable characters, tabs and newlines, '?' for the rest,
+ * NUL-terminated. Returns the position behind it; *start is that of the first byte.
+ */
+uint64_t guest_log_read(struct guest_log *log, uint64_t from, char *buf, size_t size,
+			uint64_t *start);
 
 #define GUEST_LOG_PANIC "Kernel panic - not syncing: "
 

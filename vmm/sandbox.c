@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -10,6 +11,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "vmm/command.h"
+#include "vmm/control.h"
 #include "vmm/guest_log.h"
 #include "vmm/kvm_check.h"
 #include "vmm/log.h"
@@ -30,6 +33,8 @@ enum {
 	BOOT_LIMIT_MS = 180 * 1000,
 	/* How long a command may take to end after SIGTERM or SIGINT, as podman stop has it. */
 	SIGNAL_GRACE_MS = 10 * 1000,
+	/* The same when whoever a sandbox is tied to is gone. */
+	TIED_GRACE_MS = 2 * 1000,
 	/* How long a guest may take to write back what mapped folders are owed. */
 	POWER_OFF_LIMIT_MS = 5 * 1000,
 
@@ -41,28 +46,40 @@ static const int signals[] = {
 };
 
 struct sandbox {
+	const struct sandbox_setup *setup;
 	const struct sandbox_config *cfg;
 	struct loop *loop;
 	struct machine *machine;
 	struct session *session;
+	struct command *main; /* cfg->argv */
+	struct control *control;
 	struct guest_log log;
 	struct terminal terminal;
 
-	struct loop_source signal_event;
+	struct loop_source signal_event, tie_event;
 	struct loop_timer boot_timer; /* the guest has to answer before it fires */
 	struct loop_timer timeout_timer; /* --timeout */
 	struct loop_timer grace_timer; /* after a signal; while powering off */
-
-	struct timeline *timeline;
+	struct loop_timer stop_timer; /* the clients' commands have to end before it fires */
 
 	int exit_code;
 	bool finished; /* exit_code is final */
+	bool stopping; /* asked to end; commands get the time to */
 	int end_signal; /* the first signal that asked us to end */
+	const char *reason; /* as docs/control.md has them; NULL: not at its end */
+	char why[256]; /* the line that was logged, if one was */
 };
 
-/* The first call decides the exit code. */
-static void finish(struct sandbox *sb, int exit_code)
+static void set_reason(struct sandbox *sb, const char *reason)
 {
+	if (!sb->reason)
+		sb->reason = reason;
+}
+
+/* The first call decides the exit code. */
+static void finish(struct sandbox *sb, int exit_code, const char *reason)
+{
+	set_reason(sb, reason);
 	if (!sb->finished) {
 		sb->finished = true;
 		sb->exit_code = exit_code;
@@ -70,61 +87,201 @@ static void finish(struct sandbox *sb, int exit_code)
 	loop_stop(sb->loop);
 }
 
+/* Ends it with a line that says why, for our user and for clients. */
+static PRINTF_LIKE(4, 5) void fail(struct sandbox *sb, int exit_code, const char *reason,
+				   const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(sb->why, sizeof(sb->why), fmt, ap);
+	va_end(ap);
+	log_error("%s", sb->why);
+	finish(sb, exit_code, reason);
+}
+
 /*
- * The command is over. What it wrote to mapped folders through write() is with
- * the host already, but pages dirtied through mmap may not be: then the guest
- * gets the time to power itself off, as the session has asked it to: it syncs.
+ * Nothing runs any more. What was written to mapped folders through write() is
+ * with the host already, but pages dirtied through mmap may not be: then the
+ * guest gets the time to power itself off, which it does after a sync.
  */
-static void finish_command(struct sandbox *sb, int exit_code)
+static void power_off(struct sandbox *sb, int exit_code, const char *reason)
 {
 	bool writable = false;
 
 	for (size_t i = 0; i < sb->cfg->n_maps; i++)
 		writable |= sb->cfg->maps[i].writable;
-	if (!writable) {
-		finish(sb, exit_code);
+	if (!writable || session_state(sb->session) != SESSION_READY) {
+		finish(sb, exit_code, reason);
 		return;
 	}
+	set_reason(sb, reason);
+	session_shutdown(sb->session);
 	sb->finished = true;
 	sb->exit_code = exit_code;
 	loop_timer_set(&sb->grace_timer, POWER_OFF_LIMIT_MS);
 }
 
-static void session_done(struct session *session, void *owner)
+/* What to call the thing that runs, in messages. */
+static const char *subject(const struct sandbox *sb)
+{
+	return sb->cfg->argv ? sb->cfg->argv[0] : sb->cfg->name;
+}
+
+static int stop_code(const struct sandbox *sb)
+{
+	return sb->cfg->argv ? EXIT_SIGNAL_BASE + SIGTERM : 0;
+}
+
+/* Commands are asked to end, and have timeout_ms for it. */
+static void begin_stop(struct sandbox *sb, uint64_t timeout_ms, const char *reason)
+{
+	unsigned int running = 0;
+
+	if (sb->finished)
+		return;
+	set_reason(sb, reason);
+	sb->stopping = true;
+	control_stopping(sb->control);
+	if (session_state(sb->session) == SESSION_READY) {
+		running = control_signal_all(sb->control, SIGTERM);
+		if (sb->main) {
+			command_signal(sb->main, SIGTERM);
+			running++;
+		}
+	}
+	if (running == 0 || timeout_ms == 0)
+		power_off(sb, stop_code(sb), reason);
+	else
+		loop_timer_set(&sb->stop_timer, timeout_ms);
+}
+
+static void stop_asked(void *owner, uint64_t timeout_ms, bool force)
 {
 	struct sandbox *sb = owner;
-	const struct session_result *res = session_result(session);
-	const char *command = sb->cfg->argv[0];
 
+	if (force)
+		finish(sb, stop_code(sb), "stopped");
+	else
+		begin_stop(sb, timeout_ms, "stopped");
+}
+
+static void stop_timed_out(struct loop_timer *timer)
+{
+	struct sandbox *sb = CONTAINER_OF(timer, struct sandbox, stop_timer);
+
+	if (!sb->finished)
+		power_off(sb, stop_code(sb), "stopped");
+}
+
+/* The last of the clients' commands has ended; that of `run` ends the sandbox itself. */
+static void clients_idle(void *owner)
+{
+	struct sandbox *sb = owner;
+
+	if (sb->stopping && !sb->finished && !sb->main)
+		power_off(sb, stop_code(sb), "stopped");
+}
+
+/* With the balloon's lock held. */
+static void got_memory(void *owner, const struct figures *figures)
+{
+	struct sandbox *sb = owner;
+
+	control_stats(sb->control, figures);
+}
+
+static int stats_asked(void *owner)
+{
+	struct sandbox *sb = owner;
+
+	machine_ask_memory(sb->machine, got_memory, sb);
+	return 0;
+}
+
+static const struct control_ops control_ops = {
+	.stop = stop_asked,
+	.stats = stats_asked,
+	.idle = clients_idle,
+};
+
+static void main_started(struct command *cmd, void *owner)
+{
+	struct sandbox *sb = owner;
+
+	(void)cmd;
+	timeline_mark(sb->setup->timeline, TIMELINE_START, "start of the command");
+}
+
+static void main_ended(struct command *cmd, void *owner)
+{
+	struct sandbox *sb = owner;
+	const struct command_result *res = command_result(cmd);
+
+	timeline_mark(sb->setup->timeline, TIMELINE_COMMAND, "command and its last output");
 	/* While powering off, the agent's end of the line is expected to go away. */
 	if (sb->finished)
 		return;
 	switch (res->kind) {
-	case SESSION_EXITED:
-		finish_command(sb, res->code);
+	case COMMAND_EXITED:
+		power_off(sb, res->code, "command");
 		break;
-	case SESSION_SIGNALED:
-		finish_command(sb, EXIT_SIGNAL_BASE + res->signal);
+	case COMMAND_SIGNALED:
+		power_off(sb, EXIT_SIGNAL_BASE + res->signal, "command");
 		break;
-	case SESSION_EXEC_FAILED:
-		log_error("cannot run '%s': %s: %s", command, res->text, strerror(res->error));
-		finish(sb, res->error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
+	case COMMAND_EXEC_FAILED:
+		fail(sb, res->error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE, "command",
+		     "%s", res->text);
 		break;
-	case SESSION_AGENT_FAILED:
-		log_error("the guest could not be set up: %s", res->text);
-		finish(sb, EXIT_SANDCASTLE);
-		break;
-	case SESSION_LOST:
-		/* A guest that panics or powers off says so in a moment. */
-		loop_timer_set(&sb->grace_timer, 1000);
+	case COMMAND_AGENT_FAILED:
+	case COMMAND_LOST:
+		/* The session's own end comes next. */
 		break;
 	}
+}
+
+static const struct command_ops main_ops = {.started = main_started, .ended = main_ended};
+
+static void session_ready(struct session *session, void *owner)
+{
+	struct sandbox *sb = owner;
+
+	(void)session;
+	control_ready(sb->control);
+	if (sb->setup->ops->ready)
+		sb->setup->ops->ready(sb->setup->owner);
+}
+
+static void session_ended(struct session *session, const char *why, void *owner)
+{
+	struct sandbox *sb = owner;
+
+	(void)session;
+	if (sb->finished)
+		return;
+	if (why[0])
+		fail(sb, EXIT_SANDCASTLE, "failed", "the guest could not be set up: %s", why);
+	else
+		/* A guest that panics or powers off says so in a moment. */
+		loop_timer_set(&sb->grace_timer, 1000);
+}
+
+static const struct session_ops session_ops = {.ready = session_ready, .ended = session_ended};
+
+static void machine_panicked(struct sandbox *sb, const char *cause)
+{
+	char tail[3072];
+
+	guest_log_excerpt(&sb->log, GUEST_LOG_PANIC, PANIC_LINES, tail, sizeof(tail));
+	snprintf(sb->why, sizeof(sb->why), "the guest's kernel panicked: %s", cause);
+	log_error("%s; its last lines:\n%s", sb->why, tail);
+	finish(sb, EXIT_SANDCASTLE, "panicked");
 }
 
 static void machine_ended(void *owner, const struct machine_end *end)
 {
 	struct sandbox *sb = owner;
-	char reason[200], tail[3072];
+	char cause[200];
 
 	if (sb->finished) {
 		loop_stop(sb->loop);
@@ -132,23 +289,23 @@ static void machine_ended(void *owner, const struct machine_end *end)
 	}
 	switch (end->kind) {
 	case MACHINE_POWERED_OFF:
-		log_error("the guest powered off before '%s' ended", sb->cfg->argv[0]);
+		if (sb->cfg->argv)
+			fail(sb, EXIT_SANDCASTLE, "powered-off",
+			     "the guest powered off before '%s' ended", subject(sb));
+		else
+			finish(sb, 0, "powered-off");
 		break;
 	case MACHINE_RESET:
-		if (guest_log_panic(&sb->log, reason, sizeof(reason))) {
-			guest_log_excerpt(&sb->log, GUEST_LOG_PANIC, PANIC_LINES, tail,
-					  sizeof(tail));
-			log_error("the guest's kernel panicked: %s; its last lines:\n%s", reason,
-				  tail);
-		} else {
-			log_error("the guest rebooted before '%s' ended", sb->cfg->argv[0]);
-		}
+		if (guest_log_panic(&sb->log, cause, sizeof(cause)))
+			machine_panicked(sb, cause);
+		else
+			fail(sb, EXIT_SANDCASTLE, "rebooted",
+			     "the guest rebooted before '%s' ended", subject(sb));
 		break;
 	case MACHINE_FAILED:
-		log_error("%s", end->why);
+		fail(sb, EXIT_SANDCASTLE, "failed", "%s", end->why);
 		break;
 	}
-	finish(sb, EXIT_SANDCASTLE);
 }
 
 static void boot_timed_out(struct loop_timer *timer)
@@ -157,10 +314,9 @@ static void boot_timed_out(struct loop_timer *timer)
 
 	if (session_state(sb->session) >= SESSION_HELLO || sb->finished)
 		return;
-	log_error("the guest did not answer within %d seconds; "
-		  "see what it says with --debug-console",
-		  BOOT_LIMIT_MS / 1000);
-	finish(sb, EXIT_SANDCASTLE);
+	fail(sb, EXIT_SANDCASTLE, "failed",
+	     "the guest did not answer within %d seconds; see what it says with --debug-console",
+	     BOOT_LIMIT_MS / 1000);
 }
 
 static void timed_out(struct loop_timer *timer)
@@ -169,14 +325,15 @@ static void timed_out(struct loop_timer *timer)
 
 	if (sb->finished)
 		return;
-	if (session_state(sb->session) < SESSION_STARTED) {
-		log_error("the guest was not ready within the time limit; try a longer --timeout");
-		finish(sb, EXIT_SANDCASTLE);
-	} else {
-		log_error("'%s' was ended by the time limit; try a longer --timeout",
-			  sb->cfg->argv[0]);
-		finish(sb, EXIT_TIMEOUT);
-	}
+	if (session_state(sb->session) < SESSION_READY ||
+	    (sb->main && command_state(sb->main) < COMMAND_STARTED))
+		fail(sb, EXIT_SANDCASTLE, "time-limit",
+		     "the guest was not ready within the time limit; try a longer --timeout");
+	else if (sb->main)
+		fail(sb, EXIT_TIMEOUT, "time-limit",
+		     "'%s' was ended by the time limit; try a longer --timeout", subject(sb));
+	else
+		begin_stop(sb, SIGNAL_GRACE_MS, "time-limit");
 }
 
 static void grace_over(struct loop_timer *timer)
@@ -188,10 +345,10 @@ static void grace_over(struct loop_timer *timer)
 			 "pages it wrote through mmap to a mapped folder may be lost");
 		loop_stop(sb->loop);
 	} else if (sb->end_signal != 0) {
-		finish(sb, EXIT_SIGNAL_BASE + sb->end_signal);
+		finish(sb, EXIT_SIGNAL_BASE + sb->end_signal, "stopped");
 	} else {
-		log_error("the guest's agent is gone; see what happened with --debug-console");
-		finish(sb, EXIT_SANDCASTLE);
+		fail(sb, EXIT_SANDCASTLE, "failed",
+		     "the guest's agent is gone; see what happened with --debug-console");
 	}
 }
 
@@ -199,8 +356,17 @@ static void window_changed(struct sandbox *sb)
 {
 	struct winsize ws;
 
-	if (sb->cfg->tty && ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) == 0)
-		session_winsize(sb->session, ws.ws_row, ws.ws_col);
+	if (sb->main && sb->cfg->tty && ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) == 0)
+		command_winsize(sb->main, ws.ws_row, ws.ws_col);
+}
+
+/* Without a command of its own: who asks to end is given the clients' commands' time. */
+static void serving_signal_arrived(struct sandbox *sb, int signo)
+{
+	if (sb->stopping || session_state(sb->session) < SESSION_READY)
+		finish(sb, EXIT_SIGNAL_BASE + signo, "stopped");
+	else
+		begin_stop(sb, SIGNAL_GRACE_MS, "stopped");
 }
 
 /*
@@ -219,11 +385,16 @@ static void signal_arrived(struct sandbox *sb, int signo)
 		machine_power_button(sb->machine);
 		return;
 	}
-	if (ends && (sb->end_signal != 0 || session_state(sb->session) < SESSION_STARTED)) {
-		finish(sb, EXIT_SIGNAL_BASE + signo);
+	if (!sb->main) {
+		if (ends)
+			serving_signal_arrived(sb, signo);
 		return;
 	}
-	session_signal(sb->session, signo);
+	if (ends && (sb->end_signal != 0 || command_state(sb->main) < COMMAND_STARTED)) {
+		finish(sb, EXIT_SIGNAL_BASE + signo, "stopped");
+		return;
+	}
+	command_signal(sb->main, signo);
 	if (ends) {
 		sb->end_signal = signo;
 		loop_timer_set(&sb->grace_timer, SIGNAL_GRACE_MS);
@@ -256,6 +427,26 @@ static int watch_signals(struct sandbox *sb, sigset_t *before)
 	return sb->signal_event.fd < 0 ? -errno : loop_add(sb->loop, &sb->signal_event, EPOLLIN);
 }
 
+static void tie_event(struct loop_source *src, uint32_t events)
+{
+	struct sandbox *sb = CONTAINER_OF(src, struct sandbox, tie_event);
+
+	(void)events;
+	/* It stays readable. */
+	loop_remove(src);
+	begin_stop(sb, TIED_GRACE_MS, "stopped");
+}
+
+static int watch_tie(struct sandbox *sb)
+{
+	sb->tie_event = (struct loop_source){
+		.fd = sb->setup->tie_fd,
+		.fn = tie_event,
+		.name = "tie",
+	};
+	return sb->setup->tie_fd < 0 ? 0 : loop_add(sb->loop, &sb->tie_event, EPOLLIN);
+}
+
 static int add_timers(struct sandbox *sb)
 {
 	int r = loop_timer_init(&sb->boot_timer, sb->loop, boot_timed_out, "boot-limit");
@@ -264,6 +455,8 @@ static int add_timers(struct sandbox *sb)
 		r = loop_timer_init(&sb->timeout_timer, sb->loop, timed_out, "timeout");
 	if (r == 0)
 		r = loop_timer_init(&sb->grace_timer, sb->loop, grace_over, "grace");
+	if (r == 0)
+		r = loop_timer_init(&sb->stop_timer, sb->loop, stop_timed_out, "stop");
 	if (r < 0)
 		return r;
 	loop_timer_set(&sb->boot_timer, BOOT_LIMIT_MS);
@@ -271,35 +464,82 @@ static int add_timers(struct sandbox *sb)
 	return 0;
 }
 
-static int build(struct sandbox *sb, int kvm_fd, const struct kernel_image *kernel,
-		 const void *agent, size_t agent_len)
+/* The command `run` was given. */
+static int add_main(struct sandbox *sb)
 {
 	static const int stdio[3] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
+	struct command_spec spec = {
+		.argv = sb->cfg->argv,
+		.env = sb->cfg->env,
+		.workdir = sb->cfg->workdir,
+		.run_as = sb->cfg->run_as,
+		.tty = sb->cfg->tty,
+	};
+	struct winsize ws;
+	int r;
+
+	if (!spec.argv)
+		return 0;
+	if (spec.tty && ioctl(STDIN_FILENO, TIOCGWINSZ, &ws) == 0) {
+		spec.rows = ws.ws_row;
+		spec.columns = ws.ws_col;
+	}
+	r = command_new(sb->session, &spec, stdio, &main_ops, sb, &sb->main);
+	if (r == 0)
+		control_set_main(sb->control, sb->main);
+	return r;
+}
+
+/* All that speaks with the agent and with clients. */
+static int add_services(struct sandbox *sb)
+{
+	struct control_setup control = {
+		.loop = sb->loop,
+		.config = sb->cfg,
+		.log = &sb->log,
+		.kernel = sb->setup->kernel->release,
+		.tied = sb->setup->tie_fd >= 0,
+		.ops = &control_ops,
+		.owner = sb,
+	};
+	int r;
+
+	r = session_new(sb->loop, machine_vsock(sb->machine), sb->cfg, &session_ops, sb,
+			&sb->session);
+	if (r < 0)
+		return r;
+	control.session = sb->session;
+	if ((r = control_new(&control, sb->setup->listen_fd, &sb->control)) < 0 ||
+	    (r = add_main(sb)) < 0 || (r = add_timers(sb)) < 0)
+		return r;
+	return watch_tie(sb);
+}
+
+static int build(struct sandbox *sb, int kvm_fd)
+{
+	struct timeline *tl = sb->setup->timeline;
 	const struct machine_setup setup = {
 		.config = sb->cfg,
 		.kvm_fd = kvm_fd,
-		.kernel = kernel,
-		.agent = agent,
-		.agent_len = agent_len,
+		.kernel = sb->setup->kernel,
+		.agent = sb->setup->agent,
+		.agent_len = sb->setup->agent_len,
 		.loop = sb->loop,
 		.log = &sb->log,
 		.ended = machine_ended,
 		.owner = sb,
-		.timeline = sb->timeline,
+		.timeline = tl,
 	};
 	int r = machine_build(&setup, &sb->machine);
 
 	if (r < 0)
 		return r;
-	r = session_new(sb->loop, machine_vsock(sb->machine), sb->cfg, stdio, session_done, sb,
-			&sb->session);
-	if (r == 0)
-		r = add_timers(sb);
+	r = add_services(sb);
 	if (r < 0) {
 		log_error("cannot prepare the sandbox: %s", strerror(-r));
 		return r;
 	}
-	if (sb->cfg->tty) {
+	if (sb->main && sb->cfg->tty) {
 		r = terminal_raw(&sb->terminal, STDIN_FILENO);
 		if (r < 0) {
 			log_error("cannot set the terminal up: %s", strerror(-r));
@@ -307,45 +547,55 @@ static int build(struct sandbox *sb, int kvm_fd, const struct kernel_image *kern
 		}
 		window_changed(sb);
 	}
-	timeline_mark(sb->timeline, TIMELINE_SET_UP, "session, timers");
+	timeline_mark(tl, TIMELINE_SET_UP, "session, timers");
 	r = machine_start(sb->machine);
-	timeline_mark(sb->timeline, TIMELINE_SET_UP, "threads");
-	session_set_timeline(sb->session, sb->timeline);
+	timeline_mark(tl, TIMELINE_SET_UP, "threads");
+	session_set_timeline(sb->session, tl);
 	return r;
 }
 
 static void tear_down(struct sandbox *sb, const sigset_t *signals_before)
 {
+	if (sb->control) {
+		control_set_main(sb->control, NULL);
+		control_end(sb->control, sb->reason ? sb->reason : "failed", sb->why);
+	}
 	/* The session speaks through the machine's vsock, so it goes first. */
+	command_free(sb->main);
 	session_free(sb->session);
 	machine_free(sb->machine);
 	terminal_restore(&sb->terminal);
 	loop_timer_fini(&sb->boot_timer);
 	loop_timer_fini(&sb->timeout_timer);
 	loop_timer_fini(&sb->grace_timer);
+	loop_timer_fini(&sb->stop_timer);
+	loop_remove(&sb->tie_event);
 	loop_remove(&sb->signal_event);
 	if (sb->signal_event.fd >= 0)
 		close(sb->signal_event.fd);
+	if (sb->setup->ops->gone)
+		sb->setup->ops->gone(sb->setup->owner);
+	control_free(sb->control);
 	loop_free(sb->loop);
 	guest_log_fini(&sb->log);
 	sigprocmask(SIG_SETMASK, signals_before, NULL);
 }
 
-int sandbox_run(const struct sandbox_config *cfg, const struct kernel_image *kernel,
-		const void *agent, size_t agent_len, struct timeline *tl)
+int sandbox_run(const struct sandbox_setup *setup)
 {
 	struct sandbox sb = {
-		.cfg = cfg,
+		.setup = setup,
+		.cfg = setup->config,
 		.signal_event.fd = -1,
 		.exit_code = EXIT_SANDCASTLE,
-		.timeline = tl,
 	};
+	struct timeline *tl = setup->timeline;
 	AUTO_CLOSE int kvm_fd = -1;
 	sigset_t before;
 	int r;
 
 	sigprocmask(SIG_SETMASK, NULL, &before);
-	guest_log_init(&sb.log, cfg->debug_console);
+	guest_log_init(&sb.log, sb.cfg->debug_console);
 	r = kvm_open(&kvm_fd);
 	if (r == 0) {
 		r = loop_new(&sb.loop);
@@ -357,13 +607,13 @@ int sandbox_run(const struct sandbox_config *cfg, const struct kernel_image *ker
 	if (r == 0)
 		timeline_mark(tl, TIMELINE_SET_UP, "/dev/kvm, loop, signals");
 	if (r == 0)
-		r = build(&sb, steal_fd(&kvm_fd), kernel, agent, agent_len);
+		r = build(&sb, steal_fd(&kvm_fd));
 	if (r == 0) {
 		r = loop_run(sb.loop);
 		if (r < 0)
 			log_error("the event loop failed: %s", strerror(-r));
 	}
-	timeline_mark(tl, TIMELINE_COMMAND, "last output, power-off if folders are writable");
+	timeline_mark(tl, TIMELINE_COMMAND, "power-off if folders are writable");
 	if (sb.machine && tl->detailed)
 		machine_count(sb.machine);
 	tear_down(&sb, &before);

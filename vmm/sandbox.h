@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* vmm/sandbox.h - one sandbox from start to end: a machine, its agent, one command. */
+/* vmm/sandbox.h - one sandbox from start to end: a machine, its agent, its commands. */
 #ifndef VMM_SANDBOX_H
 #define VMM_SANDBOX_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "image/kernel.h"
@@ -10,17 +11,42 @@
 
 struct timeline;
 
+/* Called on the main thread. */
+struct sandbox_ops {
+	/* The guest is set up. Optional. */
+	void (*ready)(void *owner);
+	/*
+	 * The machine is gone; next, clients are hung up on. Whoever waits for that
+	 * may then use the sandbox's name again. Optional.
+	 */
+	void (*gone)(void *owner);
+};
+
+struct sandbox_setup {
+	const struct sandbox_config *config;
+	const struct kernel_image *kernel;
+	const void *agent; /* the agent's ELF file */
+	size_t agent_len;
+	int listen_fd; /* the control socket (vmm/control.h), borrowed; -1: none */
+	int tie_fd; /* readable when the sandbox is to end, borrowed; -1: none */
+	struct timeline *timeline; /* where the time went is added to it */
+	const struct sandbox_ops *ops;
+	void *owner;
+};
+
 /*
- * Runs cfg->argv in a sandbox of its own with this process's stdio. Returns the
- * exit code for the process, as podman has them: the command's own; 128+n when
- * signal n ended it or us; 127 not found; 126 cannot be executed; 124 cfg->timeout_ms
- * ran out while it ran; 125 Sandcastle failed, and one line has been logged.
+ * With config->argv runs that command in a sandbox of its own with this
+ * process's stdio. Returns the exit code for the process, as podman has them:
+ * the command's own; 128+n when signal n ended it or us; 127 not found; 126
+ * cannot be executed; 124 config->timeout_ms ran out while it ran; 125
+ * Sandcastle failed, and one line has been logged.
+ *
+ * Without runs a sandbox that is there for its clients until it is stopped: 0,
+ * or 125.
  *
  * Takes over SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH and
- * SIGPWR while it runs, and the terminal if cfg->tty. Where the time went is
- * added to `tl`. Main thread.
+ * SIGPWR while it runs, and the terminal if config->tty. Main thread.
  */
-int sandbox_run(const struct sandbox_config *cfg, const struct kernel_image *kernel,
-		const void *agent, size_t agent_len, struct timeline *tl) MUST_CHECK;
+int sandbox_run(const struct sandbox_setup *setup) MUST_CHECK;
 
 #endif

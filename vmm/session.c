@@ -7,68 +7,52 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 
 #include "devices/vsock.h"
 #include "guest-agent/protocol.h"
-#include "vmm/agent_wire.h"
-#include "vmm/config.h"
 #include "vmm/log.h"
 #include "vmm/loop.h"
-#include "vmm/stdio_stream.h"
+#include "vmm/session_priv.h"
 #include "vmm/timeline.h"
 
-enum {
-	COMMAND_ID = 1, /* the one command of a session */
-	MAX_STREAMS = 8, /* three in use, some that have not said which they are */
-	MAX_SIGNAL = 64,
-};
+/* Connections that have not said which stream they are; the agent opens one at a time. */
+enum { MAX_NEWCOMERS = 16 };
 
-/* A connection to SC_PORT_STREAM. */
-struct stream {
+/* A connection to SC_PORT_STREAM, until its hello has come. */
+struct newcomer {
 	struct session *session;
 	struct vsock_conn *conn; /* NULL: the slot is free */
 	uint8_t hello[sizeof(struct sc_stream_hello)];
 	size_t hello_len;
-	int number; /* 0 to 2, or -1 until it was said */
-};
-
-/* What the command writes, on its way to the host. */
-struct output {
-	struct stdio_out out;
-	struct session *session;
 };
 
 struct session {
 	struct loop *loop;
 	struct vsock *vs;
-	session_done_fn done;
+	const struct session_ops *ops;
 	void *owner;
-	bool tty;
 
 	enum session_state state;
 	bool greeted;
 	struct timeline *timeline; /* or NULL */
-	struct session_result result;
-	bool told; /* done() is on its way */
-	struct loop_source finish; /* an eventfd: done() is due */
+	bool tell_ready, tell_ended; /* calls that are due */
+	char why[AGENT_TEXT_MAX];
+	struct loop_source notify; /* an eventfd: owners are to be told something */
 
 	struct vsock_conn *control;
 	bool had_control;
 	uint8_t heard[AGENT_MESSAGE_MAX];
 	size_t heard_len;
 
-	/* Begins as SETUP and EXEC; what follows is shorter, so it never grows again. */
+	/* Begins as SETUP. */
 	struct agent_buffer say;
 	size_t said;
-	uint64_t signals; /* bit n-1: signal n is to be sent */
-	bool winsize_due, shutdown_due;
-	uint16_t rows, columns;
+	bool shutdown_due;
 
-	struct stream streams[MAX_STREAMS];
-	unsigned int opened; /* bit n: stream n was opened; it can be only once */
-	struct output outputs[2]; /* stdout (all output with a tty), stderr */
-	struct stdio_in input;
+	struct command *commands; /* a list, oldest first */
+	unsigned int n_commands;
+	uint32_t last_id;
+	struct newcomer newcomers[MAX_NEWCOMERS];
 };
 
 static void enter(struct session *s, enum session_state state)
@@ -79,91 +63,98 @@ static void enter(struct session *s, enum session_state state)
 	} steps[SESSION_N_STATES] = {
 		[SESSION_HELLO] = {TIMELINE_BOOT, "kernel and modules, to the agent's greeting"},
 		[SESSION_READY] = {TIMELINE_GUEST_SET_UP, "set-up of the guest"},
-		[SESSION_STARTED] = {TIMELINE_START, "start of the command"},
-		[SESSION_ENDED] = {TIMELINE_COMMAND, "command, until its end is known"},
 	};
 
 	s->state = state;
-	if (s->timeline)
+	if (s->timeline && steps[state].name)
 		timeline_mark(s->timeline, steps[state].phase, steps[state].name);
 }
 
-static void check_finished(struct session *s)
+void session_notify(struct session *s)
 {
-	if (s->state != SESSION_ENDED || s->told)
-		return;
-	for (unsigned int i = 0; i < ARRAY_SIZE(s->outputs); i++)
-		if (!stdio_out_settled(&s->outputs[i].out))
-			return;
-	s->told = true;
-	(void)!eventfd_write(s->finish.fd, 1);
+	(void)!eventfd_write(s->notify.fd, 1);
 }
 
-static void finish_event(struct loop_source *src, uint32_t events)
+/* One call may free commands, so the list is gone through anew after each. */
+static bool tell_one_command(struct session *s)
 {
-	struct session *s = CONTAINER_OF(src, struct session, finish);
+	for (struct command *cmd = s->commands; cmd; cmd = command_next(cmd))
+		if (command_tell(cmd))
+			return true;
+	return false;
+}
+
+static void notify_event(struct loop_source *src, uint32_t events)
+{
+	struct session *s = CONTAINER_OF(src, struct session, notify);
 	eventfd_t n;
 
 	(void)events;
 	(void)!eventfd_read(src->fd, &n);
-	s->done(s, s->owner);
+	if (s->tell_ready) {
+		s->tell_ready = false;
+		s->ops->ready(s, s->owner);
+	}
+	while (tell_one_command(s))
+		;
+	if (s->tell_ended) {
+		s->tell_ended = false;
+		s->ops->ended(s, s->why, s->owner);
+	}
 }
 
-static void output_moved(struct stdio_out *out)
+static void newcomer_readable(struct vsock_conn *conn, void *owner);
+
+/* A short command's streams may have come in the same round as its end, and not had their turn. */
+static void greet_newcomers(struct session *s)
 {
-	check_finished(CONTAINER_OF(out, struct output, out)->session);
+	for (unsigned int i = 0; i < MAX_NEWCOMERS; i++)
+		if (s->newcomers[i].conn)
+			newcomer_readable(s->newcomers[i].conn, &s->newcomers[i]);
 }
 
-static void stream_readable(struct vsock_conn *conn, void *owner);
-
-/*
- * Streams and control share one queue, so what the command wrote before its end
- * was reported is here by now. Whatever comes later is not waited for: it could
- * come for ever.
- */
-static void end_session(struct session *s, const struct session_result *result)
+static void end_session(struct session *s, enum command_end kind, const char *why)
 {
+	struct command_result r = {.kind = kind};
+
 	if (s->state == SESSION_ENDED)
 		return;
-	/* A short command's streams may have come in the same round, and not have had their turn. */
-	for (unsigned int i = 0; i < MAX_STREAMS; i++)
-		if (s->streams[i].conn)
-			stream_readable(s->streams[i].conn, &s->streams[i]);
+	greet_newcomers(s);
 	enter(s, SESSION_ENDED);
-	s->result = *result;
+	snprintf(r.text, sizeof(r.text), "%s", why);
+	snprintf(s->why, sizeof(s->why), "%s", kind == COMMAND_LOST ? "" : why);
+	for (struct command *cmd = s->commands; cmd; cmd = command_next(cmd))
+		command_finish(cmd, &r);
 	s->shutdown_due = true;
-	for (unsigned int i = 0; i < ARRAY_SIZE(s->outputs); i++)
-		stdio_out_settle(&s->outputs[i].out);
-	check_finished(s);
+	s->tell_ended = true;
+	session_notify(s);
 }
 
 static void agent_failed(struct session *s, const char *fmt, const char *what)
 {
-	struct session_result r = {.kind = SESSION_AGENT_FAILED};
+	char why[AGENT_TEXT_MAX];
 
-	snprintf(r.text, sizeof(r.text), fmt, what);
-	end_session(s, &r);
+	snprintf(why, sizeof(why), fmt, what);
+	end_session(s, COMMAND_AGENT_FAILED, why);
+}
+
+static void lost(struct session *s)
+{
+	end_session(s, COMMAND_LOST, "the guest went away before the command had ended");
 }
 
 /* Composes what is to be said next; false if there is nothing. */
 static bool next_message(struct session *s)
 {
-	int r = -EAGAIN;
-
 	s->say.len = s->said = 0;
 	if (s->shutdown_due) {
 		s->shutdown_due = false;
-		r = agent_wire_shutdown(&s->say);
-	} else if (s->state == SESSION_STARTED && s->winsize_due) {
-		s->winsize_due = false;
-		r = agent_wire_winsize(&s->say, COMMAND_ID, s->rows, s->columns);
-	} else if (s->state == SESSION_STARTED && s->signals != 0) {
-		uint32_t n = (uint32_t)__builtin_ctzll(s->signals);
-
-		s->signals &= s->signals - 1;
-		r = agent_wire_signal(&s->say, COMMAND_ID, n + 1);
+		return agent_wire_shutdown(&s->say) == 0;
 	}
-	return r == 0;
+	for (struct command *cmd = s->commands; cmd; cmd = command_next(cmd))
+		if (command_say(cmd, &s->say))
+			return true;
+	return false;
 }
 
 static void speak(void *arg)
@@ -185,6 +176,20 @@ static void speak(void *arg)
 	}
 }
 
+void session_speak(struct session *s)
+{
+	vsock_run(s->vs, speak, s);
+}
+
+static struct command *find_command(struct session *s, uint32_t id)
+{
+	struct command *cmd = s->commands;
+
+	while (cmd && command_id(cmd) != id)
+		cmd = command_next(cmd);
+	return cmd;
+}
+
 static void take_hello(struct session *s, const struct agent_message *m)
 {
 	if (m->version != SC_PROTOCOL_VERSION) {
@@ -199,33 +204,28 @@ static void take_hello(struct session *s, const struct agent_message *m)
 static void take_ready(struct session *s, const struct agent_message *m)
 {
 	enter(s, SESSION_READY);
-	if (!s->timeline)
-		return;
-	for (unsigned int i = 0; i < m->n_steps; i++) {
+	for (unsigned int i = 0; s->timeline && i < m->n_steps; i++) {
 		const struct agent_step *step = &m->steps[i];
 
 		timeline_add_guest(s->timeline, step->name, step->kernel, step->begin, step->end);
 	}
-	timeline_align_guest(s->timeline);
+	if (s->timeline)
+		timeline_align_guest(s->timeline);
+	s->tell_ready = true;
+	session_notify(s);
 }
 
-static void take_exit(struct session *s, const struct agent_message *m)
+/* STARTED, EXEC_FAILED, EXITED. */
+static void take_command_message(struct session *s, const struct agent_message *m)
 {
-	struct session_result r = {
-		.kind = m->signal ? SESSION_SIGNALED : SESSION_EXITED,
-		.code = m->code,
-		.signal = m->signal,
-	};
+	struct command *cmd = find_command(s, m->id);
 
-	end_session(s, &r);
-}
-
-static void take_exec_failed(struct session *s, const struct agent_message *m)
-{
-	struct session_result r = {.kind = SESSION_EXEC_FAILED, .error = m->error};
-
-	snprintf(r.text, sizeof(r.text), "%s", m->text);
-	end_session(s, &r);
+	if (m->type == SC_MSG_EXITED)
+		greet_newcomers(s);
+	if (m->id > s->last_id)
+		agent_failed(s, "the guest agent %s", "spoke of a command it was not given");
+	else if (cmd && !command_hear(cmd, m))
+		agent_failed(s, "the guest agent %s", "sent a message out of order");
 }
 
 /* What may be said when. */
@@ -237,26 +237,10 @@ static void take_message(struct session *s, const struct agent_message *m)
 		take_hello(s, m);
 	else if (m->type == SC_MSG_READY && s->state == SESSION_HELLO)
 		take_ready(s, m);
-	else if (m->id > COMMAND_ID)
-		agent_failed(s, "the guest agent %s", "spoke of a command it was not given");
-	else if (m->type == SC_MSG_STARTED && s->state == SESSION_READY)
-		enter(s, SESSION_STARTED);
-	else if (m->type == SC_MSG_EXEC_FAILED && s->state == SESSION_READY)
-		take_exec_failed(s, m);
-	else if (m->type == SC_MSG_EXITED && s->state == SESSION_STARTED)
-		take_exit(s, m);
+	else if (m->id > 0 && s->state == SESSION_READY)
+		take_command_message(s, m);
 	else
 		agent_failed(s, "the guest agent %s", "sent a message out of order");
-}
-
-static void lost(struct session *s)
-{
-	struct session_result r = {
-		.kind = SESSION_LOST,
-		.text = "the guest went away before the command had ended",
-	};
-
-	end_session(s, &r);
 }
 
 static void control_readable(struct vsock_conn *conn, void *owner)
@@ -324,100 +308,50 @@ static int accept_control(struct vsock_conn *conn, void *owner)
 	return 0;
 }
 
-/* False if a stream like that is not wanted. */
-static bool stream_begin(struct stream *st)
+/* True if the stream has found its command. */
+static bool place_newcomer(struct newcomer *nc)
 {
-	struct session *s = st->session;
 	struct sc_stream_hello h;
-	uint32_t number;
+	struct command *cmd;
 
-	memcpy(&h, st->hello, sizeof(h));
-	number = le32toh(h.stream);
-	if (le32toh(h.id) != COMMAND_ID || number > (s->tty ? 0u : 2u) ||
-	    (s->opened & 1u << number) || s->state == SESSION_ENDED)
-		return false;
-	s->opened |= 1u << number;
-	st->number = (int)number;
-	if (number == 0)
-		stdio_in_attach(&s->input, st->conn);
-	if (number > 0)
-		stdio_out_attach(&s->outputs[number - 1].out, st->conn);
-	else if (s->tty)
-		stdio_out_attach(&s->outputs[0].out, st->conn);
-	return true;
+	memcpy(&h, nc->hello, sizeof(h));
+	cmd = find_command(nc->session, le32toh(h.id));
+	return cmd && command_stream(cmd, nc->conn, le32toh(h.stream));
 }
 
-/* Which of the host's outputs this stream writes to; -1 for stdin. */
-static int stream_output(const struct stream *st)
+static void newcomer_readable(struct vsock_conn *conn, void *owner)
 {
-	if (st->number > 0)
-		return st->number - 1;
-	return st->number == 0 && st->session->tty ? 0 : -1;
-}
+	struct newcomer *nc = owner;
+	ssize_t n =
+		vsock_conn_read(conn, nc->hello + nc->hello_len, sizeof(nc->hello) - nc->hello_len);
 
-static void stream_readable(struct vsock_conn *conn, void *owner)
-{
-	struct stream *st = owner;
-	int output;
-
-	if (st->number < 0) {
-		ssize_t n = vsock_conn_read(conn, st->hello + st->hello_len,
-					    sizeof(st->hello) - st->hello_len);
-
-		if (n > 0)
-			st->hello_len += (size_t)n;
-		if (st->hello_len < sizeof(st->hello) && n != 0)
-			return;
-		if (st->hello_len < sizeof(st->hello) || !stream_begin(st)) {
-			st->conn = NULL;
-			vsock_conn_close(conn);
-		}
+	if (n > 0)
+		nc->hello_len += (size_t)n;
+	if (nc->hello_len < sizeof(nc->hello) && n != 0)
 		return;
-	}
-	output = stream_output(st);
-	if (output < 0)
-		return;
-	stdio_out_pump(&st->session->outputs[output].out);
-	check_finished(st->session);
+	if (nc->hello_len < sizeof(nc->hello) || !place_newcomer(nc))
+		vsock_conn_close(conn);
+	nc->conn = NULL;
 }
 
-static void stream_writable(struct vsock_conn *conn, void *owner)
+static void newcomer_writable(struct vsock_conn *conn, void *owner)
 {
-	struct stream *st = owner;
+	(void)conn;
+	(void)owner;
+}
+
+static void newcomer_closed(struct vsock_conn *conn, void *owner)
+{
+	struct newcomer *nc = owner;
 
 	(void)conn;
-	if (st->number == 0)
-		stdio_in_pump(&st->session->input);
+	nc->conn = NULL;
 }
 
-static void stream_stopped(struct vsock_conn *conn, void *owner)
-{
-	struct stream *st = owner;
-
-	(void)conn;
-	if (st->number == 0)
-		stdio_in_detach(&st->session->input);
-}
-
-static void stream_closed(struct vsock_conn *conn, void *owner)
-{
-	struct stream *st = owner;
-	int output = stream_output(st);
-
-	(void)conn;
-	if (st->number == 0)
-		stdio_in_detach(&st->session->input);
-	if (output >= 0)
-		stdio_out_detach(&st->session->outputs[output].out);
-	st->conn = NULL;
-	check_finished(st->session);
-}
-
-static const struct vsock_conn_ops stream_ops = {
-	.readable = stream_readable,
-	.writable = stream_writable,
-	.peer_stopped_reading = stream_stopped,
-	.closed = stream_closed,
+static const struct vsock_conn_ops newcomer_ops = {
+	.readable = newcomer_readable,
+	.writable = newcomer_writable,
+	.closed = newcomer_closed,
 };
 
 static int accept_stream(struct vsock_conn *conn, void *owner)
@@ -427,48 +361,66 @@ static int accept_stream(struct vsock_conn *conn, void *owner)
 	/* Not before the agent is known: streams are part of an answer to EXEC. */
 	if (s->state == SESSION_WAITING || s->state == SESSION_ENDED)
 		return -ECONNREFUSED;
-	for (unsigned int i = 0; i < MAX_STREAMS; i++) {
-		struct stream *st = &s->streams[i];
+	for (unsigned int i = 0; i < MAX_NEWCOMERS; i++) {
+		struct newcomer *nc = &s->newcomers[i];
 
-		if (st->conn)
+		if (nc->conn)
 			continue;
-		*st = (struct stream){.session = s, .conn = conn, .number = -1};
-		vsock_conn_set_ops(conn, &stream_ops, st);
+		*nc = (struct newcomer){.session = s, .conn = conn};
+		vsock_conn_set_ops(conn, &newcomer_ops, nc);
 		return 0;
 	}
 	return -EBUSY;
 }
 
-static int compose_opening(struct session *s, const struct sandbox_config *cfg, int tty_fd)
+int session_add(struct session *s, struct command *cmd, uint32_t *id)
 {
-	struct winsize ws = {.ws_row = 0};
-	int r;
+	struct command *last = s->commands;
 
-	if (cfg->tty && ioctl(tty_fd, TIOCGWINSZ, &ws) == 0) {
-		s->rows = ws.ws_row;
-		s->columns = ws.ws_col;
-	}
-	r = agent_wire_setup(&s->say, cfg);
-	if (r < 0)
-		return r;
-	return agent_wire_exec(&s->say, cfg, COMMAND_ID, s->rows, s->columns);
+	if (s->state == SESSION_ENDED)
+		return -ENOTCONN;
+	if (s->n_commands == SESSION_MAX_COMMANDS || s->last_id == UINT32_MAX)
+		return -EAGAIN;
+	while (last && command_next(last))
+		last = command_next(last);
+	if (last)
+		command_set_next(last, cmd);
+	else
+		s->commands = cmd;
+	s->n_commands++;
+	*id = ++s->last_id;
+	return 0;
 }
 
-static int open_stdio(struct session *s, const int stdio[3])
+void session_remove(struct session *s, struct command *cmd)
 {
-	static const char *const names[] = {"stdout", "stderr"};
-	int r = stdio_in_init(&s->input, s->loop, s->vs, stdio[0]);
+	struct command *before = NULL, *at = s->commands;
 
-	for (unsigned int i = 0; r == 0 && i < ARRAY_SIZE(s->outputs); i++) {
-		s->outputs[i].session = s;
-		r = stdio_out_init(&s->outputs[i].out, s->loop, s->vs, stdio[1 + i], names[i],
-				   output_moved);
+	while (at && at != cmd) {
+		before = at;
+		at = command_next(at);
 	}
-	return r;
+	if (!at)
+		return;
+	if (before)
+		command_set_next(before, command_next(cmd));
+	else
+		s->commands = command_next(cmd);
+	s->n_commands--;
+}
+
+struct loop *session_loop(struct session *s)
+{
+	return s->loop;
+}
+
+struct vsock *session_vsock(struct session *s)
+{
+	return s->vs;
 }
 
 int session_new(struct loop *loop, struct vsock *vs, const struct sandbox_config *cfg,
-		const int stdio[3], session_done_fn done, void *owner, struct session **out)
+		const struct session_ops *ops, void *owner, struct session **out)
 {
 	struct session *s = calloc(1, sizeof(*s));
 	int r;
@@ -477,14 +429,13 @@ int session_new(struct loop *loop, struct vsock *vs, const struct sandbox_config
 		return -ENOMEM;
 	s->loop = loop;
 	s->vs = vs;
-	s->done = done;
+	s->ops = ops;
 	s->owner = owner;
-	s->tty = cfg->tty;
-	s->finish = (struct loop_source){.fn = finish_event, .name = "session-finish"};
-	s->finish.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	r = s->finish.fd < 0 ? -errno : loop_add(loop, &s->finish, EPOLLIN);
-	if (r < 0 || (r = compose_opening(s, cfg, stdio[0])) < 0 ||
-	    (r = open_stdio(s, stdio)) < 0 ||
+	s->notify = (struct loop_source){.fn = notify_event, .name = "session-notify"};
+	s->notify.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	enter(s, SESSION_WAITING);
+	r = s->notify.fd < 0 ? -errno : loop_add(loop, &s->notify, EPOLLIN);
+	if (r < 0 || (r = agent_wire_setup(&s->say, cfg)) < 0 ||
 	    (r = vsock_listen(vs, SC_PORT_CONTROL, accept_control, s)) < 0 ||
 	    (r = vsock_listen(vs, SC_PORT_STREAM, accept_stream, s)) < 0) {
 		session_free(s);
@@ -500,10 +451,9 @@ static void leave(void *arg)
 
 	vsock_unlisten(s->vs, SC_PORT_CONTROL);
 	vsock_unlisten(s->vs, SC_PORT_STREAM);
-	stdio_in_detach(&s->input);
-	for (unsigned int i = 0; i < MAX_STREAMS; i++)
-		if (s->streams[i].conn)
-			vsock_conn_close(s->streams[i].conn);
+	for (unsigned int i = 0; i < MAX_NEWCOMERS; i++)
+		if (s->newcomers[i].conn)
+			vsock_conn_close(s->newcomers[i].conn);
 	if (s->control)
 		vsock_conn_close(s->control);
 }
@@ -513,32 +463,17 @@ void session_free(struct session *s)
 	if (!s)
 		return;
 	vsock_run(s->vs, leave, s);
-	stdio_in_fini(&s->input);
-	for (unsigned int i = 0; i < ARRAY_SIZE(s->outputs); i++)
-		stdio_out_fini(&s->outputs[i].out);
-	loop_remove(&s->finish);
-	if (s->finish.fd >= 0)
-		close(s->finish.fd);
+	loop_remove(&s->notify);
+	if (s->notify.fd >= 0)
+		close(s->notify.fd);
 	agent_buffer_fini(&s->say);
 	free(s);
 }
 
-void session_signal(struct session *s, int signo)
+void session_shutdown(struct session *s)
 {
-	if (signo < 1 || signo > MAX_SIGNAL)
-		return;
-	s->signals |= 1ull << (signo - 1);
-	vsock_run(s->vs, speak, s);
-}
-
-void session_winsize(struct session *s, uint16_t rows, uint16_t columns)
-{
-	if (!s->tty || (s->rows == rows && s->columns == columns))
-		return;
-	s->rows = rows;
-	s->columns = columns;
-	s->winsize_due = true;
-	vsock_run(s->vs, speak, s);
+	s->shutdown_due = true;
+	session_speak(s);
 }
 
 enum session_state session_state(const struct session *s)
@@ -549,9 +484,4 @@ enum session_state session_state(const struct session *s)
 void session_set_timeline(struct session *s, struct timeline *tl)
 {
 	s->timeline = tl;
-}
-
-const struct session_result *session_result(const struct session *s)
-{
-	return &s->result;
 }

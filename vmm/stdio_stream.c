@@ -30,6 +30,13 @@ static int open_anew(int fd, const struct stat *st, int access)
 	return open(path, access | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
+static bool is_nonblocking(int fd)
+{
+	const int flags = fcntl(fd, F_GETFL);
+
+	return flags >= 0 && flags & O_NONBLOCK;
+}
+
 static int end_init(struct stdio_end *end, struct loop *loop, int fd, bool writes, loop_fn fn,
 		    const char *name)
 {
@@ -48,7 +55,8 @@ static int end_init(struct stdio_end *end, struct loop *loop, int fd, bool write
 		end->kind = STDIO_SOCKET;
 	} else if (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)) {
 		end->own_fd = open_anew(fd, &st, writes ? O_WRONLY : O_RDONLY);
-		end->kind = end->own_fd >= 0 ? STDIO_OWN : STDIO_SHARED;
+		/* One that does not block already, as clients send them, is as good. */
+		end->kind = end->own_fd >= 0 || is_nonblocking(fd) ? STDIO_OWN : STDIO_SHARED;
 		if (end->own_fd >= 0)
 			end->src.fd = end->own_fd;
 	} else {

@@ -16,7 +16,8 @@
  * The shell and our siblings share our stdin, stdout and stderr: setting
  * O_NONBLOCK there would change it for all of them. So, by kind:
  *
- *   pipe, terminal   opened anew through /proc/self/fd with O_NONBLOCK
+ *   pipe, terminal   opened anew through /proc/self/fd with O_NONBLOCK, or used
+ *                    as it is if it has that
  *   socket           MSG_DONTWAIT
  *   either, when that fails (the pipe is another user's)
  *                    asked with poll() first; written in steps of PIPE_BUF, for

@@ -46,13 +46,48 @@ _sandcastle_command()
 	fi
 }
 
+_sandcastle_names()
+{
+	mapfile -t COMPREPLY < <(compgen -W "$(sandcastle list --quiet 2>/dev/null)" -- \
+		"${COMP_WORDS[COMP_CWORD]}")
+}
+
+# Options, the name of a sandbox, then a command of its own.
+_sandcastle_exec()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]} i=2
+
+	while ((i < COMP_CWORD)); do
+		case ${COMP_WORDS[i]} in
+		--env | --workdir | --user | -e | -w | -u)
+			((i += 2))
+			[[ ${COMP_WORDS[i - 1]} != = ]] || ((i++))
+			;;
+		-*)
+			((i++))
+			;;
+		*)
+			break
+			;;
+		esac
+	done
+	if ((i < COMP_CWORD)); then
+		_sandcastle_command $((i + 1))
+	elif [[ $cur == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "--env --workdir --user --detach --help" -- "$cur")
+	else
+		_sandcastle_names
+	fi
+}
+
 _sandcastle()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "run image doctor --version --help" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "run start exec list stats logs wait stop image doctor \
+			--version --help" -- "$cur")
 		return
 	fi
 	case $prev in
@@ -75,18 +110,37 @@ _sandcastle()
 		mapfile -t COMPREPLY < <(compgen -e -- "$cur")
 		return
 		;;
-	--memory | -m | --cpus | --timeout | --name)
+	--memory | -m | --cpus | --timeout | --name | --time | -t)
 		return
 		;;
 	esac
 	case ${COMP_WORDS[1]} in
-	run)
+	run | start)
 		if [[ $cur == -* ]]; then
 			mapfile -t COMPREPLY < <(compgen -W "--map --env --workdir --user --memory --cpus \
-				--timeout --name --kernel --stats --timeline --battery --debug-console --verbose --help" -- "$cur")
+				--timeout --name --kernel --stats --timeline --battery --tie-to-parent \
+				--debug-console --verbose --help" -- "$cur")
 		fi
+		[[ ${COMP_WORDS[1]} == run ]] || return
 		# An option of the command itself is completed by the command's own completion.
 		_sandcastle_run
+		;;
+	exec)
+		_sandcastle_exec
+		;;
+	list)
+		mapfile -t COMPREPLY < <(compgen -W "--json --quiet --help" -- "$cur")
+		;;
+	stats | wait | stop | logs)
+		if [[ $cur == -* ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "--json --help" -- "$cur")
+			[[ ${COMP_WORDS[1]} != stop ]] ||
+				mapfile -t COMPREPLY < <(compgen -W "--time --force --all --help" -- "$cur")
+			[[ ${COMP_WORDS[1]} != logs ]] ||
+				mapfile -t COMPREPLY < <(compgen -W "--follow --help" -- "$cur")
+		else
+			_sandcastle_names
+		fi
 		;;
 	image)
 		if ((COMP_CWORD == 2)); then

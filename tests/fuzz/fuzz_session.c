@@ -7,6 +7,7 @@
 #include "guest-agent/protocol.h"
 #include "tests/fuzz/fuzz_input.h"
 #include "tests/support/fake_vsock.h"
+#include "vmm/command.h"
 #include "vmm/config.h"
 #include "vmm/session.h"
 
@@ -17,15 +18,33 @@ struct agent {
 	struct fake_sock socks[N_SOCKS]; /* the first is the control connection */
 	struct fake_sock *all[N_SOCKS];
 	struct session *session;
-	unsigned int done;
+	struct command *command;
+	unsigned int done, over;
 };
 
-static void on_done(struct session *s, void *owner)
+static void on_ready(struct session *s, void *owner)
+{
+	(void)owner;
+	if (session_state(s) == SESSION_WAITING)
+		abort();
+}
+
+static void on_over(struct session *s, const char *why, void *owner)
 {
 	struct agent *a = owner;
-	const struct session_result *r = session_result(s);
 
-	if (++a->done != 1 || session_state(s) != SESSION_ENDED)
+	if (++a->over != 1 || !why || session_state(s) != SESSION_ENDED || a->command)
+		abort();
+}
+
+static const struct session_ops session_ops = {.ready = on_ready, .ended = on_over};
+
+static void on_done(struct command *cmd, void *owner)
+{
+	struct agent *a = owner;
+	const struct command_result *r = command_result(cmd);
+
+	if (++a->done != 1 || command_state(cmd) != COMMAND_ENDED)
 		abort();
 	for (const char *p = r->text; *p; p++)
 		if (*p < 0x20 || *p > 0x7e)
@@ -33,9 +52,12 @@ static void on_done(struct session *s, void *owner)
 	if (r->code < 0 || r->code > 255 || r->signal < 0 || r->signal > 64)
 		abort();
 	/* An owner may free it here. */
-	session_free(s);
-	a->session = NULL;
+	command_free(cmd);
+	a->command = NULL;
+	session_shutdown(a->session);
 }
+
+static const struct command_ops command_ops = {.ended = on_done};
 
 static void connect_sock(struct agent *a, unsigned int i)
 {
@@ -72,7 +94,7 @@ static void send_next(struct agent *a, uint8_t code)
 	} next[] = {
 		[SESSION_HELLO] = {SC_MSG_READY, 0, 0, 0},
 		[SESSION_READY] = {SC_MSG_STARTED, 1, SC_FIELD_PID, 2},
-		[SESSION_STARTED] = {SC_MSG_EXITED, 1, SC_FIELD_CODE, code},
+		[SESSION_N_STATES] = {SC_MSG_EXITED, 1, SC_FIELD_CODE, code},
 	};
 	static const uint8_t hello[] = {
 		21,
@@ -112,8 +134,10 @@ static void send_next(struct agent *a, uint8_t code)
 	enum session_state state = session_state(a->session);
 	uint8_t msg[24] = {0};
 
-	if (state == SESSION_ENDED)
+	if (state == SESSION_ENDED || !a->command)
 		return;
+	if (command_state(a->command) == COMMAND_STARTED)
+		state = SESSION_N_STATES;
 	if (state == SESSION_WAITING) {
 		if (!a->socks[0].connected)
 			connect_sock(a, 0);
@@ -161,8 +185,10 @@ static void step(struct agent *a, struct fuzz_input *in)
 		a->socks[i].lazy = n & 1;
 		break;
 	case 8:
-		session_signal(a->session, n);
-		session_winsize(a->session, n, i);
+		if (a->command) {
+			command_signal(a->command, n);
+			command_winsize(a->command, n, i);
+		}
 		break;
 	default:
 		if (n < 250) {
@@ -181,7 +207,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static char *argv[] = {arg, NULL};
 	static struct agent a;
 	struct fuzz_input in = {data, size};
-	struct sandbox_config cfg = {.argv = argv, .tty = fuzz_u8(&in) & 1};
+	struct sandbox_config cfg = {.name = arg};
+	struct command_spec spec = {.argv = argv, .tty = fuzz_u8(&in) & 1};
 	int in_fd = open("/dev/zero", O_RDONLY), out_fd = open("/dev/null", O_WRONLY), pipe_fds[2];
 
 	signal(SIGPIPE, SIG_IGN);
@@ -192,16 +219,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		a.all[i] = &a.socks[i];
 	fake_vsock_init(&a.fv, true);
 	/* stderr is a pipe that nobody reads. */
-	if (session_new(a.fv.g->loop, a.fv.vs, &cfg, (int[]){in_fd, out_fd, pipe_fds[1]}, on_done,
-			&a, &a.session) < 0)
+	if (session_new(a.fv.g->loop, a.fv.vs, &cfg, &session_ops, &a, &a.session) < 0 ||
+	    command_new(a.session, &spec, (int[]){in_fd, out_fd, pipe_fds[1]}, &command_ops, &a,
+			&a.command) < 0)
 		abort();
-	for (unsigned int n = 0; n < MAX_OPS && in.left > 0 && a.session; n++) {
+	for (unsigned int n = 0; n < MAX_OPS && in.left > 0 && a.over == 0; n++) {
 		step(&a, &in);
 		if (a.fv.g->vdev->broken)
 			abort();
 		fake_guest_settle(a.fv.g);
 		(void)fake_sock_poll(&a.fv, a.all, N_SOCKS);
 	}
+	command_free(a.command);
 	session_free(a.session);
 	fake_vsock_fini(&a.fv);
 	close(in_fd);

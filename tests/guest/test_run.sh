@@ -161,6 +161,10 @@ test_a_killed_sandbox_leaves_nothing()
 	kill -KILL "$pid"
 	wait "$pid" 2>/dev/null
 	expect_same 137 $?
+	# But for an empty folder, by which it was to be found; the next command removes it.
+	run_sandcastle list --quiet
+	expect_code 0
+	expect_out ''
 }
 
 test_time_limits()

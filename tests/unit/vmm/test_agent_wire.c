@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "vmm/agent_wire.h"
+#include "vmm/command.h"
 #include "vmm/config.h"
 
 /* A message in the making. */
@@ -231,27 +232,32 @@ static char name[] = "box", user[] = "kim", home[] = "/home/kim", shell[] = "/bi
 
 static const struct sandbox_config cfg = {
 	.name = name,
+	.user = {.name = user, .home = home, .shell = shell, .uid = 1000, .gid = 1001},
+};
+
+static const struct command_spec spec = {
 	.argv = argv,
 	.env = env,
 	.workdir = work,
 	.run_as = run_as,
-	.user = {.name = user, .home = home, .shell = shell, .uid = 1000, .gid = 1001},
 };
 
-Test(agent_wire, exec_lists_what_the_configuration_says)
+Test(agent_wire, exec_lists_what_the_command_needs)
 {
 	struct agent_buffer buf = {.data = NULL};
-	struct sandbox_config tty = cfg;
+	struct command_spec tty = spec;
 	char text[1000];
 
-	cr_assert_eq(agent_wire_exec(&buf, &cfg, 1, 24, 80), 0);
+	cr_assert_eq(agent_wire_exec(&buf, &spec, 1), 0);
 	spell(buf.data, buf.len, text, sizeof(text));
 	cr_assert_str_eq(text, "15=printf;15=;15=a b;16=A=1;16=B=;17=/source;9=nobody;");
 	buf.len = 0;
 	tty.tty = true;
+	tty.rows = 24;
+	tty.columns = 80;
 	tty.env = NULL;
 	tty.workdir = tty.run_as = NULL;
-	cr_assert_eq(agent_wire_exec(&buf, &tty, 1, 24, 80), 0);
+	cr_assert_eq(agent_wire_exec(&buf, &tty, 1), 0);
 	spell(buf.data, buf.len, text, sizeof(text));
 	cr_assert_str_eq(text, "15=printf;15=;15=a b;18:1;19:24;20:80;");
 	agent_buffer_fini(&buf);
@@ -287,23 +293,20 @@ Test(agent_wire, too_much_is_refused_and_leaves_the_buffer_alone)
 	struct agent_buffer buf = {.data = NULL};
 	char *big = malloc(SC_BODY_MAX_HOST + 1);
 	char *big_argv[] = {big, NULL};
-	struct sandbox_config c = cfg;
+	const struct command_spec c = {.argv = big_argv};
 	size_t before;
 
 	cr_assert_eq(agent_wire_signal(&buf, 1, 15), 0);
 	before = buf.len;
 	memset(big, 'x', SC_BODY_MAX_HOST);
 	big[SC_BODY_MAX_HOST] = '\0';
-	c.argv = big_argv;
-	c.env = NULL;
-	c.workdir = c.run_as = NULL;
-	cr_assert_eq(agent_wire_exec(&buf, &c, 1, 0, 0), -E2BIG);
+	cr_assert_eq(agent_wire_exec(&buf, &c, 1), -E2BIG);
 	cr_assert_eq(buf.len, before);
 	/* The field's own header counts. */
 	big[SC_BODY_MAX_HOST - 7] = '\0';
-	cr_assert_eq(agent_wire_exec(&buf, &c, 1, 0, 0), -E2BIG);
+	cr_assert_eq(agent_wire_exec(&buf, &c, 1), -E2BIG);
 	big[SC_BODY_MAX_HOST - 8] = '\0';
-	cr_assert_eq(agent_wire_exec(&buf, &c, 1, 0, 0), 0);
+	cr_assert_eq(agent_wire_exec(&buf, &c, 1), 0);
 	cr_assert_eq(buf.len, before + sizeof(struct sc_header) + SC_BODY_MAX_HOST);
 	free(big);
 	agent_buffer_fini(&buf);

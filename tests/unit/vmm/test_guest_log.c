@@ -76,3 +76,29 @@ Test(guest_log, a_panic_is_noticed_with_its_reason)
 	cr_assert(guest_log_panic(&guest, reason, 5));
 	cr_assert_str_eq(reason, "Atte");
 }
+
+Test(guest_log, reading_on_from_a_position)
+{
+	struct guest_log log;
+	char buf[64], big[GUEST_LOG_SIZE];
+	uint64_t start;
+
+	guest_log_init(&log, false);
+	guest_log_add(&log, "one\n\033two\377", 9);
+	cr_assert_eq(guest_log_read(&log, 0, buf, sizeof(buf), &start), 9);
+	cr_assert_eq(start, 0);
+	cr_assert_str_eq(buf, "one\n?two?");
+	cr_assert_eq(guest_log_read(&log, 2, buf, 4, &start), 5);
+	cr_assert_eq(start, 2);
+	cr_assert_str_eq(buf, "e\n?");
+	cr_assert_eq(guest_log_read(&log, 9, buf, sizeof(buf), &start), 9);
+	cr_assert_str_eq(buf, "");
+	/* Not said yet, and no longer kept. */
+	cr_assert_eq(guest_log_read(&log, 100, buf, sizeof(buf), &start), 9);
+	cr_assert_eq(start, 9);
+	memset(big, 'x', sizeof(big));
+	guest_log_add(&log, big, sizeof(big));
+	cr_assert_eq(guest_log_read(&log, 3, buf, sizeof(buf), &start), 9 + 63);
+	cr_assert_eq(start, 9);
+	guest_log_fini(&log);
+}

@@ -14,6 +14,7 @@
 
 #include "guest-agent/protocol.h"
 #include "tests/support/fake_vsock.h"
+#include "vmm/command.h"
 #include "vmm/config.h"
 #include "vmm/session.h"
 #include "vmm/timeline.h"
@@ -26,22 +27,44 @@ enum { CONTROL, STREAM0, STREAM1, STREAM2, N_SOCKS };
 
 static struct fake_vsock fv;
 static struct session *session;
+static struct command *command;
 static struct fake_sock socks[N_SOCKS];
 static struct fake_sock *all[N_SOCKS];
 static int far[3], near[3];
-static unsigned int done_calls;
+static unsigned int done_calls, ready_calls, session_ends;
 static struct timeline timeline;
 
 static char arg0[] = "true", name[] = "box";
 static char *argv[] = {arg0, NULL};
-static struct sandbox_config cfg = {.name = name, .argv = argv};
+static struct sandbox_config cfg = {.name = name};
+static struct command_spec spec = {.argv = argv};
 
-static void on_done(struct session *s, void *owner)
+static void on_ready(struct session *s, void *owner)
 {
 	cr_assert_eq(s, session);
 	cr_assert_eq(owner, &done_calls);
-	done_calls++;
+	ready_calls++;
 }
+
+static void on_session_ended(struct session *s, const char *why, void *owner)
+{
+	cr_assert_eq(s, session);
+	cr_assert_not_null(why);
+	cr_assert_eq(owner, &done_calls);
+	session_ends++;
+}
+
+static const struct session_ops session_ops = {.ready = on_ready, .ended = on_session_ended};
+
+static void on_done(struct command *cmd, void *owner)
+{
+	cr_assert_eq(cmd, command);
+	cr_assert_eq(owner, &done_calls);
+	done_calls++;
+	session_shutdown(session);
+}
+
+static const struct command_ops command_ops = {.ended = on_done};
 
 static void open_pipes(void)
 {
@@ -66,9 +89,10 @@ static void new_session(void)
 	signal(SIGPIPE, SIG_IGN);
 	for (unsigned int i = 0; i < N_SOCKS; i++)
 		all[i] = &socks[i];
-	cr_assert_eq(session_new(fv.g->loop, fv.vs, &cfg, near, on_done, &done_calls, &session), 0);
+	cr_assert_eq(session_new(fv.g->loop, fv.vs, &cfg, &session_ops, &done_calls, &session), 0);
 	timeline_init(&timeline);
 	session_set_timeline(session, &timeline);
+	cr_assert_eq(command_new(session, &spec, near, &command_ops, &done_calls, &command), 0);
 }
 
 static void start_session(void)
@@ -85,6 +109,7 @@ static void setup(void)
 
 static void teardown(void)
 {
+	command_free(command);
 	session_free(session);
 	fake_vsock_fini(&fv);
 	for (int i = 0; i < 3; i++) {
@@ -167,11 +192,11 @@ static void start_command(void)
 {
 	say_hello();
 	say(SC_MSG_READY, 0, 0, 0, 0, NULL);
-	for (uint32_t i = 0; i < (cfg.tty ? 1u : 3u); i++)
+	for (uint32_t i = 0; i < (spec.tty ? 1u : 3u); i++)
 		open_stream(i);
 	say(SC_MSG_STARTED, 1, SC_FIELD_PID, 10, 0, NULL);
 	settle();
-	cr_assert_eq(session_state(session), SESSION_STARTED);
+	cr_assert_eq(command_state(command), COMMAND_STARTED);
 }
 
 static void exit_command(uint32_t code)
@@ -233,21 +258,22 @@ Test(session, a_command_from_hello_to_exit)
 	cr_assert_eq(done_calls, 0);
 	exit_command(3);
 	cr_assert_eq(done_calls, 1);
-	cr_assert_eq(session_state(session), SESSION_ENDED);
-	cr_assert_eq(session_result(session)->kind, SESSION_EXITED);
-	cr_assert_eq(session_result(session)->code, 3);
+	cr_assert_eq(command_state(command), COMMAND_ENDED);
+	cr_assert_eq(command_result(command)->kind, COMMAND_EXITED);
+	cr_assert_eq(command_result(command)->code, 3);
 	(void)heard(skip_opening(), &type, NULL);
 	cr_assert_eq(type, SC_MSG_SHUTDOWN);
-	cr_assert_eq(timeline.n_steps, 1 + 4);
+	cr_assert(command_started(command));
+	cr_assert_eq(timeline.n_steps, 1 + 2);
 	cr_assert_eq(timeline.steps[1].phase, TIMELINE_BOOT);
-	cr_assert_eq(timeline.steps[4].phase, TIMELINE_COMMAND);
+	cr_assert_eq(timeline.steps[2].phase, TIMELINE_GUEST_SET_UP);
 	cr_assert_eq(timeline.n_guest, 0);
 }
 
 Test(session, nothing_is_said_before_hello)
 {
 	connect_sock(CONTROL);
-	session_signal(session, SIGTERM);
+	command_signal(command, SIGTERM);
 	settle();
 	cr_assert_eq(socks[CONTROL].total, 0);
 	cr_assert_eq(session_state(session), SESSION_WAITING);
@@ -271,7 +297,7 @@ Test(session, a_short_command_in_one_round_loses_nothing)
 	settle();
 	expect_far(1, "quick");
 	cr_assert_eq(done_calls, 1);
-	cr_assert_eq(session_result(session)->kind, SESSION_EXITED);
+	cr_assert_eq(command_result(command)->kind, COMMAND_EXITED);
 }
 
 Test(session, signals_and_sizes_wait_for_the_start)
@@ -280,14 +306,14 @@ Test(session, signals_and_sizes_wait_for_the_start)
 	uint32_t n;
 	size_t off;
 
-	cfg.tty = false;
+	spec.tty = false;
 	say_hello();
-	session_signal(session, SIGTERM);
-	session_signal(session, SIGTERM);
-	session_signal(session, SIGHUP);
-	session_signal(session, 65);
-	session_signal(session, 0);
-	session_winsize(session, 3, 4); /* no tty: of no interest */
+	command_signal(command, SIGTERM);
+	command_signal(command, SIGTERM);
+	command_signal(command, SIGHUP);
+	command_signal(command, 65);
+	command_signal(command, 0);
+	command_winsize(command, 3, 4); /* no tty: of no interest */
 	settle();
 	off = skip_opening();
 	cr_assert_eq(socks[CONTROL].total, off);
@@ -299,7 +325,7 @@ Test(session, signals_and_sizes_wait_for_the_start)
 	off += heard(off, &type, &n);
 	cr_assert(type == SC_MSG_SIGNAL && n == SIGTERM);
 	cr_assert_eq(socks[CONTROL].total, off);
-	session_signal(session, SIGINT);
+	command_signal(command, SIGINT);
 	settle();
 	(void)heard(off, &type, &n);
 	cr_assert(type == SC_MSG_SIGNAL && n == SIGINT);
@@ -310,8 +336,8 @@ Test(session, the_end_by_a_signal)
 	start_command();
 	say(SC_MSG_EXITED, 1, SC_FIELD_SIGNAL, 9, 0, NULL);
 	settle();
-	cr_assert_eq(session_result(session)->kind, SESSION_SIGNALED);
-	cr_assert_eq(session_result(session)->signal, 9);
+	cr_assert_eq(command_result(command)->kind, COMMAND_SIGNALED);
+	cr_assert_eq(command_result(command)->signal, 9);
 }
 
 Test(session, a_command_that_cannot_be_run)
@@ -321,9 +347,9 @@ Test(session, a_command_that_cannot_be_run)
 	say(SC_MSG_EXEC_FAILED, 1, SC_FIELD_ERRNO, ENOENT, SC_FIELD_TEXT, "no \033 such");
 	settle();
 	cr_assert_eq(done_calls, 1);
-	cr_assert_eq(session_result(session)->kind, SESSION_EXEC_FAILED);
-	cr_assert_eq(session_result(session)->error, ENOENT);
-	cr_assert_str_eq(session_result(session)->text, "no ? such");
+	cr_assert_eq(command_result(command)->kind, COMMAND_EXEC_FAILED);
+	cr_assert_eq(command_result(command)->error, ENOENT);
+	cr_assert_str_eq(command_result(command)->text, "no ? such");
 }
 
 Test(session, an_agent_that_gives_up)
@@ -331,16 +357,16 @@ Test(session, an_agent_that_gives_up)
 	say_hello();
 	say(SC_MSG_FAILED, 0, 0, 0, SC_FIELD_TEXT, "mounting failed");
 	settle();
-	cr_assert_eq(session_result(session)->kind, SESSION_AGENT_FAILED);
-	cr_assert_str_eq(session_result(session)->text, "mounting failed");
+	cr_assert_eq(command_result(command)->kind, COMMAND_AGENT_FAILED);
+	cr_assert_str_eq(command_result(command)->text, "mounting failed");
 }
 
 static void expect_agent_failed(void)
 {
 	settle();
 	cr_assert_eq(done_calls, 1);
-	cr_assert_eq(session_result(session)->kind, SESSION_AGENT_FAILED);
-	cr_assert_gt(strlen(session_result(session)->text), 0);
+	cr_assert_eq(command_result(command)->kind, COMMAND_AGENT_FAILED);
+	cr_assert_gt(strlen(command_result(command)->text), 0);
 	/* More of it changes nothing. */
 	for (unsigned int i = 0; i < 100; i++)
 		(void)fake_sock_write(&fv, &socks[CONTROL], fake_pattern(i), 60000);
@@ -405,7 +431,9 @@ Test(session, a_lost_guest)
 	fake_guest_settle(fv.g);
 	expect_far(1, "last");
 	cr_assert_eq(done_calls, 1);
-	cr_assert_eq(session_result(session)->kind, SESSION_LOST);
+	cr_assert_eq(session_ends, 1);
+	cr_assert_eq(command_result(command)->kind, COMMAND_LOST);
+	cr_assert_eq(command_new(session, &spec, near, &command_ops, NULL, &command), -ENOTCONN);
 }
 
 Test(session, an_agent_that_hangs_up)
@@ -414,21 +442,20 @@ Test(session, an_agent_that_hangs_up)
 	fake_sock_shutdown(&fv, &socks[CONTROL], VIRTIO_VSOCK_SHUTDOWN_SEND);
 	settle();
 	cr_assert_eq(done_calls, 1);
-	cr_assert_eq(session_result(session)->kind, SESSION_LOST);
+	cr_assert_eq(command_result(command)->kind, COMMAND_LOST);
 }
 
 Test(session, arguments_that_do_not_fit)
 {
 	char *big = malloc(SC_BODY_MAX_HOST + 1);
 	char *big_argv[] = {big, NULL};
-	struct sandbox_config c = cfg;
-	struct session *s = NULL;
+	const struct command_spec large = {.argv = big_argv};
+	struct command *cmd = NULL;
 
 	memset(big, 'x', SC_BODY_MAX_HOST);
 	big[SC_BODY_MAX_HOST] = '\0';
-	c.argv = big_argv;
-	cr_assert_eq(session_new(fv.g->loop, fv.vs, &c, near, on_done, NULL, &s), -E2BIG);
-	cr_assert_null(s);
+	cr_assert_eq(command_new(session, &large, near, &command_ops, NULL, &cmd), -E2BIG);
+	cr_assert_null(cmd);
 	free(big);
 }
 
@@ -439,16 +466,95 @@ Test(session, a_large_opening_passes_in_pieces)
 
 	memset(big, 'x', (3 << 20) - 1);
 	big[(3 << 20) - 1] = '\0';
-	cfg.argv = big_argv;
-	session_free(session);
-	cr_assert_eq(session_new(fv.g->loop, fv.vs, &cfg, near, on_done, &done_calls, &session), 0);
+	spec.argv = big_argv;
+	command_free(command);
+	cr_assert_eq(command_new(session, &spec, near, &command_ops, &done_calls, &command), 0);
 	free(big);
-	cfg.argv = argv;
 	say_hello();
 	cr_assert_gt(socks[CONTROL].total, 3 << 20);
 	say(SC_MSG_READY, 0, 0, 0, 0, NULL);
 	settle();
 	cr_assert_eq(session_state(session), SESSION_READY);
+}
+
+/* ---- several commands ---- */
+
+static unsigned int other_ends;
+static uint32_t started_pid;
+
+static void on_other_started(struct command *cmd, void *owner)
+{
+	(void)owner;
+	started_pid = command_pid(cmd);
+}
+
+/* Frees itself, as an owner may. */
+static void on_other_ended(struct command *cmd, void *owner)
+{
+	struct command **slot = owner;
+
+	cr_assert_eq(*slot, cmd);
+	*slot = NULL;
+	command_free(cmd);
+	other_ends++;
+}
+
+static const struct command_ops other_ops = {on_other_started, on_other_ended};
+
+Test(session, commands_come_and_go_in_any_order)
+{
+	const int null[3] = {-1, -1, -1};
+	struct command *others[3];
+	uint16_t type;
+	size_t off;
+
+	start_command();
+	cr_assert_eq(ready_calls, 1);
+	for (unsigned int i = 0; i < 3; i++)
+		cr_assert_eq(command_new(session, &spec, null, &other_ops, &others[i], &others[i]),
+			     0);
+	settle();
+	off = skip_opening();
+	for (unsigned int i = 0; i < 3; i++) {
+		cr_assert_eq(command_id(others[i]), i + 2);
+		off += heard(off, &type, NULL);
+		cr_assert_eq(type, SC_MSG_EXEC);
+	}
+	cr_assert_eq(socks[CONTROL].total, off);
+	say(SC_MSG_STARTED, 3, SC_FIELD_PID, 77, 0, NULL);
+	settle();
+	cr_assert_eq(started_pid, 77);
+	cr_assert_eq(command_state(others[0]), COMMAND_ASKED);
+	say(SC_MSG_EXEC_FAILED, 2, SC_FIELD_ERRNO, ENOENT, SC_FIELD_TEXT, "run x");
+	say(SC_MSG_EXITED, 3, SC_FIELD_CODE, 0, 0, NULL);
+	settle();
+	cr_assert_eq(other_ends, 2);
+	cr_assert(!others[0] && !others[1] && others[2]);
+	/* Given up by the host, which the guest learns later. */
+	command_free(others[2]);
+	say(SC_MSG_STARTED, 4, SC_FIELD_PID, 78, 0, NULL);
+	say(SC_MSG_EXITED, 4, SC_FIELD_CODE, 0, 0, NULL);
+	settle();
+	cr_assert_eq(session_state(session), SESSION_READY);
+	exit_command(0);
+	cr_assert_eq(done_calls, 1);
+}
+
+Test(session, commands_are_limited)
+{
+	const int null[3] = {-1, -1, -1};
+	struct command *many[SESSION_MAX_COMMANDS], *more = NULL;
+
+	for (unsigned int i = 1; i < SESSION_MAX_COMMANDS; i++)
+		cr_assert_eq(command_new(session, &spec, null, &other_ops, &many[i], &many[i]), 0);
+	cr_assert_eq(command_new(session, &spec, null, &other_ops, &more, &more), -EAGAIN);
+	/* All of them end with the session. */
+	say_hello();
+	fake_sock_shutdown(&fv, &socks[CONTROL], VIRTIO_VSOCK_SHUTDOWN_SEND);
+	settle();
+	cr_assert_eq(other_ends, SESSION_MAX_COMMANDS - 1);
+	cr_assert_eq(done_calls, 1);
+	cr_assert_eq(session_ends, 1);
 }
 
 /* ---- who may connect ---- */
@@ -492,13 +598,13 @@ Test(session, streams_nobody_asked_for_are_closed)
 Test(session, streams_that_do_not_say_who_they_are_are_few)
 {
 	say_hello();
-	for (uint32_t i = 0; i < 20; i++) {
+	for (uint32_t i = 0; i < 30; i++) {
 		struct fake_sock extra, *list[] = {&extra};
 
 		fake_sock_connect(&fv, &extra, SC_PORT_STREAM, 500 + i);
 		(void)fake_sock_poll(&fv, list, 1);
-		cr_assert_eq(extra.connected, i < 8);
-		cr_assert_eq(extra.reset, i >= 8);
+		cr_assert_eq(extra.connected, i < 16);
+		cr_assert_eq(extra.reset, i >= 16);
 	}
 }
 
@@ -515,7 +621,7 @@ Test(session, a_reader_that_leaves_is_felt_by_the_guest)
 	say(SC_MSG_EXITED, 1, SC_FIELD_SIGNAL, SIGPIPE, 0, NULL);
 	settle();
 	cr_assert_eq(done_calls, 1);
-	cr_assert_eq(session_result(session)->signal, SIGPIPE);
+	cr_assert_eq(command_result(command)->signal, SIGPIPE);
 }
 
 Test(session, a_guest_that_closes_stdin_leaves_the_rest_unread)
@@ -830,7 +936,9 @@ Test(session_stdio, a_terminal)
 	near[1] = dup(tty);
 	near[2] = dup(tty);
 	far[1] = far[2] = -1;
-	cfg.tty = true;
+	spec.tty = true;
+	spec.rows = 30;
+	spec.columns = 100;
 	start_session();
 	start_command();
 	/* A terminal's bytes pass through a kernel thread. */
@@ -844,8 +952,8 @@ Test(session_stdio, a_terminal)
 	expect_far(0, "file\r\n");
 	off = skip_opening();
 	cr_assert_not_null(memmem(socks[CONTROL].first, off, "\x13\0\0\0\4\0\0\0\x1e\0\0\0", 12));
-	session_winsize(session, 30, 100); /* no change */
-	session_winsize(session, 31, 100);
+	command_winsize(command, 30, 100); /* no change */
+	command_winsize(command, 31, 100);
 	settle();
 	off += heard(off, &type, &n);
 	cr_assert(type == SC_MSG_WINSIZE && n == 31);

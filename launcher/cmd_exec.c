@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+
+#include "launcher/commands.h"
+#include "launcher/control_call.h"
+#include "launcher/options.h"
+#include "vmm/control_protocol.h"
+#include "vmm/log.h"
+#include "vmm/terminal.h"
+
+enum { OPT_ENV = 256, OPT_WORKDIR, OPT_USER, OPT_DETACH, OPT_HELP };
+
+enum { EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127, EXIT_SIGNAL_BASE = 128 };
+
+static const struct option_def defs[] = {
+	{OPT_ENV, 'e', "env", "K[=V]",
+	 "set a variable; without =V to its value here;\n"
+	 "may repeat"},
+	{OPT_WORKDIR, 'w', "workdir", "DIR",
+	 "where COMMAND starts, an absolute path in the\n"
+	 "sandbox (default: as at `sandcastle start`)"},
+	{OPT_USER, 'u', "user", "NAME|UID", "who COMMAND runs as (default: as at the start)"},
+	{OPT_DETACH, 'd', "detach", NULL,
+	 "do not wait for it; its output goes to the\n"
+	 "sandbox's log, its number is printed"},
+	{OPT_HELP, 'h', "help", NULL, "show this"},
+};
+
+static const char help[] =
+	"Usage: sandcastle exec [OPTIONS] NAME COMMAND [ARG...]\n"
+	"\n"
+	"Runs COMMAND in the running sandbox NAME. Its input, output, signals and exit\n"
+	"code are those of a command run here, its terminal too if there is one.\n"
+	"\n"
+	"Options:\n";
+
+static const char help_tail[] =
+	"\n"
+	"Exit code: COMMAND's own; 125 Sandcastle failed, or the sandbox ended before;\n"
+	"126 COMMAND cannot be executed; 127 it was not found; 128+N signal N ended it.\n";
+
+struct exec {
+	struct option_set set;
+	json_t *env;
+	const char *workdir, *user;
+	bool detach, help;
+
+	struct client *client;
+	json_t *request;
+	struct terminal terminal;
+	bool tty;
+	int signal_fd;
+	json_int_t command; /* its number, 0: it does not run yet */
+	int64_t id; /* of the request */
+	uint64_t pending; /* bit n-1: signal n came before there was a number */
+	int end_signal; /* the first one that asked to end */
+	const char *name; /* of the command, for messages */
+};
+
+static int add_env(struct exec *x, const char *arg)
+{
+	const char *value = getenv(arg);
+	AUTO_FREE char *entry = NULL;
+
+	if (arg[0] == '\0' || arg[0] == '=') {
+		log_error("--env '%s': a variable's name is missing; write NAME=VALUE", arg);
+		return -EINVAL;
+	}
+	if (strchr(arg, '='))
+		return json_array_append_new(x->env, control_bytes_new(arg)) < 0 ? -ENOMEM : 0;
+	if (!value)
+		return 0;
+	if (asprintf(&entry, "%s=%s", arg, value) < 0) {
+		entry = NULL;
+		return -ENOMEM;
+	}
+	return json_array_append_new(x->env, control_bytes_new(entry)) < 0 ? -ENOMEM : 0;
+}
+
+static int apply(struct option_set *set, const struct option_def *def, const char *arg)
+{
+	struct exec *x = CONTAINER_OF(set, struct exec, set);
+
+	switch (def->id) {
+	case OPT_ENV:
+		return add_env(x, arg);
+	case OPT_WORKDIR:
+		x->workdir = arg;
+		if (arg[0] == '/')
+			return 0;
+		log_error("--workdir '%s': write an absolute path of the sandbox", arg);
+		return -EINVAL;
+	case OPT_USER:
+		x->user = arg;
+		if (arg[0])
+			return 0;
+		log_error("--user must not be empty; leave it out for the default");
+		return -EINVAL;
+	case OPT_DETACH:
+		x->detach = true;
+		return 0;
+	default:
+		x->help = true;
+		return 0;
+	}
+}
+
+/* What the user's terminal is to programs. */
+static int add_terminal(struct exec *x)
+{
+	struct winsize ws = {.ws_row = 0};
+
+	if (ioctl(STDIN_FILENO, TIOCGWINSZ, &ws) < 0)
+		ws = (struct winsize){.ws_row = 0};
+	if (json_object_set_new(x->request, "tty", json_true()) < 0 ||
+	    json_object_set_new(x->request, "rows", json_integer(ws.ws_row)) < 0 ||
+	    json_object_set_new(x->request, "columns", json_integer(ws.ws_col)) < 0)
+		return -ENOMEM;
+	return getenv("TERM") ? add_env(x, "TERM") : 0;
+}
+
+static int compose(struct exec *x, int argc, char **argv)
+{
+	json_t *list = json_array();
+
+	x->request = json_pack("{s:s, s:o, s:O, s:b}", "op", "exec", "argv", list, "env", x->env,
+			       "detach", (int)x->detach);
+	if (!x->request)
+		return -ENOMEM;
+	for (int i = 0; i < argc; i++)
+		if (json_array_append_new(list, control_bytes_new(argv[i])) < 0)
+			return -ENOMEM;
+	if (x->workdir &&
+	    json_object_set_new(x->request, "workdir", control_bytes_new(x->workdir)) < 0)
+		return -ENOMEM;
+	if (x->user && json_object_set_new(x->request, "user", json_string(x->user)) < 0)
+		return -EINVAL;
+	return x->tty ? add_terminal(x) : 0;
+}
+
+/*
+ * A descriptor for the sandbox to read or write: a pipe or terminal on a file
+ * description of its own that does not block; anything else as it is.
+ */
+static int open_anew(int fd)
+{
+	struct stat st;
+	char path[32];
+	int own = -1;
+
+	if (fstat(fd, &st) == 0 && (S_ISFIFO(st.st_mode) || isatty(fd))) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		own = open(path, (fd == STDIN_FILENO ? O_RDONLY : O_WRONLY) | O_NONBLOCK |
+					 O_NOCTTY | O_CLOEXEC);
+	}
+	return own >= 0 ? own : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+}
+
+static int send_request(struct exec *x)
+{
+	int fds[3] = {-1, -1, -1}, r = 0;
+
+	for (int i = 0; i < 3 && !x->detach && r == 0; i++) {
+		fds[i] = open_anew(i);
+		r = fds[i] < 0 ? -errno : 0;
+	}
+	if (r == 0)
+		r = client_send(x->client, json_incref(x->request), fds, x->detach ? 0 : 3, &x->id);
+	for (int i = 0; i < 3; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	if (r == -E2BIG)
+		log_error("the arguments and environment are too long: at most %d bytes",
+			  CONTROL_MESSAGE_MAX);
+	else if (r < 0)
+		log_error("cannot ask the sandbox: %s", strerror(-r));
+	return r;
+}
+
+/* Replies to these are of no interest: the command may have ended. */
+static void send_signal(struct exec *x, int signo)
+{
+	int64_t id;
+
+	(void)!client_send(x->client,
+			   json_pack("{s:s, s:I, s:i}", "op", "signal", "command", x->command,
+				     "signal", signo),
+			   NULL, 0, &id);
+}
+
+static void send_winsize(struct exec *x)
+{
+	struct winsize ws;
+	int64_t id;
+
+	if (x->tty && x->command && ioctl(STDIN_FILENO, TIOCGWINSZ, &ws) == 0)
+		(void)!client_send(x->client,
+				   json_pack("{s:s, s:I, s:i, s:i}", "op", "winsize", "command",
+					     x->command, "rows", ws.ws_row, "columns", ws.ws_col),
+				   NULL, 0, &id);
+}
+
+/* The exit code if this ends us, else -1. */
+static int take_signal(struct exec *x)
+{
+	struct signalfd_siginfo info;
+	int signo;
+
+	if (read(x->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return -1;
+	signo = (int)info.ssi_signo;
+	if (signo == SIGWINCH) {
+		send_winsize(x);
+		return -1;
+	}
+	if (signo == SIGINT || signo == SIGTERM || signo == SIGHUP || signo == SIGQUIT) {
+		/* Asked twice: go, which hangs up on the command. */
+		if (x->end_signal)
+			return EXIT_SIGNAL_BASE + signo;
+		x->end_signal = signo;
+	}
+	if (x->command)
+		send_signal(x, signo);
+	else
+		x->pending |= 1ull << (signo - 1);
+	return -1;
+}
+
+static int take_reply(struct exec *x, const json_t *m)
+{
+	const char *error = json_text(m, "error");
+
+	if (json_integer_value(json_object_get(m, "id")) != x->id)
+		return -1;
+	if (!json_is_true(json_object_get(m, "ok"))) {
+		const bool found = json_integer_value(json_object_get(m, "errno")) != ENOENT;
+
+		if (strcmp(error, CONTROL_E_EXEC_FAILED) != 0) {
+			log_error("%s: %s", client_name(x->client), json_text(m, "message"));
+			return EXIT_SANDCASTLE_FAILED;
+		}
+		log_error("%s", json_text(m, "message"));
+		return found ? EXIT_NOT_EXECUTABLE : EXIT_NOT_FOUND;
+	}
+	x->command = json_integer_value(json_object_get(m, "command"));
+	if (x->detach) {
+		printf("%lld\n", (long long)x->command);
+		return fflush(stdout) == 0 ? 0 : EXIT_SANDCASTLE_FAILED;
+	}
+	for (int n = 1; n <= 64; n++)
+		if (x->pending & 1ull << (n - 1))
+			send_signal(x, n);
+	send_winsize(x);
+	return -1;
+}
+
+static int take_event(struct exec *x, const json_t *m)
+{
+	const char *event = json_text(m, "event");
+	const json_t *code = json_object_get(m, "code"), *signal = json_object_get(m, "signal");
+
+	if (strcmp(event, "ended") == 0) {
+		const char *message = json_text(m, "message");
+
+		log_error("the sandbox '%s' ended before '%s' did: %s", client_name(x->client),
+			  x->name, message[0] ? message : json_text(m, "reason"));
+		return EXIT_SANDCASTLE_FAILED;
+	}
+	if (strcmp(event, "exited") != 0 ||
+	    json_integer_value(json_object_get(m, "command")) != x->command)
+		return -1;
+	if (code)
+		return (int)json_integer_value(code) & 0xff;
+	if (signal)
+		return EXIT_SIGNAL_BASE + (int)json_integer_value(signal);
+	/* The sandbox is about to say more about its end. */
+	return -1;
+}
+
+static int take_message(struct exec *x)
+{
+	json_t *m = NULL;
+	int r = client_receive(x->client, -1, &m), code = -1;
+
+	if (r == -EPIPE) {
+		log_error("the sandbox '%s' was killed before '%s' had ended",
+			  client_name(x->client), x->name);
+		return EXIT_SANDCASTLE_FAILED;
+	}
+	if (r < 0) {
+		log_error("cannot understand the sandbox: %s", strerror(-r));
+		return EXIT_SANDCASTLE_FAILED;
+	}
+	if (strcmp(json_text(m, "type"), "reply") == 0)
+		code = take_reply(x, m);
+	else if (strcmp(json_text(m, "type"), "event") == 0)
+		code = take_event(x, m);
+	json_decref(m);
+	return code;
+}
+
+static int watch_signals(struct exec *x)
+{
+	static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH};
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		sigaddset(&set, signals[i]);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	x->signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
+	return x->signal_fd < 0 ? -errno : 0;
+}
+
+static int serve(struct exec *x)
+{
+	int code = -1;
+
+	while (code < 0) {
+		struct pollfd fds[] = {
+			{.fd = client_fd(x->client), .events = POLLIN},
+			{.fd = x->signal_fd, .events = POLLIN},
+		};
+
+		if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
+			return EXIT_SANDCASTLE_FAILED;
+		if (fds[1].revents)
+			code = take_signal(x);
+		if (code < 0 && fds[0].revents)
+			code = take_message(x);
+	}
+	return code;
+}
+
+static int run(struct exec *x, const char *sandbox, int argc, char **argv)
+{
+	int r, code;
+
+	x->name = argv[0];
+	x->tty = !x->detach && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+	r = compose(x, argc, argv);
+	if (r == 0)
+		r = watch_signals(x);
+	if (r < 0) {
+		log_error("cannot prepare the command: %s", strerror(-r));
+		return EXIT_SANDCASTLE_FAILED;
+	}
+	if (control_open(sandbox, &x->client) < 0)
+		return EXIT_SANDCASTLE_FAILED;
+	if (x->tty && terminal_raw(&x->terminal, STDIN_FILENO) < 0) {
+		log_error("cannot set the terminal up");
+		return EXIT_SANDCASTLE_FAILED;
+	}
+	code = send_request(x) < 0 ? EXIT_SANDCASTLE_FAILED : serve(x);
+	terminal_restore(&x->terminal);
+	return code;
+}
+
+int cmd_exec(int argc, char **argv)
+{
+	struct exec x = {
+		.set = {.command = "exec",
+			.defs = defs,
+			.n_defs = ARRAY_SIZE(defs),
+			.apply = apply},
+		.env = json_array(),
+		.signal_fd = -1,
+	};
+	int first = options_parse(&x.set, argc, argv), code = EXIT_SANDCASTLE_FAILED;
+
+	if (first >= 0 && x.help) {
+		fputs(help, stdout);
+		options_print(defs, ARRAY_SIZE(defs));
+		fputs(help_tail, stdout);
+		code = 0;
+	} else if (first >= 0 && argc - first < 2) {
+		log_error(
+			"exec needs a sandbox and a command; write `sandcastle exec NAME COMMAND`");
+	} else if (first >= 0) {
+		const int skip = strcmp(argv[first + 1], "--") == 0 && argc - first > 2 ? 2 : 1;
+
+		code = run(&x, argv[first], argc - first - skip, argv + first + skip);
+	}
+	client_free(x.client);
+	json_decref(x.request);
+	json_decref(x.env);
+	if (x.signal_fd >= 0)
+		close(x.signal_fd);
+	return code;
+}

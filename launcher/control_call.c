@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+#include "launcher/control_call.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "launcher/rundir.h"
+#include "vmm/log.h"
+
+const char *json_text(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
+int control_open(const char *name, struct client **out)
+{
+	AUTO_FREE char *top = rundir_top();
+	AUTO_CLOSE int dir_fd = top ? rundir_open(top, name) : -ENOMEM;
+	int r = dir_fd < 0 ? dir_fd : client_new(dir_fd, out);
+
+	switch (r) {
+	case 0:
+		break;
+	case -ENOENT:
+	case -ECONNREFUSED:
+	case -EPIPE:
+		log_error(
+			"no sandbox named '%s' is running; `sandcastle list` shows those that are",
+			name);
+		break;
+	case -EPROTONOSUPPORT:
+		log_error("the sandbox '%s' was started by another version of Sandcastle; "
+			  "stop it with that, or by its process",
+			  name);
+		break;
+	default:
+		log_error("cannot reach the sandbox '%s': %s", name, strerror(-r));
+		break;
+	}
+	return r;
+}
+
+int control_ask(struct client *c, json_t *request, json_t **reply)
+{
+	json_t *answer = NULL;
+	int r = client_call(c, request, NULL, 0, &answer);
+
+	if (r == 0) {
+		*reply = answer;
+		return 0;
+	}
+	if (r == -EREMOTEIO)
+		log_error("%s: %s", client_name(c), json_text(answer, "message"));
+	else if (r == -EPIPE)
+		log_error("the sandbox '%s' has ended", client_name(c));
+	else
+		log_error("cannot speak with the sandbox '%s': %s", client_name(c), strerror(-r));
+	json_decref(answer);
+	return r;
+}
+
+int control_names(char ***names)
+{
+	AUTO_FREE char *top = rundir_top();
+	int r = top ? rundir_list(top, names) : -ENOMEM;
+
+	if (r < 0)
+		log_error("cannot look into %s: %s", top ? top : "memory", strerror(-r));
+	return r;
+}
+
+void control_await_end(struct client *c, char *reason, char *message, size_t size)
+{
+	json_t *m;
+
+	reason[0] = message[0] = '\0';
+	while (client_receive(c, -1, &m) == 0) {
+		if (strcmp(json_text(m, "event"), "ended") == 0) {
+			snprintf(reason, size, "%s", json_text(m, "reason"));
+			snprintf(message, size, "%s", json_text(m, "message"));
+		}
+		json_decref(m);
+	}
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+#include "launcher/launch.h"
+
+#include <errno.h>
+#include <linux/close_range.h>
+#include <pwd.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
+
+#include "balloon/pressure.h"
+#include "launcher/agent_blob.h"
+#include "launcher/commands.h"
+#include "launcher/name.h"
+#include "launcher/run_options.h"
+#include "launcher/rundir.h"
+#include "launcher/timeline_file.h"
+#include "vmm/kvm_check.h"
+#include "vmm/log.h"
+#include "vmm/sandbox.h"
+#include "vmm/timeline.h"
+
+/* A generated name may be taken: there are a thousand of them. */
+enum { NAME_TRIES = 64 };
+
+void launch_prepare(void)
+{
+	struct rlimit files;
+
+	/* A file somebody forgot to close is none of the sandbox's. */
+	(void)close_range(STDERR_FILENO + 1, ~0u, 0);
+	/* `sandcastle run ... | head`: the broken pipe is told to the guest's command instead. */
+	signal(SIGPIPE, SIG_IGN);
+	/* A guest that writes past RLIMIT_FSIZE gets EFBIG; it must not be able to end us. */
+	signal(SIGXFSZ, SIG_IGN);
+	/* The file server holds an fd for each file the guest has open. */
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+		files.rlim_cur = files.rlim_max;
+		if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+			log_info("cannot raise the limit of open files: %s", strerror(errno));
+	}
+}
+
+static unsigned int usable_cpus(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned int)CPU_COUNT(&set) : 1;
+}
+
+/* What a guest could have of it: of a container's limit if there is one. */
+static uint64_t host_memory(void)
+{
+	struct sysinfo info;
+
+	if (sysinfo(&info) < 0)
+		return 0;
+	return min_u64((uint64_t)info.totalram * info.mem_unit, pressure_ram_limit(""));
+}
+
+/* The invoking user; one without an entry in the user database gets a plain name. */
+static void describe_user(struct config_user *user)
+{
+	static char name[] = "user", home[] = "/home/user", shell[] = "/bin/sh";
+	const struct passwd *pw = getpwuid(getuid());
+
+	*user = (struct config_user){name, home, shell, getuid(), getgid()};
+	if (!pw)
+		return;
+	user->name = pw->pw_name;
+	if (pw->pw_dir[0] == '/')
+		user->home = pw->pw_dir;
+	if (pw->pw_shell[0] == '/')
+		user->shell = pw->pw_shell;
+}
+
+int launch_parse(int argc, char **argv, struct sandbox_config *cfg)
+{
+	AUTO_FREE char *cwd = getcwd(NULL, 0);
+	struct run_host host = {
+		.cwd = cwd,
+		.cpus = usable_cpus(),
+		.memory = host_memory(),
+		.tty = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO),
+	};
+
+	describe_user(&host.user);
+	return run_options_parse(argc, argv, &host, cfg);
+}
+
+/* sandbox_run() asks again; here it is asked before a kernel is unpacked for nothing. */
+static int check_kvm(void)
+{
+	AUTO_CLOSE int fd = -1;
+
+	return kvm_open(&fd);
+}
+
+static int rename_generated(struct sandbox_config *cfg)
+{
+	char *name = name_generate();
+
+	if (!name)
+		return -ENOMEM;
+	free(cfg->name);
+	cfg->name = name;
+	return 0;
+}
+
+/*
+ * The folder clients find it by. `run` does its work without one as well, where
+ * the host has no place for it; `start` would start something nobody can reach.
+ */
+static int make_rundir(struct sandbox_config *cfg, struct rundir *rd)
+{
+	AUTO_FREE char *top = rundir_top();
+	int r = top ? rundir_create(top, cfg->name, rd) : -ENOMEM;
+
+	for (unsigned int i = 0; r == -EEXIST && cfg->name_is_generated && i < NAME_TRIES; i++) {
+		r = rename_generated(cfg);
+		if (r == 0)
+			r = rundir_create(top, cfg->name, rd);
+	}
+	if (r == -EEXIST) {
+		log_error("a sandbox named '%s' is running; choose another --name, or stop it with "
+			  "`sandcastle stop %s`",
+			  cfg->name, cfg->name);
+		return r;
+	}
+	if (r < 0 && cfg->argv) {
+		log_info("cannot make a folder in %s: %s; no other command will find this sandbox",
+			 top ? top : "memory", strerror(-r));
+		return 0;
+	}
+	if (r < 0)
+		log_error("cannot make a folder in %s: %s; set XDG_RUNTIME_DIR to a directory that "
+			  "is yours alone",
+			  top ? top : "memory", strerror(-r));
+	return r;
+}
+
+struct launched {
+	struct rundir rd;
+	const char *name;
+	launch_ready_fn ready;
+	void *owner;
+};
+
+static void sandbox_ready(void *owner)
+{
+	struct launched *l = owner;
+
+	if (l->ready)
+		l->ready(l->name, l->owner);
+}
+
+static void sandbox_gone(void *owner)
+{
+	struct launched *l = owner;
+
+	rundir_remove(&l->rd);
+}
+
+static const struct sandbox_ops ops = {.ready = sandbox_ready, .gone = sandbox_gone};
+
+int launch(struct sandbox_config *cfg, int tie_fd, struct timeline *tl, launch_ready_fn ready,
+	   void *owner)
+{
+	struct kernel_image kernel = {.elf_fd = -1};
+	struct launched l = {
+		.rd = {.top_fd = -1, .dir_fd = -1, .listen_fd = -1},
+		.ready = ready,
+		.owner = owner,
+	};
+	int code = EXIT_SANDCASTLE_FAILED;
+	FILE *record = NULL;
+
+	tl->detailed = cfg->timeline != NULL;
+	timeline_mark(tl, TIMELINE_SET_UP, "options");
+	if (cfg->timeline && timeline_file_open(cfg->timeline, &record) < 0)
+		return code;
+	if (check_kvm() == 0 && make_rundir(cfg, &l.rd) == 0 &&
+	    kernel_image_open(cfg->kernel, &kernel) == 0) {
+		const struct sandbox_setup setup = {
+			.config = cfg,
+			.kernel = &kernel,
+			.agent = sc_agent,
+			.agent_len = sc_agent_len,
+			.listen_fd = l.rd.listen_fd,
+			.tie_fd = tie_fd,
+			.timeline = tl,
+			.ops = &ops,
+			.owner = &l,
+		};
+
+		timeline_mark(tl, TIMELINE_SET_UP, "kernel file");
+		l.name = cfg->name;
+		log_info("%s: kernel %s, %u processors, %llu MiB", cfg->name, kernel.release,
+			 cfg->cpus, (unsigned long long)(cfg->memory >> 20));
+		/*
+		 * From here on only the file server makes files, with modes the guest chose
+		 * and its own umask already applied to; the cache was written before.
+		 */
+		umask(0);
+		code = sandbox_run(&setup);
+	}
+	kernel_image_fini(&kernel);
+	rundir_remove(&l.rd);
+	timeline_log(tl);
+	/* The command's exit code counts for more than a record of its start. */
+	if (record && timeline_file_write(cfg->timeline, record, tl) < 0 && code == 0)
+		code = EXIT_SANDCASTLE_FAILED;
+	return code;
+}
+
+int launch_tie(const struct sandbox_config *cfg, int *fd)
+{
+	const pid_t parent = getppid();
+
+	*fd = -1;
+	if (!cfg->tie_to_parent)
+		return 0;
+	*fd = (int)syscall(SYS_pidfd_open, parent, 0);
+	if (*fd < 0) {
+		log_error("cannot watch the parent process: %s; leave out --tie-to-parent",
+			  strerror(errno));
+		return -errno;
+	}
+	/* It may have ended before it was watched. */
+	if (getppid() != parent) {
+		log_error("the parent process has ended already");
+		close(*fd);
+		*fd = -1;
+		return -ESRCH;
+	}
+	return 0;
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The control channel against clients that say anything: packets, often almost
+ * right, with descriptors; clients that come, go, and do not read.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "balloon/figures.h"
+#include "tests/fuzz/fuzz_input.h"
+#include "tests/support/fake_vsock.h"
+#include "vmm/config.h"
+#include "vmm/control.h"
+#include "vmm/control_protocol.h"
+#include "vmm/guest_log.h"
+#include "vmm/session.h"
+
+enum { N_CLIENTS = 4, MAX_OPS = 100, PACKET_MAX = 1024 };
+
+struct box {
+	struct fake_vsock fv;
+	struct session *session;
+	struct control *control;
+	struct guest_log log;
+	int clients[N_CLIENTS];
+	int null_fd;
+};
+
+static void on_stop(void *owner, uint64_t timeout_ms, bool force)
+{
+	(void)timeout_ms;
+	(void)force;
+	control_stopping(((struct box *)owner)->control);
+}
+
+static int on_stats(void *owner)
+{
+	(void)owner;
+	return 0;
+}
+
+static void on_idle(void *owner)
+{
+	(void)owner;
+}
+
+static const struct control_ops ops = {.stop = on_stop, .stats = on_stats, .idle = on_idle};
+
+static void on_ready(struct session *s, void *owner)
+{
+	(void)s;
+	(void)owner;
+}
+
+static void on_ended(struct session *s, const char *why, void *owner)
+{
+	(void)s;
+	(void)why;
+	(void)owner;
+}
+
+static const struct session_ops session_ops = {.ready = on_ready, .ended = on_ended};
+
+static void connect_client(struct box *b, unsigned int i)
+{
+	int ends[2];
+
+	if (b->clients[i] >= 0)
+		close(b->clients[i]);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends) < 0 ||
+	    control_add_client(b->control, ends[0]) < 0)
+		abort();
+	b->clients[i] = ends[1];
+}
+
+static void send_packet(struct box *b, unsigned int i, void *data, size_t len, unsigned int n_fds)
+{
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(5 * sizeof(int))];
+	} space = {.buf = ""};
+	struct iovec iov = {.iov_base = data, .iov_len = len};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	if (n_fds > 0) {
+		struct cmsghdr *head;
+
+		msg.msg_control = space.buf;
+		msg.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
+		head = CMSG_FIRSTHDR(&msg);
+		head->cmsg_level = SOL_SOCKET;
+		head->cmsg_type = SCM_RIGHTS;
+		head->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
+		for (unsigned int k = 0; k < n_fds; k++)
+			memcpy(CMSG_DATA(head) + k * sizeof(int), &b->null_fd, sizeof(int));
+	}
+	(void)!sendmsg(b->clients[i], &msg, MSG_NOSIGNAL);
+}
+
+/* The input's bytes behind a head that gets them past the first check. */
+static size_t compose(struct fuzz_input *in, uint8_t kind, char *buf)
+{
+	static const char *const heads[] = {
+		"{\"type\":\"request\",\"id\":1,\"op\":\"exec\",\"argv\":[\"a\"],",
+		"{\"type\":\"request\",\"id\":1,\"op\":\"exec\",",
+		"{\"type\":\"request\",\"id\":2,\"op\":\"signal\",\"command\":1,",
+		"{\"type\":\"request\",\"id\":3,\"op\":\"stop\",",
+		"{\"type\":\"request\",\"id\":4,\"op\":\"",
+		"{\"type\":\"request\",\"id\":",
+		"",
+	};
+	const char *head = heads[kind % ARRAY_SIZE(heads)];
+	size_t len = strlen(head), n = fuzz_u8(in) * 2u;
+
+	memcpy(buf, head, len);
+	n = min_size(n, in->left);
+	fuzz_bytes(in, buf + len, n);
+	return len + n;
+}
+
+static void step(struct box *b, struct fuzz_input *in)
+{
+	static const struct figures figures = {.pressure = "calm", .more = ""};
+	static const char *const plain[] = {
+		"{\"type\":\"request\",\"id\":9,\"op\":\"info\"}",
+		"{\"type\":\"request\",\"id\":9,\"op\":\"stats\"}",
+		"{\"type\":\"request\",\"id\":9,\"op\":\"watch\"}",
+		"{\"type\":\"request\",\"id\":9,\"op\":\"exec\",\"argv\":[\"a\"],\"detach\":true}",
+	};
+	const uint8_t what = fuzz_u8(in), n = fuzz_u8(in);
+	const unsigned int i = what / 8 % N_CLIENTS;
+	char buf[PACKET_MAX];
+	size_t len;
+
+	switch (what % 8) {
+	case 0:
+		connect_client(b, i);
+		break;
+	case 1:
+	case 2:
+	case 3:
+		len = compose(in, n, buf);
+		send_packet(b, i, buf, len, n / 8 % 6);
+		break;
+	case 4:
+		len = (size_t)snprintf(buf, sizeof(buf), "%s", plain[n % ARRAY_SIZE(plain)]);
+		send_packet(b, i, buf, len, n / 8 % 4);
+		break;
+	case 5:
+		while (recv(b->clients[i], buf, sizeof(buf), 0) > 0)
+			;
+		break;
+	case 6:
+		control_stats(b->control, &figures);
+		break;
+	default:
+		(void)control_signal_all(b->control, n % 64 + 1);
+		break;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static char name[] = "box";
+	static struct box b;
+	struct fuzz_input in = {data, size};
+	struct sandbox_config cfg = {.name = name};
+	struct control_setup setup = {
+		.config = &cfg, .log = &b.log, .kernel = "6.1", .ops = &ops, .owner = &b};
+
+	signal(SIGPIPE, SIG_IGN);
+	b = (struct box){.null_fd = open("/dev/null", O_RDWR | O_CLOEXEC)};
+	guest_log_init(&b.log, false);
+	fake_vsock_init(&b.fv, true);
+	if (session_new(b.fv.g->loop, b.fv.vs, &cfg, &session_ops, NULL, &b.session) < 0)
+		abort();
+	setup.loop = b.fv.g->loop;
+	setup.session = b.session;
+	if (control_new(&setup, -1, &b.control) < 0)
+		abort();
+	for (unsigned int i = 0; i < N_CLIENTS; i++) {
+		b.clients[i] = -1;
+		connect_client(&b, i);
+	}
+	for (unsigned int n = 0; n < MAX_OPS && in.left > 0; n++) {
+		step(&b, &in);
+		fake_guest_settle(b.fv.g);
+	}
+	if (size % 2)
+		control_end(b.control, "stopped", "");
+	control_free(b.control);
+	session_free(b.session);
+	fake_vsock_fini(&b.fv);
+	guest_log_fini(&b.log);
+	for (unsigned int i = 0; i < N_CLIENTS; i++)
+		close(b.clients[i]);
+	close(b.null_fd);
+	return 0;
+}
