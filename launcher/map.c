@@ -140,23 +140,29 @@ static int resolve_guest(struct config_map *map, const struct map_base *base, st
 	return 0;
 }
 
-static void map_fini(struct config_map *map)
+/* guest.at is NULL for the same place as on the host. */
+static int add(struct sandbox_config *cfg, const struct map_base *base, struct field host,
+	       struct field guest, bool writable)
 {
-	free(map->host);
-	free(map->guest);
-	if (map->fd >= 0)
-		close(map->fd);
+	struct config_map map = {.fd = -1, .writable = writable};
+	int r = resolve_host(&map, base, host);
+
+	if (r == 0)
+		r = resolve_guest(&map, base, guest);
+	if (r == 0)
+		r = append_map(cfg, &map);
+	config_map_fini(&map);
+	return r;
 }
 
 int map_add(struct sandbox_config *cfg, const struct map_base *base, const char *text)
 {
 	struct field fields[3] = {{0}}, guest = {0};
-	struct config_map map = {.fd = -1};
 	size_t n = split(text, fields, ARRAY_SIZE(fields));
-	int r;
+	bool writable = false;
 
 	if (n > 1 && (field_is(fields[n - 1], "rw") || field_is(fields[n - 1], "ro"))) {
-		map.writable = field_is(fields[n - 1], "rw");
+		writable = field_is(fields[n - 1], "rw");
 		n--;
 	} else if (n == 3) {
 		n = 0;
@@ -169,13 +175,14 @@ int map_add(struct sandbox_config *cfg, const struct map_base *base, const char 
 	}
 	if (n == 2)
 		guest = fields[1];
-	r = resolve_host(&map, base, fields[0]);
-	if (r == 0)
-		r = resolve_guest(&map, base, guest);
-	if (r == 0)
-		r = append_map(cfg, &map);
-	map_fini(&map);
-	return r;
+	return add(cfg, base, fields[0], guest, writable);
+}
+
+int map_add_pair(struct sandbox_config *cfg, const struct map_base *base, const char *host,
+		 const char *guest, bool writable)
+{
+	return add(cfg, base, (struct field){host, strlen(host)},
+		   (struct field){guest, guest ? strlen(guest) : 0}, writable);
 }
 
 int map_add_same(struct sandbox_config *cfg, const char *path)
@@ -189,7 +196,7 @@ int map_add_same(struct sandbox_config *cfg, const char *path)
 		r = open_host(&map);
 	if (r == 0)
 		r = append_map(cfg, &map);
-	map_fini(&map);
+	config_map_fini(&map);
 	return r;
 }
 

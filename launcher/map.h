@@ -35,6 +35,10 @@ struct map_base {
 /* Parses and opens one and adds it to cfg. */
 int map_add(struct sandbox_config *cfg, const struct map_base *base, const char *text) MUST_CHECK;
 
+/* The same from its parts, which hold no colons to cut at. `guest` NULL: the same place. */
+int map_add_pair(struct sandbox_config *cfg, const struct map_base *base, const char *host,
+		 const char *guest, bool writable) MUST_CHECK;
+
 /* Adds the host folder `path` (resolved, absolute) read-only at the same path. */
 int map_add_same(struct sandbox_config *cfg, const char *path) MUST_CHECK;
 

@@ -13,14 +13,18 @@ static void strings_free(char **list)
 	free(list);
 }
 
+void config_map_fini(struct config_map *map)
+{
+	free(map->host);
+	free(map->guest);
+	if (map->fd >= 0)
+		close(map->fd);
+}
+
 void sandbox_config_fini(struct sandbox_config *cfg)
 {
-	for (size_t i = 0; i < cfg->n_maps; i++) {
-		free(cfg->maps[i].host);
-		free(cfg->maps[i].guest);
-		if (cfg->maps[i].fd >= 0)
-			close(cfg->maps[i].fd);
-	}
+	for (size_t i = 0; i < cfg->n_maps; i++)
+		config_map_fini(&cfg->maps[i]);
 	free(cfg->maps);
 	strings_free(cfg->argv);
 	strings_free(cfg->env);

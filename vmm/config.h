@@ -65,5 +65,7 @@ struct sandbox_config {
 void sandbox_config_init(struct sandbox_config *cfg); /* all zero */
 /* Frees what the struct owns, maps' fds included. An initialised or half-filled one is fine. */
 void sandbox_config_fini(struct sandbox_config *cfg);
+/* The same for one map. */
+void config_map_fini(struct config_map *map);
 
 #endif

@@ -10,6 +10,7 @@
 enum { GUEST_LINES_MAX = 10, GUEST_LINES_SECONDS = 5 };
 
 static enum log_level level = LOG_LEVEL_WARN;
+static char subject[LOG_SUBJECT_MAX];
 
 static pthread_mutex_t guest_lock = PTHREAD_MUTEX_INITIALIZER;
 static time_t guest_window;
@@ -20,13 +21,18 @@ void log_set_level(enum log_level new_level)
 	level = new_level;
 }
 
+void log_set_subject(const char *text)
+{
+	(void)snprintf(subject, sizeof(subject), "%s", text);
+}
+
 static void emit(const char *prefix, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
 
 /* One write() per line, so that lines of several sandboxes on one terminal do not mix. */
 static void emit(const char *prefix, const char *fmt, va_list ap)
 {
 	char line[4096];
-	int head = snprintf(line, sizeof(line), "sandcastle: %s", prefix);
+	int head = snprintf(line, sizeof(line), "sandcastle: %s%s", prefix, subject);
 	int body = vsnprintf(line + head, sizeof(line) - (size_t)head - 2, fmt, ap);
 	size_t len = (size_t)head;
 

@@ -21,6 +21,14 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBU
 /* Default is LOG_LEVEL_WARN. Before threads start. */
 void log_set_level(enum log_level level);
 
+enum { LOG_SUBJECT_MAX = 512 };
+
+/*
+ * What the lines from here on are about, as "box.sandbox:3: ", until another or
+ * "" is set; a copy is kept, cut to LOG_SUBJECT_MAX. Before threads start.
+ */
+void log_set_subject(const char *text);
+
 void log_error(const char *fmt, ...) PRINTF_LIKE(1, 2);
 void log_warn(const char *fmt, ...) PRINTF_LIKE(1, 2);
 void log_info(const char *fmt, ...) PRINTF_LIKE(1, 2);
