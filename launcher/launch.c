@@ -3,17 +3,13 @@
 
 #include <errno.h>
 #include <linux/close_range.h>
-#include <pwd.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysinfo.h>
 
-#include "balloon/pressure.h"
 #include "launcher/agent_blob.h"
 #include "launcher/commands.h"
 #include "launcher/name.h"
@@ -46,50 +42,12 @@ void launch_prepare(void)
 	}
 }
 
-static unsigned int usable_cpus(void)
-{
-	cpu_set_t set;
-
-	return sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned int)CPU_COUNT(&set) : 1;
-}
-
-/* What a guest could have of it: of a container's limit if there is one. */
-static uint64_t host_memory(void)
-{
-	struct sysinfo info;
-
-	if (sysinfo(&info) < 0)
-		return 0;
-	return min_u64((uint64_t)info.totalram * info.mem_unit, pressure_ram_limit(""));
-}
-
-/* The invoking user; one without an entry in the user database gets a plain name. */
-static void describe_user(struct config_user *user)
-{
-	static char name[] = "user", home[] = "/home/user", shell[] = "/bin/sh";
-	const struct passwd *pw = getpwuid(getuid());
-
-	*user = (struct config_user){name, home, shell, getuid(), getgid()};
-	if (!pw)
-		return;
-	user->name = pw->pw_name;
-	if (pw->pw_dir[0] == '/')
-		user->home = pw->pw_dir;
-	if (pw->pw_shell[0] == '/')
-		user->shell = pw->pw_shell;
-}
-
 int launch_parse(int argc, char **argv, struct sandbox_config *cfg)
 {
 	AUTO_FREE char *cwd = getcwd(NULL, 0);
-	struct run_host host = {
-		.cwd = cwd,
-		.cpus = usable_cpus(),
-		.memory = host_memory(),
-		.tty = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO),
-	};
+	struct run_host host;
 
-	describe_user(&host.user);
+	run_host_describe(&host, cwd);
 	return run_options_parse(argc, argv, &host, cfg);
 }
 

@@ -11,9 +11,9 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } commands[] = {
-	{"run", cmd_run},     {"start", cmd_start},   {"exec", cmd_exec}, {"list", cmd_list},
-	{"stats", cmd_stats}, {"logs", cmd_logs},     {"wait", cmd_wait}, {"stop", cmd_stop},
-	{"image", cmd_image}, {"doctor", cmd_doctor},
+	{"run", cmd_run},     {"start", cmd_start},   {"exec", cmd_exec},     {"list", cmd_list},
+	{"stats", cmd_stats}, {"logs", cmd_logs},     {"wait", cmd_wait},     {"stop", cmd_stop},
+	{"image", cmd_image}, {"config", cmd_config}, {"doctor", cmd_doctor},
 };
 
 static const char help[] =
@@ -34,6 +34,7 @@ static const char help[] =
 	"  wait        wait until one has ended\n"
 	"  stop        end some of them\n"
 	"  image       the base image that sandboxes start from: build, info, verify, clean\n"
+	"  config      what a .sandbox or .wsb file means\n"
 	"  doctor      check this host\n"
 	"\n"
 	"Options:\n"

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 #include "launcher/run_options.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "launcher/config_apply.h"
 #include "launcher/map.h"
-#include "launcher/name.h"
 #include "launcher/options.h"
-#include "launcher/parse.h"
+#include "launcher/settings.h"
 #include "launcher/timeline_file.h"
 #include "vmm/log.h"
 
 enum {
-	OPT_NAME = 256,
+	OPT_CONFIG = 256,
+	OPT_NAME,
 	OPT_CPUS,
 	OPT_MEMORY,
 	OPT_MAP,
@@ -34,6 +34,9 @@ enum {
 
 /* Letters are podman's, where it has the option. */
 static const struct option_def defs[] = {
+	{OPT_CONFIG, 0, "config", "FILE",
+	 "take what is not said here from a .sandbox or .wsb\n"
+	 "file, COMMAND too; nothing else is mapped then"},
 	{OPT_MAP, 0, "map", "HOST[:GUEST][:rw]",
 	 "show a host folder or file at GUEST (default: at\n"
 	 "the same path); read-only without :rw; may repeat"},
@@ -110,163 +113,73 @@ static const char start_tail[] = "\n"
 				 "\n"
 				 "Exit code: 0 it is ready; 125 Sandcastle failed.\n";
 
-enum { DEFAULT_CPUS_MAX = 4, MEMORY_STEP = 2 << 20 };
-#define DEFAULT_MEMORY_MAX (8ull << 30)
-
 struct run_parse {
 	struct option_set set;
-	const struct run_host *host;
-	struct map_base base;
-	struct sandbox_config *cfg;
-	const char *workdir;
-	size_t n_env;
+	struct settings settings;
+	char what[32]; /* the option, with its dashes */
+	const char *config; /* --config */
+	bool only_config; /* the first of two passes: look for nothing else */
 	unsigned int verbose;
+	bool serves; /* `start`: there is no command */
 	bool help;
 };
 
-static int out_of_memory(void)
+static int apply_config(struct run_parse *p, const char *arg)
 {
-	log_error("out of memory");
-	return -ENOMEM;
-}
-
-static int set_string(char **field, const char *value)
-{
-	char *copy = strdup(value);
-
-	if (!copy)
-		return out_of_memory();
-	free(*field);
-	*field = copy;
-	return 0;
-}
-
-/* Adds "K=V" or takes the place of an earlier "K=..."; takes `entry` over, also on failure. */
-static int put_env(struct run_parse *p, char *entry)
-{
-	const size_t key = entry ? strcspn(entry, "=") + 1 : 0;
-	char **env;
-
-	if (!entry)
-		return out_of_memory();
-	for (size_t i = 0; i < p->n_env; i++) {
-		if (strncmp(p->cfg->env[i], entry, key) != 0)
-			continue;
-		free(p->cfg->env[i]);
-		p->cfg->env[i] = entry;
+	if (!p->only_config)
 		return 0;
-	}
-	env = reallocarray(p->cfg->env, p->n_env + 2, sizeof(*env));
-	if (!env) {
-		free(entry);
-		return out_of_memory();
-	}
-	env[p->n_env++] = entry;
-	env[p->n_env] = NULL;
-	p->cfg->env = env;
-	return 0;
-}
-
-/* A variable of ours, passed on if it is set. */
-static int pass_env(struct run_parse *p, const char *name)
-{
-	const char *value = getenv(name);
-	char *entry = NULL;
-
-	if (!value)
-		return 0;
-	return put_env(p, asprintf(&entry, "%s=%s", name, value) < 0 ? NULL : entry);
-}
-
-static int apply_env(struct run_parse *p, const char *arg)
-{
-	const size_t key = strcspn(arg, "=");
-
-	for (size_t i = 0; i < key; i++)
-		if (!isalnum((unsigned char)arg[i]) && arg[i] != '_') {
-			log_error("--env '%s': a variable's name holds letters, digits and _ only",
-				  arg);
-			return -EINVAL;
-		}
-	if (key == 0 || isdigit((unsigned char)arg[0])) {
-		log_error(
-			"--env '%s': a variable's name begins with a letter or _; write NAME=VALUE",
-			arg);
+	if (p->config) {
+		log_error("--config is given twice; put what both files say into one");
 		return -EINVAL;
 	}
-	return arg[key] ? put_env(p, strdup(arg)) : pass_env(p, arg);
-}
-
-static int apply_cpus(struct run_parse *p, const char *arg)
-{
-	uint64_t n;
-
-	if (parse_number(arg, 1, CONFIG_MAX_CPUS, &n) < 0) {
-		log_error("--cpus '%s': give a number from 1 to %d", arg, CONFIG_MAX_CPUS);
-		return -EINVAL;
-	}
-	if (n > p->host->cpus)
-		log_warn("--cpus %u is more than the %u of this host, which makes the sandbox "
-			 "slower",
-			 (unsigned int)n, p->host->cpus);
-	p->cfg->cpus = (unsigned int)n;
+	p->config = arg;
 	return 0;
-}
-
-static int apply_memory(struct run_parse *p, const char *arg)
-{
-	char least[32], host[32];
-	uint64_t bytes = 0;
-	int r = parse_size(arg, &bytes);
-
-	format_size(CONFIG_MIN_MEMORY, least);
-	format_size(p->host->memory, host);
-	if (r == -EINVAL)
-		log_error("--memory '%s' is not a size; write 512M, 2G or a number of bytes", arg);
-	else if (r == 0 && bytes < CONFIG_MIN_MEMORY)
-		log_error("--memory %s is too little for a kernel to start in; give at least %s",
-			  arg, least);
-	else if (r < 0 || bytes > CONFIG_MAX_MEMORY || bytes > p->host->memory)
-		log_error("--memory %s is more than this host has; give at most its %s", arg, host);
-	else {
-		p->cfg->memory = align_up(bytes, MEMORY_STEP);
-		return 0;
-	}
-	return -EINVAL;
-}
-
-static int apply_timeout(struct run_parse *p, const char *arg)
-{
-	if (parse_duration(arg, &p->cfg->timeout_ms) == 0)
-		return 0;
-	log_error("--timeout '%s' is not a time above 0; write 10s, 5m or 1h30m", arg);
-	return -EINVAL;
-}
-
-static int apply_name(struct run_parse *p, const char *arg)
-{
-	if (is_host_name(arg))
-		return set_string(&p->cfg->name, arg);
-	log_error("--name '%s': a name is 1 to 63 letters, digits and inner dashes, as a host's",
-		  arg);
-	return -EINVAL;
-}
-
-static int apply_text(char **field, const char *option, const char *arg)
-{
-	if (*arg)
-		return set_string(field, arg);
-	log_error("--%s must not be empty; leave it out for the default", option);
-	return -EINVAL;
 }
 
 static int apply_timeline(struct run_parse *p, const char *arg)
 {
 	if (timeline_file_name_is_good(arg))
-		return set_string(&p->cfg->timeline, arg);
+		return setting_text(&p->settings, &p->settings.cfg->timeline, arg);
 	log_error("--timeline '%s': give a file whose name ends in .svg, to look at, or .json",
 		  arg);
 	return -EINVAL;
+}
+
+static int apply_setting(struct run_parse *p, const struct option_def *def, const char *arg)
+{
+	struct settings *s = &p->settings;
+	struct sandbox_config *cfg = s->cfg;
+
+	snprintf(p->what, sizeof(p->what), "--%s", def->name);
+	s->what = p->what;
+	switch (def->id) {
+	case OPT_MAP:
+		return map_add(cfg, &s->base, arg);
+	case OPT_ENV:
+		return setting_env(s, arg);
+	case OPT_WORKDIR:
+		return setting_workdir(s, arg);
+	case OPT_USER:
+		return setting_text(s, &cfg->run_as, arg);
+	case OPT_MEMORY:
+		return setting_memory(s, arg);
+	case OPT_CPUS:
+		return setting_cpus(s, arg);
+	case OPT_TIMEOUT:
+		return setting_timeout(s, arg);
+	case OPT_NAME:
+		return setting_name(s, arg);
+	case OPT_TIMELINE:
+		return apply_timeline(p, arg);
+	case OPT_STATS:
+		return setting_text(s, &cfg->stats, arg);
+	case OPT_KERNEL:
+		return setting_text(s, &cfg->kernel, arg);
+	case OPT_BATTERY:
+		return setting_text(s, &cfg->battery, arg);
+	default:
+		return -EINVAL;
+	}
 }
 
 static int apply(struct option_set *set, const struct option_def *def, const char *arg)
@@ -274,45 +187,28 @@ static int apply(struct option_set *set, const struct option_def *def, const cha
 	struct run_parse *p = CONTAINER_OF(set, struct run_parse, set);
 
 	switch (def->id) {
-	case OPT_MAP:
-		return map_add(p->cfg, &p->base, arg);
-	case OPT_ENV:
-		return apply_env(p, arg);
-	case OPT_WORKDIR:
-		p->workdir = arg;
-		return 0;
-	case OPT_USER:
-		return apply_text(&p->cfg->run_as, def->name, arg);
-	case OPT_MEMORY:
-		return apply_memory(p, arg);
-	case OPT_CPUS:
-		return apply_cpus(p, arg);
-	case OPT_TIMEOUT:
-		return apply_timeout(p, arg);
-	case OPT_NAME:
-		return apply_name(p, arg);
-	case OPT_STATS:
-		return apply_text(&p->cfg->stats, def->name, arg);
-	case OPT_TIMELINE:
-		return apply_timeline(p, arg);
-	case OPT_KERNEL:
-		return apply_text(&p->cfg->kernel, def->name, arg);
-	case OPT_BATTERY:
-		return apply_text(&p->cfg->battery, def->name, arg);
-	case OPT_TIE:
-		p->cfg->tie_to_parent = true;
-		return 0;
-	case OPT_DEBUG_CONSOLE:
-		p->cfg->debug_console = true;
-		return 0;
-	case OPT_VERBOSE:
-		log_set_level(++p->verbose > 1 ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
-		return 0;
+	case OPT_CONFIG:
+		return apply_config(p, arg);
 	case OPT_HELP:
 		p->help = true;
 		return 0;
 	default:
-		return -EINVAL;
+		break;
+	}
+	if (p->only_config)
+		return 0;
+	switch (def->id) {
+	case OPT_TIE:
+		p->settings.cfg->tie_to_parent = true;
+		return 0;
+	case OPT_DEBUG_CONSOLE:
+		p->settings.cfg->debug_console = true;
+		return 0;
+	case OPT_VERBOSE:
+		log_set_level(++p->verbose > 1 ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+		return 0;
+	default:
+		return apply_setting(p, def, arg);
 	}
 }
 
@@ -338,12 +234,13 @@ static bool sandbox_has_its_own(const char *cwd)
 /* Maps the current directory where that is wanted and says where the command starts. */
 static int place_cwd(struct run_parse *p)
 {
-	struct sandbox_config *cfg = p->cfg;
-	const char *cwd = p->host->cwd;
+	struct sandbox_config *cfg = p->settings.cfg;
+	const struct run_host *host = p->settings.host;
+	const char *cwd = host->cwd;
 
 	if (!cwd)
 		return 0;
-	if (path_is_below(p->host->user.home, cwd) && strcmp(cwd, "/") != 0) {
+	if (path_is_below(host->user.home, cwd) && strcmp(cwd, "/") != 0) {
 		log_info(
 			"%s is not shared with the sandbox, as it is or holds your home directory; "
 			"use --map to share it",
@@ -357,7 +254,7 @@ static int place_cwd(struct run_parse *p)
 			 cwd);
 		return 0;
 	}
-	if (set_string(&cfg->workdir, cwd) < 0)
+	if (!cfg->workdir && settings_string(&cfg->workdir, cwd) < 0)
 		return -ENOMEM;
 	if (sandbox_has_its_own(cwd))
 		return 0;
@@ -365,25 +262,6 @@ static int place_cwd(struct run_parse *p)
 		if (path_is_below(cwd, cfg->maps[i].guest))
 			return 0;
 	return map_add_same(cfg, cwd);
-}
-
-static int place_workdir(struct run_parse *p)
-{
-	char *path = NULL;
-	int r;
-
-	if (!p->workdir)
-		return 0;
-	r = path_expand(&p->base, p->workdir, strlen(p->workdir), &path);
-	if (r < 0)
-		return r;
-	free(p->cfg->workdir);
-	p->cfg->workdir = path;
-	if (path_normalise(path))
-		return 0;
-	log_error("--workdir '%s': a path in the sandbox may not hold '..'; write it out",
-		  p->workdir);
-	return -EINVAL;
 }
 
 static int refuse_command(const char *word)
@@ -400,47 +278,78 @@ static int copy_command(struct sandbox_config *cfg, int argc, char **argv)
 		return -EINVAL;
 	}
 	cfg->argv = calloc((size_t)argc + 1, sizeof(*cfg->argv));
-	for (int i = 0; cfg->argv && i < argc; i++) {
-		cfg->argv[i] = strdup(argv[i]);
-		if (!cfg->argv[i])
-			return out_of_memory();
-	}
-	return cfg->argv ? 0 : out_of_memory();
+	for (int i = 0; cfg->argv && i < argc; i++)
+		if (settings_string(&cfg->argv[i], argv[i]) < 0)
+			return -ENOMEM;
+	if (cfg->argv)
+		return 0;
+	log_error("out of memory");
+	return -ENOMEM;
 }
 
-static int copy_user(struct sandbox_config *cfg, const struct config_user *user)
+/* `start` has no command of its own yet: a file's are not left out in silence. */
+static void warn_of_commands(const struct config_file *f)
 {
-	cfg->user.uid = user->uid;
-	cfg->user.gid = user->gid;
-	if (set_string(&cfg->user.name, user->name) < 0 ||
-	    set_string(&cfg->user.home, user->home) < 0 ||
-	    set_string(&cfg->user.shell, user->shell) < 0)
-		return -ENOMEM;
-	return 0;
+	for (size_t i = 0; i < f->n_entries; i++)
+		if (f->entries[i].key == CONFIG_KEY_COMMAND) {
+			log_warn("%s:%u: start does not run the file's commands; `sandcastle exec` "
+				 "runs one",
+				 f->path, f->entries[i].line);
+			return;
+		}
+}
+
+static int apply_file(struct run_parse *p, unsigned int flags)
+{
+	struct config_file file;
+	int r = config_file_read(p->config, &file);
+
+	if (r == 0)
+		r = config_apply(&p->settings, &file, flags);
+	if (r == 0 && p->serves)
+		warn_of_commands(&file);
+	config_file_fini(&file);
+	return r;
+}
+
+static int print_help(bool serves)
+{
+	fputs(serves ? start_head : help_head, stdout);
+	options_print(defs, ARRAY_SIZE(defs));
+	fputs(serves ? start_tail : help_tail, stdout);
+	return 1;
 }
 
 /*
- * Four processors make most builds quick, and starting more costs time each
- * sandbox would pay. Half the memory leaves the host its other half even when
- * the ceiling is reached; a guest's kernel spends 1.6 % of the ceiling on
- * keeping books of it, which beyond 8 GiB should be asked for.
+ * The command line is gone through twice, first for --config alone: what the
+ * file says has to be there for the other options to take its place.
  */
-static int set_defaults(struct run_parse *p)
+static int parse_twice(struct run_parse *p, int argc, char **argv)
 {
-	struct sandbox_config *cfg = p->cfg;
-	uint64_t memory = min_u64(p->host->memory / 2, DEFAULT_MEMORY_MAX);
+	struct sandbox_config *cfg = p->settings.cfg;
+	size_t n_file_maps;
+	int first, r;
 
-	cfg->tty = p->host->tty;
-	cfg->cpus = p->host->cpus < DEFAULT_CPUS_MAX ? p->host->cpus : DEFAULT_CPUS_MAX;
-	if (memory < CONFIG_MIN_MEMORY)
-		memory = CONFIG_MIN_MEMORY;
-	cfg->memory = memory & ~(uint64_t)(MEMORY_STEP - 1);
-	/* The user's language, and the terminal's kind where there is one. */
-	if (pass_env(p, "LANG") < 0 || pass_env(p, "LANGUAGE") < 0 || pass_env(p, "LC_ALL") < 0)
-		return -ENOMEM;
-	if (cfg->tty && (pass_env(p, "TERM") < 0 || pass_env(p, "COLORTERM") < 0))
-		return -ENOMEM;
-	return copy_user(cfg, &p->host->user);
+	p->only_config = true;
+	first = options_parse(&p->set, argc, argv);
+	if (first < 0)
+		return first;
+	if (p->help)
+		return print_help(p->serves);
+	if (p->config) {
+		r = apply_file(p, first == argc && !p->serves ? CONFIG_APPLY_COMMANDS : 0);
+		if (r < 0)
+			return r;
+	}
+	n_file_maps = cfg->n_maps;
+	p->only_config = false;
+	first = options_parse(&p->set, argc, argv);
+	if (first < 0)
+		return first;
+	config_prefer_later_maps(cfg, n_file_maps);
+	if (p->serves)
+		return first < argc ? refuse_command(argv[first]) : 0;
+	return cfg->argv ? 0 : copy_command(cfg, argc - first, argv + first);
 }
 
 int run_options_parse(int argc, char **argv, const struct run_host *host,
@@ -451,41 +360,17 @@ int run_options_parse(int argc, char **argv, const struct run_host *host,
 			.defs = defs,
 			.n_defs = ARRAY_SIZE(defs),
 			.apply = apply},
-		.host = host,
-		.base = {.cwd = host->cwd ? host->cwd : "/", .home = host->user.home},
-		.cfg = cfg,
+		.serves = strcmp(argv[0], "start") == 0,
 	};
-	const bool serves = strcmp(argv[0], "start") == 0;
-	int first, r;
+	int r;
 
 	sandbox_config_init(cfg);
-	r = set_defaults(&p);
-	if (r < 0)
-		return r;
-	cfg->tty &= !serves;
-	first = options_parse(&p.set, argc, argv);
-	if (first < 0)
-		return first;
-	if (p.help) {
-		fputs(serves ? start_head : help_head, stdout);
-		options_print(defs, ARRAY_SIZE(defs));
-		fputs(serves ? start_tail : help_tail, stdout);
-		return 1;
-	}
-	if (!serves)
-		r = copy_command(cfg, argc - first, argv + first);
-	else if (first < argc)
-		r = refuse_command(argv[first]);
+	r = settings_init(&p.settings, host, cfg);
+	cfg->tty &= !p.serves;
 	if (r == 0)
+		r = parse_twice(&p, argc, argv);
+	/* With a file, the sandbox sees what the file says, wherever it is started from. */
+	if (r == 0 && !p.config)
 		r = place_cwd(&p);
-	if (r == 0)
-		r = place_workdir(&p);
-	if (r == 0)
-		r = map_check_all(cfg);
-	if (r == 0 && !cfg->name) {
-		cfg->name = name_generate();
-		cfg->name_is_generated = true;
-		r = cfg->name ? 0 : out_of_memory();
-	}
-	return r;
+	return r == 0 ? settings_finish(&p.settings) : r;
 }

@@ -16,6 +16,9 @@ struct run_host {
 	bool tty; /* stdin and stdout are terminals */
 };
 
+/* The process that runs this, and `cwd`, which it borrows; its user's strings are getpwuid()'s. */
+void run_host_describe(struct run_host *host, const char *cwd);
+
 /*
  * argv[0] is "run", or "start", which takes no command. 0: *cfg is complete and checked, its maps are open.
  * 1: help was asked for and is printed. -errno: one line was logged. *cfg is
