@@ -14,7 +14,7 @@ _sandcastle_run()
 			break
 			;;
 		--map | --env | --workdir | --user | --memory | --cpus | --timeout | --name | --kernel | --stats | --timeline | \
-			-e | -w | -u | -m)
+			--config | -e | -w | -u | -m)
 			# bash makes words of --name=value and of a:b, at COMP_WORDBREAKS.
 			((i += 2))
 			[[ ${COMP_WORDS[i - 1]} != = ]] || ((i++))
@@ -86,12 +86,12 @@ _sandcastle()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "run start exec list stats logs wait stop image doctor \
+		mapfile -t COMPREPLY < <(compgen -W "run start exec list stats logs wait stop image config doctor \
 			--version --help" -- "$cur")
 		return
 	fi
 	case $prev in
-	--map | --kernel | --stats | --timeline | --battery)
+	--map | --kernel | --stats | --timeline | --battery | --config)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
@@ -118,7 +118,7 @@ _sandcastle()
 	run | start)
 		if [[ $cur == -* ]]; then
 			mapfile -t COMPREPLY < <(compgen -W "--map --env --workdir --user --memory --cpus \
-				--timeout --name --kernel --stats --timeline --battery --tie-to-parent \
+				--timeout --name --config --kernel --stats --timeline --battery --tie-to-parent \
 				--debug-console --verbose --help" -- "$cur")
 		fi
 		[[ ${COMP_WORDS[1]} == run ]] || return
@@ -147,6 +147,14 @@ _sandcastle()
 			mapfile -t COMPREPLY < <(compgen -W "build info verify clean --help" -- "$cur")
 		else
 			mapfile -t COMPREPLY < <(compgen -W "--root --changed --left-out --json --verbose --help" -- "$cur")
+		fi
+		;;
+	config)
+		if [[ $cur == -* ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "--json --help" -- "$cur")
+		else
+			compopt -o filenames
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		fi
 		;;
 	doctor)
