@@ -30,7 +30,7 @@ static int apply_path(struct settings *s, char **field, const char *text)
 	return 0;
 }
 
-static int apply_entry(struct settings *s, const struct config_entry *e, unsigned int flags)
+static int apply_entry(struct settings *s, const struct config_entry *e)
 {
 	struct sandbox_config *cfg = s->cfg;
 
@@ -57,9 +57,6 @@ static int apply_entry(struct settings *s, const struct config_entry *e, unsigne
 			return setting_text(s, &cfg->battery, e->value);
 		return apply_path(s, &cfg->battery, e->value);
 	case CONFIG_KEY_UNSUPPORTED:
-		if (*e->value && !(flags & CONFIG_APPLY_QUIETLY))
-			log_warn("%s", e->value);
-		return 0;
 	case CONFIG_KEY_COMMAND:
 		return 0;
 	}
@@ -142,6 +139,15 @@ static int apply_share(struct settings *s, const struct config_file *f,
 	return r < 0 ? r : map_add_pair(s->cfg, &s->base, share->host, guest, share->writable);
 }
 
+static void warn_of_unsupported(const struct config_file *f)
+{
+	for (size_t i = 0; i < f->n_entries; i++)
+		if (f->entries[i].key == CONFIG_KEY_UNSUPPORTED && *f->entries[i].value) {
+			set_subject(f, f->entries[i].line);
+			log_warn("%s", f->entries[i].value);
+		}
+}
+
 int config_apply(struct settings *s, const struct config_file *f, unsigned int flags)
 {
 	const struct map_base base = s->base;
@@ -150,12 +156,15 @@ int config_apply(struct settings *s, const struct config_file *f, unsigned int f
 	s->base.cwd = f->folder;
 	for (size_t i = 0; r == 0 && i < f->n_entries; i++) {
 		set_subject(f, f->entries[i].line);
-		r = apply_entry(s, &f->entries[i], flags);
+		r = apply_entry(s, &f->entries[i]);
 	}
 	for (size_t i = 0; r == 0 && i < f->n_shares; i++)
 		r = apply_share(s, f, &f->shares[i]);
 	if (r == 0 && flags & CONFIG_APPLY_COMMANDS)
 		r = apply_commands(s, f);
+	/* Last, so that a mistake is the only line. */
+	if (r == 0 && !(flags & CONFIG_APPLY_QUIETLY))
+		warn_of_unsupported(f);
 	set_subject(f, 0);
 	s->base = base;
 	return r;

@@ -1,0 +1,29 @@
+# shellcheck shell=bash
+# root
+# The Debian package that ./dev package made: installs, works for an ordinary user, goes without a trace.
+
+test_the_debian_package()
+{
+	local package file
+	local -a files
+
+	package=$(find "$LAB_REPO/build/package" -maxdepth 1 -name '*.deb' 2>/dev/null)
+	[ -n "$package" ] || skip "no package was made: ./dev package"
+	# The index of all manual pages, which a trigger would make anew, takes minutes in the lab.
+	run dpkg --no-triggers -i "$package"
+	expect_code 0
+	mapfile -t files < <(dpkg -L sandcastle)
+	for file in /usr/bin/sandcastle /usr/share/man/man1/sandcastle.1 /usr/share/man/man5/sandcastle.sandbox.5 \
+		/usr/share/bash-completion/completions/sandcastle /usr/share/mime/packages/sandcastle.xml \
+		/usr/share/applications/sandcastle.desktop; do
+		[[ " ${files[*]} " == *" $file "* ]] || fail "the package lacks $file"
+	done
+	run runuser -u user -- env -C /tmp PATH=/usr/bin:/bin sandcastle run --cpus 1 -- sh -c 'command -v sandcastle; id -un'
+	expect_code 0
+	expect_out $'/usr/bin/sandcastle\nuser'
+	run dpkg --no-triggers --purge sandcastle
+	expect_code 0
+	for file in "${files[@]}"; do
+		[[ $file != *sandcastle* ]] || [ ! -e "$file" ] || fail "$file is left"
+	done
+}
