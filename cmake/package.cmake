@@ -13,6 +13,8 @@ set(CPACK_DEBIAN_PACKAGE_SECTION utils)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 # A sandbox boots the host's own kernel; a host that has booted has one, a container has not.
 set(CPACK_DEBIAN_PACKAGE_RECOMMENDS linux-image-amd64)
+# The library: who links to it depends on this package, and ldconfig learns of it.
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)

@@ -15,12 +15,17 @@ test_the_debian_package()
 	mapfile -t files < <(dpkg -L sandcastle)
 	for file in /usr/bin/sandcastle /usr/share/man/man1/sandcastle.1 /usr/share/man/man5/sandcastle.sandbox.5 \
 		/usr/share/bash-completion/completions/sandcastle /usr/share/mime/packages/sandcastle.xml \
-		/usr/share/applications/sandcastle.desktop; do
+		/usr/share/applications/sandcastle.desktop /usr/include/sandcastle.h /usr/lib/libsandcastle.so.0 \
+		/usr/lib/pkgconfig/sandcastle.pc /usr/share/man/man3/sandcastle.3; do
 		[[ " ${files[*]} " == *" $file "* ]] || fail "the package lacks $file"
 	done
 	run runuser -u user -- env -C /tmp PATH=/usr/bin:/bin sandcastle run --cpus 1 -- sh -c 'command -v sandcastle; id -un'
 	expect_code 0
 	expect_out $'/usr/bin/sandcastle\nuser'
+	# shellcheck disable=SC2016 # for the user's shell
+	run runuser -u user -- env -C /tmp PATH=/usr/bin:/bin sh -c \
+		'gcc -o h "$1/examples/hello.c" $(pkg-config --cflags --libs sandcastle) && ./h sh -c "pwd; exit 7"; rm h' sh "$LAB_REPO"
+	expect_out /
 	run dpkg --no-triggers --purge sandcastle
 	expect_code 0
 	for file in "${files[@]}"; do

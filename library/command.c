@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+
+#include "library/library_priv.h"
+#include "vmm/control_bytes.h"
+
+enum { CODE_SIGNAL = 128, CODE_FAILED = 125 };
+
+bool lib_command_is_done(const struct sandcastle_command *cmd)
+{
+	return cmd->exited && cmd->output[1].fd < 0 && cmd->output[2].fd < 0;
+}
+
+void lib_command_event(struct sandcastle *sb, const json_t *event)
+{
+	const json_int_t number = json_integer_value(json_object_get(event, "command"));
+	const json_t *code = json_object_get(event, "code"),
+		     *sig = json_object_get(event, "signal");
+
+	for (struct sandcastle_command *c = sb->commands; c; c = c->next) {
+		if (c->number != number || c->exited)
+			continue;
+		c->exited = true;
+		if (json_is_integer(code))
+			c->code = (int)json_integer_value(code);
+		else if (json_is_integer(sig))
+			c->code = CODE_SIGNAL + (int)json_integer_value(sig);
+		else
+			c->code = CODE_FAILED;
+		return;
+	}
+}
+
+void lib_command_output(struct sandcastle *sb, struct source *src)
+{
+	const struct sandcastle_command *cmd = src->command;
+	char buf[16384];
+	ssize_t n = read(src->fd, buf, sizeof(buf));
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		lib_unwatch(sb, src);
+		return;
+	}
+	/* Whoever pumps is alone in here, so that the order of the output stays. */
+	(void)pthread_mutex_unlock(&sb->lock);
+	cmd->fn(cmd->data, src->stream, buf, (size_t)n);
+	(void)pthread_mutex_lock(&sb->lock);
+}
+
+/* theirs: what the sandbox gets for this stream. */
+static int open_stream(struct sandcastle *sb, struct sandcastle_command *cmd, int stream,
+		       struct sandcastle_stdio io, int *theirs)
+{
+	const int our_end = stream == 0 ? 1 : 0;
+	int ends[2];
+
+	switch (io.kind) {
+	case SANDCASTLE_STDIO_NULL:
+		*theirs = open("/dev/null", O_RDWR | O_CLOEXEC);
+		break;
+	case SANDCASTLE_STDIO_FD:
+		*theirs = fcntl(io.fd, F_DUPFD_CLOEXEC, 3);
+		break;
+	case SANDCASTLE_STDIO_CALLBACK:
+	case SANDCASTLE_STDIO_PIPE:
+		if (io.kind == SANDCASTLE_STDIO_CALLBACK && (stream == 0 || !cmd->fn))
+			return lib_fail(sb, SANDCASTLE_E_INVALID,
+					"a callback is for stdout and stderr, and has to be there");
+		if (pipe2(ends, O_CLOEXEC) < 0)
+			return lib_fail(sb, SANDCASTLE_E_SYSTEM, "no pipe: %s", strerror(errno));
+		*theirs = ends[!our_end];
+		/* docs/control.md: ends that the sandbox moves bytes through at its own pace. */
+		(void)fcntl(*theirs, F_SETFL, O_NONBLOCK);
+		if (io.kind == SANDCASTLE_STDIO_PIPE) {
+			cmd->pipes[stream] = ends[our_end];
+			return SANDCASTLE_OK;
+		}
+		cmd->output[stream].fd = ends[our_end];
+		(void)fcntl(ends[our_end], F_SETFL, O_NONBLOCK);
+		if (lib_watch(sb, &cmd->output[stream]) < 0)
+			return lib_fail(sb, SANDCASTLE_E_SYSTEM, "cannot watch a pipe");
+		return SANDCASTLE_OK;
+	default:
+		return lib_fail(sb, SANDCASTLE_E_INVALID, "stdio[%d].kind %d is not known", stream,
+				io.kind);
+	}
+	if (*theirs < 0)
+		return lib_fail(sb, SANDCASTLE_E_SYSTEM, "stdio[%d]: %s", stream, strerror(errno));
+	return SANDCASTLE_OK;
+}
+
+static json_t *strings(const char *const *list)
+{
+	json_t *array = json_array();
+
+	for (; array && list && *list; list++)
+		if (json_array_append_new(array, control_bytes_new(*list)) < 0) {
+			json_decref(array);
+			return NULL;
+		}
+	return array;
+}
+
+static json_t *compose(const struct sandcastle_exec_options *o)
+{
+	json_t *request = json_pack("{s:s, s:o, s:o}", "op", "exec", "argv", strings(o->argv),
+				    "env", strings(o->env));
+
+	if (request &&
+	    ((o->workdir &&
+	      json_object_set_new(request, "workdir", control_bytes_new(o->workdir)) < 0) ||
+	     (o->user && json_object_set_new(request, "user", json_string(o->user)) < 0))) {
+		json_decref(request);
+		return NULL;
+	}
+	return request;
+}
+
+/* A refusal to run a command, as a status. */
+static int exec_status(const json_t *reply)
+{
+	const char *error = json_string_value(json_object_get(reply, "error"));
+
+	if (!error || strcmp(error, "exec-failed") != 0)
+		return SANDCASTLE_E_REFUSED;
+	return json_integer_value(json_object_get(reply, "errno")) == ENOENT
+		       ? SANDCASTLE_E_NOT_FOUND
+		       : SANDCASTLE_E_EXEC;
+}
+
+static struct sandcastle_command *new_command(struct sandcastle *sb,
+					      const struct sandcastle_exec_options *o)
+{
+	struct sandcastle_command *cmd = calloc(1, sizeof(*cmd));
+
+	if (!cmd)
+		return NULL;
+	cmd->sb = sb;
+	cmd->fn = o->output;
+	cmd->data = o->data;
+	for (int i = 0; i < 3; i++) {
+		cmd->pipes[i] = -1;
+		cmd->output[i] = (struct source){SOURCE_OUTPUT, -1, cmd, i};
+	}
+	cmd->next = sb->commands;
+	sb->commands = cmd;
+	return cmd;
+}
+
+static void forget(struct sandcastle_command *cmd)
+{
+	struct sandcastle_command **link = &cmd->sb->commands;
+
+	for (int i = 0; i < 3; i++) {
+		if (cmd->pipes[i] >= 0)
+			close(cmd->pipes[i]);
+		lib_unwatch(cmd->sb, &cmd->output[i]);
+	}
+	while (*link != cmd)
+		link = &(*link)->next;
+	*link = cmd->next;
+	free(cmd);
+}
+
+static bool is_ready_or_ended(void *data)
+{
+	const struct sandcastle *sb = data;
+
+	return sb->state == LIB_READY || sb->state == LIB_ENDED;
+}
+
+static int exec_command(struct sandcastle *sb, const struct sandcastle_exec_options *o,
+			struct sandcastle_command **out)
+{
+	struct sandcastle_command *cmd;
+	int fds[3] = {-1, -1, -1}, r = SANDCASTLE_OK;
+	json_t *reply = NULL;
+
+	if (!o->argv || !o->argv[0])
+		return lib_fail(sb, SANDCASTLE_E_INVALID, "there is no command");
+	if (sb->state == LIB_NEW)
+		return lib_fail(sb, SANDCASTLE_E_INVALID, "the sandbox was not started");
+	(void)lib_wait(sb, is_ready_or_ended, sb, -1);
+	cmd = new_command(sb, o);
+	if (!cmd)
+		return lib_fail(sb, SANDCASTLE_E_MEMORY, "out of memory");
+	for (int i = 0; i < 3 && r == SANDCASTLE_OK; i++)
+		r = open_stream(sb, cmd, i, o->stdio[i], &fds[i]);
+	if (r == SANDCASTLE_OK)
+		r = lib_call(sb, compose(o), fds, 3, cmd, &reply);
+	if (r == SANDCASTLE_E_REFUSED)
+		r = exec_status(reply);
+	for (int i = 0; i < 3; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	json_decref(reply);
+	if (r == SANDCASTLE_OK)
+		*out = cmd;
+	else
+		forget(cmd);
+	return r;
+}
+
+int sandcastle_exec(struct sandcastle *sb, const struct sandcastle_exec_options *options,
+		    struct sandcastle_command **out)
+{
+	struct sandcastle_exec_options ours;
+	int r;
+
+	(void)pthread_mutex_lock(&sb->lock);
+	r = lib_take_options(sb, &ours, sizeof(ours), options);
+	if (r == SANDCASTLE_OK)
+		r = exec_command(sb, &ours, out);
+	(void)pthread_mutex_unlock(&sb->lock);
+	return r;
+}
+
+int sandcastle_command_pipe(struct sandcastle_command *cmd, int stream)
+{
+	return stream >= 0 && stream < 3 ? cmd->pipes[stream] : -1;
+}
+
+void sandcastle_command_close(struct sandcastle_command *cmd, int stream)
+{
+	if (stream < 0 || stream > 2 || cmd->pipes[stream] < 0)
+		return;
+	close(cmd->pipes[stream]);
+	cmd->pipes[stream] = -1;
+}
+
+static bool is_over(void *data)
+{
+	const struct sandcastle_command *cmd = data;
+
+	return lib_command_is_done(cmd) || cmd->sb->state == LIB_ENDED;
+}
+
+int sandcastle_command_wait(struct sandcastle_command *cmd, int timeout_ms, int *code)
+{
+	struct sandcastle *sb = cmd->sb;
+	int r;
+
+	(void)pthread_mutex_lock(&sb->lock);
+	r = lib_wait(sb, is_over, cmd, timeout_ms);
+	if (r == SANDCASTLE_OK && !cmd->exited)
+		r = lib_fail(sb, SANDCASTLE_E_ENDED, "the sandbox ended before the command%s%s",
+			     sb->end_message[0] ? ": " : "", sb->end_message);
+	if (r == SANDCASTLE_OK)
+		*code = cmd->code;
+	(void)pthread_mutex_unlock(&sb->lock);
+	return r;
+}
+
+static int signal_command(struct sandcastle_command *cmd, int signal)
+{
+	json_t *reply = NULL;
+	int r;
+
+	if (signal < 1 || signal > 64)
+		return lib_fail(cmd->sb, SANDCASTLE_E_INVALID, "there is no signal %d", signal);
+	if (cmd->exited)
+		return SANDCASTLE_OK;
+	r = lib_call(cmd->sb,
+		     json_pack("{s:s, s:I, s:i}", "op", "signal", "command", cmd->number, "signal",
+			       signal),
+		     NULL, 0, NULL, &reply);
+	json_decref(reply);
+	/* It ended meanwhile. */
+	return cmd->exited ? SANDCASTLE_OK : r;
+}
+
+int sandcastle_command_signal(struct sandcastle_command *cmd, int signal)
+{
+	int r;
+
+	(void)pthread_mutex_lock(&cmd->sb->lock);
+	r = signal_command(cmd, signal);
+	(void)pthread_mutex_unlock(&cmd->sb->lock);
+	return r;
+}
+
+void sandcastle_command_free(struct sandcastle_command *cmd)
+{
+	struct sandcastle *sb;
+
+	if (!cmd)
+		return;
+	sb = cmd->sb;
+	(void)pthread_mutex_lock(&sb->lock);
+	if (!cmd->exited && sb->state == LIB_READY)
+		(void)signal_command(cmd, 9);
+	forget(cmd);
+	(void)pthread_mutex_unlock(&sb->lock);
+}

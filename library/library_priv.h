@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/* library/library_priv.h - what the files of libsandcastle share. */
+#ifndef LIBRARY_LIBRARY_PRIV_H
+#define LIBRARY_LIBRARY_PRIV_H
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "include/sandcastle.h"
+#include "launcher/client.h"
+
+/*
+ * DOC: who waits
+ *
+ * A handle has one lock and no thread. What its descriptors have to say is
+ * taken in by drain(), under the lock, by whoever is in a call. Of several threads
+ * that wait, one polls, without the lock (`pumping`); the others wait for
+ * it on the condition and take its place when it leaves. inner_fd, an epoll, holds
+ * what the library reads itself; outer_fd, which the program polls, holds that
+ * and pending_fd, an eventfd that is readable while an event waits to be fetched.
+ */
+
+enum { SAID_MAX = 1024, LIB_NAME_MAX = 256, LIB_MESSAGE_MAX = 512 };
+
+enum lib_state { LIB_NEW, LIB_STARTING, LIB_READY, LIB_ENDED };
+
+enum source_kind { SOURCE_NAME, SOURCE_SAID, SOURCE_CONTROL, SOURCE_OUTPUT };
+
+/* Something in inner_fd. */
+struct source {
+	enum source_kind kind;
+	int fd; /* -1: not there */
+	struct sandcastle_command *command; /* of SOURCE_OUTPUT */
+	int stream;
+};
+
+/* A request whose reply somebody waits for. Lives on that one's stack. */
+struct call {
+	int64_t id;
+	struct sandcastle_command *command; /* that the reply gives its number; NULL: none */
+	json_t *reply;
+	struct call *next;
+};
+
+struct sandcastle_command {
+	struct sandcastle *sb;
+	struct sandcastle_command *next;
+	json_int_t number; /* 0: it does not run yet */
+	int pipes[3]; /* our ends; -1 */
+	struct source output[3]; /* for callbacks; [0] is unused */
+	sandcastle_output_fn fn;
+	void *data;
+	bool exited; /* with code */
+	bool fetched; /* its event was */
+	int code;
+};
+
+struct sandcastle {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	bool pumping;
+	int inner_fd, outer_fd, pending_fd;
+	bool pending_shown;
+
+	enum lib_state state;
+	bool outlive;
+	pid_t starter; /* `sandcastle start`; 0: none, or reaped */
+	struct source name_from, said_from, control;
+	char name[LIB_NAME_MAX];
+	size_t name_len;
+	char said[SAID_MAX]; /* the end of what it said on its stderr */
+	size_t said_len;
+	char *top; /* the folder of folders of sandboxes */
+
+	struct client *client;
+	struct call *calls;
+	struct sandcastle_command *commands;
+	bool ready_fetched, ended_fetched;
+	int reason;
+	char end_message[LIB_MESSAGE_MAX];
+	char message[LIB_MESSAGE_MAX];
+};
+
+/* Without exception: with the lock held, unless it says otherwise. */
+
+/* Keeps the message; returns `status`. */
+int lib_fail(struct sandcastle *sb, int status, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+int lib_watch(struct sandcastle *sb, struct source *src) MUST_CHECK;
+/* Also closes it, unless it is the control connection, which is the client's. */
+void lib_unwatch(struct sandcastle *sb, struct source *src);
+
+/* Waits, letting go of the lock, until is_so(data). SANDCASTLE_OK or _E_TIMEOUT. */
+int lib_wait(struct sandcastle *sb, bool (*is_so)(void *data), void *data, int timeout_ms);
+
+/*
+ * Sends and waits for the reply, which is *reply also when it is a refusal
+ * (SANDCASTLE_E_REFUSED). `request` is taken over, NULL if there was no memory.
+ */
+int lib_call(struct sandcastle *sb, json_t *request, const int *fds, size_t n_fds,
+	     struct sandcastle_command *command, json_t **reply);
+
+/* Begins `sandcastle start`. */
+int lib_spawn(struct sandcastle *sb, const struct sandcastle_options *options);
+
+/* An event of the sandbox's that is about a command. */
+void lib_command_event(struct sandcastle *sb, const json_t *event);
+/* Passes on output; lets go of the lock meanwhile. */
+void lib_command_output(struct sandcastle *sb, struct source *src);
+bool lib_command_is_done(const struct sandcastle_command *cmd);
+
+/*
+ * Copies a caller's struct of options of any version into ours of `ours` bytes:
+ * an older one's missing members are zero, a newer one's unknown ones have to be.
+ */
+int lib_take_options(struct sandcastle *sb, void *to, size_t ours, const void *from);
+
+#endif

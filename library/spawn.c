@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pwd.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "library/library_priv.h"
+
+/* A list of strings of our own, for a program's arguments or environment. */
+struct words {
+	char **list;
+	size_t n;
+	bool failed; /* out of memory */
+};
+
+static void add(struct words *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+static void add(struct words *w, const char *fmt, ...)
+{
+	char **list = w->failed ? NULL : reallocarray(w->list, w->n + 2, sizeof(*list));
+	va_list ap;
+	int r;
+
+	if (!list) {
+		w->failed = true;
+		return;
+	}
+	w->list = list;
+	va_start(ap, fmt);
+	r = vasprintf(&list[w->n], fmt, ap);
+	va_end(ap);
+	if (r < 0)
+		list[w->n] = NULL;
+	else
+		w->n++;
+	w->failed = r < 0;
+	list[w->n] = NULL;
+}
+
+static void words_fini(struct words *w)
+{
+	for (size_t i = 0; i < w->n; i++)
+		free(w->list[i]);
+	free(w->list);
+}
+
+/* In --map a colon parts, a $ begins a variable and a backslash takes that away. */
+static char *quote(const char *path)
+{
+	char *out = malloc(2 * strlen(path) + 1), *to = out;
+
+	for (; out && *path; path++) {
+		if (strchr(":$\\", *path))
+			*to++ = '\\';
+		*to++ = *path;
+	}
+	if (out)
+		*to = '\0';
+	return out;
+}
+
+static int add_map(struct sandcastle *sb, struct words *args, const struct sandcastle_map *map)
+{
+	const char *guest = map->guest ? map->guest : map->host;
+	AUTO_FREE char *from = NULL, *to = NULL;
+
+	if (!map->host || map->host[0] != '/' || guest[0] != '/')
+		return lib_fail(sb, SANDCASTLE_E_INVALID, "the paths of a map have to be absolute");
+	from = quote(map->host);
+	to = quote(guest);
+	if (!from || !to)
+		return lib_fail(sb, SANDCASTLE_E_MEMORY, "out of memory");
+	add(args, "--map=%s:%s:%s", from, to, map->writable ? "rw" : "ro");
+	return SANDCASTLE_OK;
+}
+
+static int compose(struct sandcastle *sb, const struct sandcastle_options *o, struct words *args)
+{
+	add(args, "sandcastle");
+	add(args, "start");
+	if (!o->outlive)
+		add(args, "--tie-to-parent");
+	if (o->name)
+		add(args, "--name=%s", o->name);
+	if (o->cpus)
+		add(args, "--cpus=%u", o->cpus);
+	if (o->memory)
+		add(args, "--memory=%llu", (unsigned long long)o->memory);
+	if (o->kernel)
+		add(args, "--kernel=%s", o->kernel);
+	if (o->user)
+		add(args, "--user=%s", o->user);
+	if (o->workdir)
+		add(args, "--workdir=%s", o->workdir);
+	for (const char *const *e = o->env; e && *e; e++) {
+		/* Without a value it would be taken from our environment. */
+		if (!strchr(*e, '='))
+			return lib_fail(sb, SANDCASTLE_E_INVALID, "env '%.100s' is not NAME=VALUE",
+					*e);
+		add(args, "--env=%s", *e);
+	}
+	for (size_t i = 0; i < o->n_maps; i++) {
+		int r = add_map(sb, args, &o->maps[i]);
+
+		if (r < 0)
+			return r;
+	}
+	return args->failed ? lib_fail(sb, SANDCASTLE_E_MEMORY, "out of memory") : SANDCASTLE_OK;
+}
+
+/*
+ * The environment of the command: what it needs, and none of ours. `top` is where
+ * it will then make the sandbox's folder (launcher/rundir.h).
+ */
+static int compose_env(struct sandcastle *sb, const struct sandcastle_options *o, struct words *env)
+{
+	char buf[4096], run[64];
+	struct passwd pw, *found = NULL;
+	struct stat st;
+	int r;
+
+	add(env, "PATH=/usr/bin:/bin");
+	if (getpwuid_r(getuid(), &pw, buf, sizeof(buf), &found) == 0 && found)
+		add(env, "HOME=%s", pw.pw_dir);
+	snprintf(run, sizeof(run), "/run/user/%u", getuid());
+	/* Of an attempt before this one. */
+	free(sb->top);
+	if (o->runtime_dir) {
+		add(env, "XDG_RUNTIME_DIR=%s", o->runtime_dir);
+		r = asprintf(&sb->top, "%s/sandcastle", o->runtime_dir);
+	} else if (stat(run, &st) == 0 && st.st_uid == getuid()) {
+		r = asprintf(&sb->top, "%s/sandcastle", run);
+	} else {
+		r = asprintf(&sb->top, "/tmp/sandcastle-%u", getuid());
+	}
+	if (r < 0)
+		sb->top = NULL;
+	return r < 0 || env->failed ? lib_fail(sb, SANDCASTLE_E_MEMORY, "out of memory")
+				    : SANDCASTLE_OK;
+}
+
+/* The command that was installed, or built, with this library. */
+static bool find_program(char path[PATH_MAX])
+{
+	static const char *const places[] = {"/sandcastle", "/../bin/sandcastle",
+					     "/../../bin/sandcastle"};
+	Dl_info info;
+
+	if (!dladdr(&places, &info) || !info.dli_fname)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		const char *slash = strrchr(info.dli_fname, '/');
+
+		if (slash &&
+		    snprintf(path, PATH_MAX, "%.*s%s", (int)(slash - info.dli_fname),
+			     info.dli_fname, places[i]) < PATH_MAX &&
+		    access(path, X_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Its end of a pipe becomes `as`; ours is returned in src. */
+static int make_pipe(struct source *src, int *theirs)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	(void)fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	src->fd = ends[0];
+	*theirs = ends[1];
+	return 0;
+}
+
+static int spawn(struct sandcastle *sb, const char *program, char **args, char **env, int out,
+		 int err)
+{
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
+	sigset_t set;
+	int r;
+
+	(void)posix_spawn_file_actions_init(&actions);
+	(void)posix_spawnattr_init(&attr);
+	(void)sigemptyset(&set);
+	(void)posix_spawnattr_setsigmask(&attr, &set);
+	(void)sigfillset(&set);
+	(void)posix_spawnattr_setsigdefault(&attr, &set);
+	(void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	r = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+	if (r == 0)
+		r = posix_spawn_file_actions_adddup2(&actions, out, 1);
+	if (r == 0)
+		r = posix_spawn_file_actions_adddup2(&actions, err, 2);
+	/* Where we are is not the sandbox's business: there is nothing to map by itself. */
+	if (r == 0)
+		r = posix_spawn_file_actions_addchdir_np(&actions, "/");
+	if (r == 0)
+		r = posix_spawn(&sb->starter, program, &actions, &attr, args, env);
+	if (r != 0)
+		sb->starter = 0;
+	(void)posix_spawn_file_actions_destroy(&actions);
+	(void)posix_spawnattr_destroy(&attr);
+	return -r;
+}
+
+static int spawn_with_pipes(struct sandcastle *sb, const char *program, char **args, char **env)
+{
+	AUTO_CLOSE int out = -1, err = -1;
+	int r = make_pipe(&sb->name_from, &out);
+
+	if (r == 0)
+		r = make_pipe(&sb->said_from, &err);
+	if (r == 0)
+		r = lib_watch(sb, &sb->name_from);
+	if (r == 0)
+		r = lib_watch(sb, &sb->said_from);
+	if (r == 0)
+		r = spawn(sb, program, args, env, out, err);
+	if (r == 0)
+		return SANDCASTLE_OK;
+	lib_unwatch(sb, &sb->name_from);
+	lib_unwatch(sb, &sb->said_from);
+	return lib_fail(sb, SANDCASTLE_E_SYSTEM, "cannot start %s: %s", program, strerror(-r));
+}
+
+int lib_spawn(struct sandcastle *sb, const struct sandcastle_options *options)
+{
+	struct words args = {0}, env = {0};
+	char beside[PATH_MAX];
+	const char *program = options->program;
+	int r = SANDCASTLE_OK;
+
+	sb->outlive = options->outlive != 0;
+	if (!program) {
+		program = beside;
+		if (!find_program(beside))
+			r = lib_fail(sb, SANDCASTLE_E_START,
+				     "there is no sandcastle command beside the library; say where "
+				     "it is");
+	}
+	if (r == SANDCASTLE_OK)
+		r = compose(sb, options, &args);
+	if (r == SANDCASTLE_OK)
+		r = compose_env(sb, options, &env);
+	if (r == SANDCASTLE_OK)
+		r = spawn_with_pipes(sb, program, args.list, env.list);
+	words_fini(&args);
+	words_fini(&env);
+	return r;
+}

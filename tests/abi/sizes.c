@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* What a program compiled against include/sandcastle.h has built in, for tests/abi/check.sh. */
+#include <stdio.h>
+
+#include "include/sandcastle.h"
+
+#define SIZE(s)	    printf("struct %s %zu\n", #s, sizeof(struct s))
+#define FIELD(s, f) printf("struct %s .%s %zu\n", #s, #f, offsetof(struct s, f))
+#define VALUE(v)    printf("%s %d\n", #v, (int)(v))
+
+static void sizes(void)
+{
+	SIZE(sandcastle_options);
+	FIELD(sandcastle_options, program);
+	FIELD(sandcastle_options, runtime_dir);
+	FIELD(sandcastle_options, name);
+	FIELD(sandcastle_options, kernel);
+	FIELD(sandcastle_options, user);
+	FIELD(sandcastle_options, workdir);
+	FIELD(sandcastle_options, env);
+	FIELD(sandcastle_options, maps);
+	FIELD(sandcastle_options, n_maps);
+	FIELD(sandcastle_options, memory);
+	FIELD(sandcastle_options, cpus);
+	FIELD(sandcastle_options, outlive);
+	SIZE(sandcastle_map);
+	SIZE(sandcastle_exec_options);
+	FIELD(sandcastle_exec_options, argv);
+	FIELD(sandcastle_exec_options, env);
+	FIELD(sandcastle_exec_options, user);
+	FIELD(sandcastle_exec_options, workdir);
+	FIELD(sandcastle_exec_options, stdio);
+	FIELD(sandcastle_exec_options, output);
+	FIELD(sandcastle_exec_options, data);
+	SIZE(sandcastle_stdio);
+	SIZE(sandcastle_event);
+	SIZE(sandcastle_stats);
+	FIELD(sandcastle_stats, pid);
+}
+
+int main(void)
+{
+	sizes();
+	VALUE(SANDCASTLE_E_INVALID);
+	VALUE(SANDCASTLE_E_MEMORY);
+	VALUE(SANDCASTLE_E_SYSTEM);
+	VALUE(SANDCASTLE_E_START);
+	VALUE(SANDCASTLE_E_TIMEOUT);
+	VALUE(SANDCASTLE_E_ENDED);
+	VALUE(SANDCASTLE_E_NOT_FOUND);
+	VALUE(SANDCASTLE_E_EXEC);
+	VALUE(SANDCASTLE_E_REFUSED);
+	VALUE(SANDCASTLE_STDIO_FD);
+	VALUE(SANDCASTLE_STDIO_PIPE);
+	VALUE(SANDCASTLE_STDIO_CALLBACK);
+	VALUE(SANDCASTLE_EVENT_READY);
+	VALUE(SANDCASTLE_EVENT_EXITED);
+	VALUE(SANDCASTLE_EVENT_ENDED);
+	VALUE(SANDCASTLE_REASON_STOPPED);
+	VALUE(SANDCASTLE_REASON_POWERED_OFF);
+	VALUE(SANDCASTLE_REASON_PANICKED);
+	VALUE(SANDCASTLE_REASON_FAILED);
+	return 0;
+}

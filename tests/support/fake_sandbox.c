@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A `sandcastle start` without a machine, for tests of what speaks to sandboxes:
+ * prints a name, and serves the control channel (docs/control.md) with commands
+ * that run here. --name=fail, hang, die and slow do as they say.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "launcher/rundir.h"
+
+enum { MAX_COMMANDS = 64 };
+
+static struct {
+	int client;
+	pid_t commands[MAX_COMMANDS];
+	int n_commands;
+} fake;
+
+static void say(json_t *message)
+{
+	char *text = json_dumps(message, JSON_COMPACT);
+
+	(void)!send(fake.client, text, strlen(text), MSG_NOSIGNAL);
+	free(text);
+	json_decref(message);
+}
+
+static void refuse(json_int_t id, const char *error, int number, const char *message)
+{
+	say(json_pack("{s:s, s:I, s:b, s:s, s:i, s:s}", "type", "reply", "id", id, "ok", 0, "error",
+		      error, "errno", number, "message", message));
+}
+
+static void run(const json_t *request, json_int_t id, const int *fds)
+{
+	const json_t *list = json_object_get(request, "argv"), *env;
+	char *argv[32] = {NULL};
+	sigset_t none;
+	pid_t pid;
+
+	for (size_t i = 0; i < json_array_size(list) && i < 31; i++)
+		argv[i] = strdup(json_string_value(json_array_get(list, i)));
+	env = json_object_get(request, "env");
+	if (strcmp(argv[0], "/nonexistent") == 0 || strcmp(argv[0], "/etc") == 0) {
+		refuse(id, "exec-failed", argv[0][1] == 'n' ? ENOENT : EACCES, "run it: no");
+		return;
+	}
+	pid = fork();
+	if (pid == 0) {
+		for (int i = 0; i < 3; i++) {
+			(void)fcntl(fds[i], F_SETFL, 0);
+			(void)dup2(fds[i], i);
+		}
+		for (size_t i = 0; i < json_array_size(env); i++)
+			putenv(strdup(json_string_value(json_array_get(env, i))));
+		sigemptyset(&none);
+		(void)sigprocmask(SIG_SETMASK, &none, NULL);
+		(void)execvp(argv[0], argv);
+		_exit(127);
+	}
+	fake.commands[fake.n_commands++] = pid;
+	say(json_pack("{s:s, s:I, s:b, s:i, s:i}", "type", "reply", "id", id, "ok", 1, "command",
+		      fake.n_commands, "pid", (int)pid));
+	for (int i = 0; i < 32; i++)
+		free(argv[i]);
+}
+
+/* False: hang up. */
+static void handle(const json_t *request, const int *fds)
+{
+	const char *op = json_string_value(json_object_get(request, "op"));
+	const json_int_t id = json_integer_value(json_object_get(request, "id"));
+	const json_int_t number = json_integer_value(json_object_get(request, "command"));
+
+	if (strcmp(op, "exec") == 0) {
+		run(request, id, fds);
+	} else if (strcmp(op, "signal") == 0 && number > 0 && number <= fake.n_commands &&
+		   fake.commands[number - 1]) {
+		(void)kill(fake.commands[number - 1],
+			   (int)json_integer_value(json_object_get(request, "signal")));
+		say(json_pack("{s:s, s:I, s:b}", "type", "reply", "id", id, "ok", 1));
+	} else if (strcmp(op, "stats") == 0) {
+		say(json_pack("{s:s, s:I, s:b, s:i, s:i, s:i, s:{s:i, s:i}}", "type", "reply", "id",
+			      id, "ok", 1, "uptime_ms", 5, "cpu_ms", 4, "commands", fake.n_commands,
+			      "memory", "resident", 3000, "private", 2000));
+	} else if (strcmp(op, "stop") == 0) {
+		say(json_pack("{s:s, s:I, s:b}", "type", "reply", "id", id, "ok", 1));
+		say(json_pack("{s:s, s:s, s:s, s:s}", "type", "event", "event", "ended", "reason",
+			      "stopped", "message", ""));
+		for (int i = 0; i < fake.n_commands; i++)
+			if (fake.commands[i])
+				(void)kill(fake.commands[i], SIGKILL);
+		fake.client = -1;
+	} else {
+		refuse(id, "no-such-command", 0, "no such command");
+	}
+}
+
+static void receive(void)
+{
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(3 * sizeof(int))];
+	} control;
+	static char text[1 << 17];
+	struct iovec iov = {text, sizeof(text)};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = control.buf,
+			     .msg_controllen = sizeof(control.buf)};
+	ssize_t n = recvmsg(fake.client, &msg, MSG_CMSG_CLOEXEC);
+	struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
+	int fds[3] = {-1, -1, -1};
+	json_t *request;
+
+	if (n <= 0) {
+		fake.client = -1;
+		return;
+	}
+	if (head)
+		memcpy(fds, CMSG_DATA(head), head->cmsg_len - CMSG_LEN(0));
+	request = json_loadb(text, (size_t)n, 0, NULL);
+	handle(request, fds);
+	json_decref(request);
+	for (int i = 0; i < 3; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
+static void reap(int fd)
+{
+	struct signalfd_siginfo info;
+	int status;
+	pid_t pid;
+
+	(void)!read(fd, &info, sizeof(info));
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (int i = 0; i < fake.n_commands; i++) {
+			if (fake.commands[i] != pid)
+				continue;
+			fake.commands[i] = 0;
+			say(json_pack("{s:s, s:s, s:i, s:i}", "type", "event", "event", "exited",
+				      "command", i + 1, WIFEXITED(status) ? "code" : "signal",
+				      WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status)));
+		}
+}
+
+static void serve(int listen_fd, const char *name)
+{
+	sigset_t set;
+	int child_fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	child_fd = signalfd(-1, &set, SFD_CLOEXEC);
+	(void)fcntl(listen_fd, F_SETFL, 0);
+	fake.client = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	say(json_pack("{s:s, s:i, s:s, s:s, s:i}", "type", "hello", "protocol", 1, "version", "0",
+		      "name", name, "pid", (int)getpid()));
+	if (strcmp(name, "die") == 0)
+		return;
+	while (fake.client >= 0) {
+		struct pollfd p[2] = {{.fd = fake.client, .events = POLLIN},
+				      {.fd = child_fd, .events = POLLIN}};
+
+		(void)poll(p, 2, -1);
+		if (p[1].revents)
+			reap(child_fd);
+		if (p[0].revents)
+			receive();
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = "quiet-dune";
+	struct rundir rd;
+	AUTO_FREE char *top = rundir_top();
+
+	for (int i = 1; i < argc; i++)
+		if (strncmp(argv[i], "--name=", 7) == 0)
+			name = argv[i] + 7;
+	if (strcmp(name, "fail") == 0) {
+		fprintf(stderr,
+			"sandcastle: warning: first\nsandcastle: there is no /dev/kvm here\n");
+		return 125;
+	}
+	if (strcmp(name, "hang") == 0)
+		pause();
+	if (!top || rundir_create(top, name, &rd) < 0)
+		return 125;
+	if (fork() == 0) {
+		(void)prctl(PR_SET_DUMPABLE, 0);
+		fclose(stdout);
+		fclose(stderr);
+		serve(rd.listen_fd, name);
+		rundir_remove(&rd);
+		_exit(0);
+	}
+	puts(name);
+	fflush(stdout);
+	/* What a test program of its own leaves allocated is nobody's concern. */
+	_exit(0);
+}

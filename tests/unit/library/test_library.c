@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT */
+/* libsandcastle against a sandbox that is none (tests/support/fake_sandbox.c). */
+#include <criterion/criterion.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "include/sandcastle.h"
+
+static char run_dir[] = "/tmp/sandcastle-test-XXXXXX";
+static struct sandcastle *sb;
+static struct sandcastle_options options = SANDCASTLE_OPTIONS_INIT;
+static char said[512], text[1 << 20];
+static size_t text_len;
+
+static void setup(void)
+{
+	cr_assert_not_null(mkdtemp(run_dir));
+	options.program = FAKE_SANDBOX;
+	options.runtime_dir = run_dir;
+	cr_assert_eq(sandcastle_new(&sb), SANDCASTLE_OK);
+}
+
+static void teardown(void)
+{
+	sandcastle_free(sb);
+	for (int i = 0; i < 100 && rmdir(run_dir) < 0; i++)
+		usleep(10000);
+}
+
+TestSuite(library, .init = setup, .fini = teardown, .timeout = 20);
+
+static const char *message(void)
+{
+	sandcastle_message(sb, said, sizeof(said));
+	return said;
+}
+
+static void start(void)
+{
+	cr_assert_eq(sandcastle_start(sb, &options), SANDCASTLE_OK, "%s", message());
+}
+
+static void collect(void *data, int stream, const void *bytes, size_t len)
+{
+	(void)data;
+	(void)stream;
+	cr_assert_leq(text_len + len, sizeof(text) - 1);
+	memcpy(text + text_len, bytes, len);
+	text_len += len;
+	text[text_len] = '\0';
+}
+
+static int exec_status(const char *const *argv, int stdout_kind, struct sandcastle_command **cmd)
+{
+	struct sandcastle_exec_options x = SANDCASTLE_EXEC_OPTIONS_INIT;
+
+	x.argv = argv;
+	x.stdio[1].kind = stdout_kind;
+	x.output = collect;
+	return sandcastle_exec(sb, &x, cmd);
+}
+
+#define EXEC(cmd, kind, ...) exec_status((const char *const[]){__VA_ARGS__, NULL}, kind, cmd)
+
+Test(library, a_command)
+{
+	struct sandcastle_command *cmd = NULL;
+	int code = -1;
+
+	start();
+	cr_assert_eq(sandcastle_wait_ready(sb, -1), SANDCASTLE_OK, "%s", message());
+	cr_assert_str_eq(sandcastle_name(sb), "quiet-dune");
+	cr_assert_eq(EXEC(&cmd, SANDCASTLE_STDIO_CALLBACK, "sh", "-c", "echo hello; exit 7"), 0);
+	cr_assert_eq(sandcastle_command_wait(cmd, -1, &code), SANDCASTLE_OK, "%s", message());
+	cr_assert_eq(code, 7);
+	cr_assert_str_eq(text, "hello\n");
+	cr_assert_str_empty(message());
+}
+
+Test(library, much_output_before_the_exit)
+{
+	struct sandcastle_command *cmd = NULL;
+	int code = -1;
+
+	start();
+	cr_assert_eq(EXEC(&cmd, SANDCASTLE_STDIO_CALLBACK, "head", "-c", "500000", "/dev/zero"), 0);
+	cr_assert_eq(sandcastle_command_wait(cmd, -1, &code), SANDCASTLE_OK);
+	cr_assert_eq(code, 0);
+	cr_assert_eq(text_len, 500000);
+}
+
+Test(library, pipes_both_ways)
+{
+	struct sandcastle_exec_options x = SANDCASTLE_EXEC_OPTIONS_INIT;
+	struct sandcastle_command *cmd = NULL;
+	int code = -1;
+
+	start();
+	x.argv = (const char *const[]){"cat", NULL};
+	x.stdio[0].kind = x.stdio[1].kind = SANDCASTLE_STDIO_PIPE;
+	cr_assert_eq(sandcastle_exec(sb, &x, &cmd), SANDCASTLE_OK, "%s", message());
+	cr_assert_eq(sandcastle_command_pipe(cmd, 2), -1);
+	cr_assert_eq(write(sandcastle_command_pipe(cmd, 0), "abc", 3), 3);
+	sandcastle_command_close(cmd, 0);
+	cr_assert_eq(read(sandcastle_command_pipe(cmd, 1), text, 10), 3);
+	cr_assert_eq(sandcastle_command_wait(cmd, -1, &code), SANDCASTLE_OK);
+	cr_assert_eq(code, 0);
+	cr_assert_eq(read(sandcastle_command_pipe(cmd, 1), text, 10), 0);
+}
+
+Test(library, environment_is_what_was_asked_for)
+{
+	struct sandcastle_exec_options x = SANDCASTLE_EXEC_OPTIONS_INIT;
+	struct sandcastle_command *cmd = NULL;
+	int code = -1;
+
+	setenv("SECRET", "of ours", 1);
+	start();
+	x.argv = (const char *const[]){"sh", "-c", "echo $SECRET$A; pwd", NULL};
+	x.env = (const char *const[]){"A=1", NULL};
+	x.stdio[1].kind = SANDCASTLE_STDIO_CALLBACK;
+	x.output = collect;
+	cr_assert_eq(sandcastle_exec(sb, &x, &cmd), SANDCASTLE_OK, "%s", message());
+	cr_assert_eq(sandcastle_command_wait(cmd, -1, &code), SANDCASTLE_OK);
+	cr_assert_str_eq(text, "1\n/\n");
+}
+
+Test(library, commands_that_cannot_run)
+{
+	struct sandcastle_command *cmd = NULL;
+
+	start();
+	cr_assert_eq(EXEC(&cmd, 0, "/nonexistent"), SANDCASTLE_E_NOT_FOUND);
+	cr_assert_str_eq(message(), "run it: no");
+	cr_assert_eq(EXEC(&cmd, 0, "/etc"), SANDCASTLE_E_EXEC);
+	cr_assert_null(cmd);
+}
+
+Test(library, signals_and_limits)
+{
+	struct sandcastle_command *cmd = NULL;
+	int code = -1;
+
+	start();
+	cr_assert_eq(EXEC(&cmd, 0, "sleep", "100"), 0);
+	cr_assert_eq(sandcastle_command_wait(cmd, 10, &code), SANDCASTLE_E_TIMEOUT);
+	cr_assert_eq(sandcastle_command_wait(cmd, 0, &code), SANDCASTLE_E_TIMEOUT);
+	cr_assert_eq(sandcastle_command_signal(cmd, 65), SANDCASTLE_E_INVALID);
+	cr_assert_eq(sandcastle_command_signal(cmd, SIGTERM), SANDCASTLE_OK);
+	cr_assert_eq(sandcastle_command_wait(cmd, -1, &code), SANDCASTLE_OK);
+	cr_assert_eq(code, 128 + SIGTERM);
+	cr_assert_eq(sandcastle_command_signal(cmd, SIGTERM), SANDCASTLE_OK, "it is over");
+}
+
+Test(library, events_on_a_descriptor)
+{
+	struct sandcastle_command *cmd[2] = {NULL};
+	struct sandcastle_event ev;
+	struct pollfd p = {.fd = sandcastle_fd(sb), .events = POLLIN};
+
+	cr_assert_eq(poll(&p, 1, 0), 0);
+	start();
+	cr_assert_eq(sandcastle_next_event(sb, -1, &ev), SANDCASTLE_OK);
+	cr_assert_eq(ev.type, SANDCASTLE_EVENT_READY);
+	cr_assert_eq(sandcastle_next_event(sb, 0, &ev), SANDCASTLE_E_TIMEOUT);
+	cr_assert_eq(EXEC(&cmd[0], 0, "sh", "-c", "exit 3"), 0);
+	cr_assert_eq(EXEC(&cmd[1], 0, "sleep", "100"), 0);
+	cr_assert_eq(poll(&p, 1, -1), 1);
+	cr_assert_eq(sandcastle_next_event(sb, -1, &ev), SANDCASTLE_OK);
+	cr_assert_eq(ev.type, SANDCASTLE_EVENT_EXITED);
+	cr_assert_eq(ev.command, cmd[0]);
+	cr_assert_eq(ev.code, 3);
+	sandcastle_command_free(cmd[0]);
+	cr_assert_eq(poll(&p, 1, 0), 0, "nothing is left");
+	cr_assert_eq(sandcastle_stop(sb, 0), SANDCASTLE_OK, "%s", message());
+	cr_assert_eq(sandcastle_wait(sb, -1), SANDCASTLE_OK);
+	cr_assert_eq(poll(&p, 1, 0), 1, "an event that another call took in");
+	cr_assert_eq(sandcastle_next_event(sb, -1, &ev), SANDCASTLE_OK);
+	cr_assert_eq(ev.type, SANDCASTLE_EVENT_ENDED);
+	cr_assert_eq(ev.reason, SANDCASTLE_REASON_STOPPED);
+	cr_assert_eq(sandcastle_next_event(sb, -1, &ev), SANDCASTLE_E_ENDED);
+	cr_assert_eq(sandcastle_stop(sb, 0), SANDCASTLE_OK, "it has ended");
+	cr_assert_eq(EXEC(&cmd[0], 0, "true"), SANDCASTLE_E_ENDED);
+}
+
+Test(library, a_start_that_fails_says_why)
+{
+	struct sandcastle_event ev;
+
+	options.name = "fail";
+	start();
+	cr_assert_eq(sandcastle_wait_ready(sb, -1), SANDCASTLE_E_START);
+	cr_assert_str_eq(message(), "there is no /dev/kvm here");
+	cr_assert_null(sandcastle_name(sb));
+	cr_assert_eq(sandcastle_next_event(sb, -1, &ev), SANDCASTLE_OK);
+	cr_assert_eq(ev.type, SANDCASTLE_EVENT_ENDED);
+	cr_assert_eq(ev.reason, SANDCASTLE_REASON_FAILED);
+	cr_assert_eq(sandcastle_start(sb, &options), SANDCASTLE_E_INVALID, "once");
+}
+
+Test(library, freed_while_it_starts)
+{
+	options.name = "hang";
+	start();
+	cr_assert_eq(sandcastle_wait_ready(sb, 10), SANDCASTLE_E_TIMEOUT);
+}
+
+Test(library, a_sandbox_that_dies)
+{
+	struct sandcastle_command *cmd = NULL;
+
+	options.name = "die";
+	start();
+	cr_assert_eq(sandcastle_wait(sb, -1), SANDCASTLE_OK);
+	cr_assert_eq(EXEC(&cmd, 0, "true"), SANDCASTLE_E_ENDED);
+	cr_assert_str_eq(message(), "the sandbox has ended: the sandbox's process was killed");
+}
+
+Test(library, commands_end_with_the_sandbox)
+{
+	struct sandcastle_command *cmd = NULL;
+	int code;
+
+	start();
+	cr_assert_eq(EXEC(&cmd, SANDCASTLE_STDIO_CALLBACK, "sleep", "100"), 0);
+	cr_assert_eq(sandcastle_stop(sb, 0), SANDCASTLE_OK);
+	cr_assert_eq(sandcastle_command_wait(cmd, -1, &code), SANDCASTLE_E_ENDED);
+}
+
+Test(library, figures)
+{
+	struct sandcastle_stats stats = {.size = sizeof(stats)};
+
+	start();
+	cr_assert_eq(sandcastle_stats(sb, &stats), SANDCASTLE_E_INVALID, "not ready");
+	cr_assert_eq(sandcastle_wait_ready(sb, -1), SANDCASTLE_OK);
+	cr_assert_eq(sandcastle_stats(sb, &stats), SANDCASTLE_OK, "%s", message());
+	cr_assert_eq(stats.private_bytes, 2000);
+	cr_assert_gt(stats.pid, 1);
+	stats = (struct sandcastle_stats){.size = offsetof(struct sandcastle_stats, cpu_ms)};
+	cr_assert_eq(sandcastle_stats(sb, &stats), SANDCASTLE_OK);
+	cr_assert_eq(stats.uptime_ms, 5);
+	cr_assert_eq(stats.cpu_ms, 0, "an older program has no room for it");
+}
+
+Test(library, options_of_other_versions)
+{
+	struct {
+		struct sandcastle_options known;
+		uint64_t later;
+	} newer = {.known = SANDCASTLE_OPTIONS_INIT};
+
+	options.size = 0;
+	cr_assert_eq(sandcastle_start(sb, &options), SANDCASTLE_E_INVALID);
+	cr_assert_eq(sandcastle_start(sb, NULL), SANDCASTLE_E_INVALID);
+	newer.known = options;
+	newer.known.size = sizeof(newer);
+	newer.later = 1;
+	cr_assert_eq(sandcastle_start(sb, &newer.known), SANDCASTLE_E_INVALID);
+	cr_assert_not_null(strstr(message(), "does not know"));
+	newer.later = 0;
+	cr_assert_eq(sandcastle_start(sb, &newer.known), SANDCASTLE_OK, "%s", message());
+	cr_assert_eq(sandcastle_wait_ready(sb, -1), SANDCASTLE_OK);
+}
+
+Test(library, an_older_program)
+{
+	options.size = offsetof(struct sandcastle_options, name);
+	options.name = "fail";
+	start();
+	cr_assert_eq(sandcastle_wait_ready(sb, -1), SANDCASTLE_OK, "its name was not looked at");
+}
+
+Test(library, what_is_not_allowed)
+{
+	struct sandcastle_map map = {.host = "relative"};
+	struct sandcastle_command *cmd = NULL;
+
+	cr_assert_eq(EXEC(&cmd, 0, "true"), SANDCASTLE_E_INVALID);
+	cr_assert_eq(sandcastle_wait(sb, -1), SANDCASTLE_E_INVALID);
+	options.maps = &map;
+	options.n_maps = 1;
+	cr_assert_eq(sandcastle_start(sb, &options), SANDCASTLE_E_INVALID);
+	options.n_maps = 0;
+	options.env = (const char *const[]){"HOME", NULL};
+	cr_assert_eq(sandcastle_start(sb, &options), SANDCASTLE_E_INVALID);
+	options.env = NULL;
+	options.program = "/nonexistent";
+	cr_assert_eq(sandcastle_start(sb, &options), SANDCASTLE_E_SYSTEM);
+	cr_assert_not_null(strstr(message(), "/nonexistent"));
+	options.program = FAKE_SANDBOX;
+	start();
+	cr_assert_eq(EXEC(&cmd, 17, "true"), SANDCASTLE_E_INVALID);
+	cr_assert_eq(exec_status((const char *const[]){NULL}, 0, &cmd), SANDCASTLE_E_INVALID);
+	cr_assert_eq(sandcastle_exec(sb, NULL, &cmd), SANDCASTLE_E_INVALID);
+}
+
+static void *run_some(void *arg)
+{
+	for (int i = 0; i < 5; i++) {
+		struct sandcastle_command *cmd = NULL;
+		const int want = *(const int *)arg;
+		char script[32];
+		int code = -1;
+
+		snprintf(script, sizeof(script), "exit %d", want);
+		if (EXEC(&cmd, 0, "sh", "-c", script) != SANDCASTLE_OK ||
+		    sandcastle_command_wait(cmd, -1, &code) != SANDCASTLE_OK || code != want)
+			return arg;
+	}
+	return NULL;
+}
+
+Test(library, several_threads_on_one_handle)
+{
+	int codes[4] = {1, 2, 3, 4};
+	pthread_t threads[4];
+	void *failed;
+
+	start();
+	for (int i = 0; i < 4; i++)
+		cr_assert_eq(pthread_create(&threads[i], NULL, run_some, &codes[i]), 0);
+	for (int i = 0; i < 4; i++) {
+		pthread_join(threads[i], &failed);
+		cr_assert_null(failed);
+	}
+}
+
+Test(library, several_sandboxes)
+{
+	struct sandcastle *other;
+
+	start();
+	cr_assert_eq(sandcastle_new(&other), SANDCASTLE_OK);
+	options.name = "other";
+	cr_assert_eq(sandcastle_start(other, &options), SANDCASTLE_OK);
+	cr_assert_eq(sandcastle_wait_ready(other, -1), SANDCASTLE_OK);
+	cr_assert_eq(sandcastle_wait_ready(sb, -1), SANDCASTLE_OK);
+	cr_assert_str_eq(sandcastle_name(other), "other");
+	sandcastle_free(other);
+	sandcastle_free(NULL);
+	sandcastle_command_free(NULL);
+	cr_assert_str_eq(sandcastle_version(), SANDCASTLE_VERSION);
+}
