@@ -16,13 +16,13 @@ endfunction()
 
 # A plain main() program with threads; its exit code is the result. Meant for TSan, runs in all builds.
 function(sandcastle_stress_test name)
-  cmake_parse_arguments(T "" "" "SOURCES;LIBS" ${ARGN})
+  cmake_parse_arguments(T "" "" "SOURCES;LIBS;ARGS" ${ARGN})
   if(SANDCASTLE_FUZZ)
     return()
   endif()
   add_executable(stress_${name} ${T_SOURCES})
   target_link_libraries(stress_${name} PRIVATE ${T_LIBS} Threads::Threads)
-  add_test(NAME stress_${name} COMMAND stress_${name})
+  add_test(NAME stress_${name} COMMAND stress_${name} ${T_ARGS})
   set_tests_properties(stress_${name} PROPERTIES LABELS stress TIMEOUT 120
     FAIL_REGULAR_EXPRESSION "LeakSanitizer|AddressSanitizer|ThreadSanitizer|runtime error")
 endfunction()

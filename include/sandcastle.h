@@ -65,7 +65,7 @@ struct sandcastle_map {
 
 struct sandcastle_options {
 	size_t size; /* sizeof(struct sandcastle_options) */
-	const char *program; /* the sandcastle command; NULL: the one the library came with */
+	const char *program; /* the sandcastle command, absolute; NULL: the library's own */
 	const char *runtime_dir; /* where `sandcastle list` looks; NULL: /run/user/UID */
 	const char *name; /* NULL: two words, by chance */
 	const char *kernel; /* absolute; NULL: the host's */
