@@ -12,7 +12,7 @@ usage()
 {
 	cat <<'END'
 Usage: ./dev lab [OPTIONS] [--] COMMAND [ARG...]
-       ./dev lab [OPTIONS] --up | --down | --status
+       ./dev lab [OPTIONS] --up | --down | --status | --prepare
 
 Runs COMMAND from the repository's root on a host with hardware virtualization, as an ordinary
 user with /dev/kvm and with build/ on its PATH. Standard input, output, error and exit code are
@@ -28,6 +28,7 @@ files: whatever is written there vanishes.
       --up             start L1 and leave it running for later calls
       --down           stop it
       --status         say what COMMAND would run on
+      --prepare        fetch Debian's kernels and do no more
       --name NAME      which of several L1 that stay up (default "up")
   -v, --verbose        say what is being done
       --help           this text
@@ -418,7 +419,7 @@ while [ $# -gt 0 ]; do
 	--timeout=*) timeout_text=${1#*=} ;;
 	--name) name=${2-} && shift ;;
 	--name=*) name=${1#*=} ;;
-	--up | --down | --status) action=${1#--} ;;
+	--up | --down | --status | --prepare) action=${1#--} ;;
 	-v | --verbose) verbose=1 ;;
 	--help) usage && exit ;;
 	--) shift && break ;;
@@ -473,6 +474,10 @@ up)
 down)
 	lock
 	stop_l1 "$state/$name"
+	exit 0
+	;;
+prepare)
+	prepare_kernels
 	exit 0
 	;;
 status)
