@@ -6,6 +6,7 @@
 #include <net/if.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -29,6 +30,19 @@ static int append_line(const char *path, const char *text, size_t len, const cha
 	return r;
 }
 
+/* No password, as root has none. A system without the file has no use for a line. */
+static int add_shadow(const struct setup *s)
+{
+	const char *const line[] = {s->user, ":*:19000:0:99999:7:::\n", NULL};
+	AUTO_FREE char *text = NULL;
+	size_t len = 0;
+	int r = file_read(AT_FDCWD, "/etc/shadow", USERS_FILE_MAX, &text, &len);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	return append_line("/etc/shadow", text, len, line);
+}
+
 static int add_user(const struct setup *s, const char *uid, const char *gid)
 {
 	const char *const line[] = {
@@ -42,7 +56,8 @@ static int add_user(const struct setup *s, const char *uid, const char *gid)
 		return r;
 	if (passwd_find_uid(text, len, s->uid, &u) == 0)
 		return 0;
-	return append_line("/etc/passwd", text, len, line);
+	r = append_line("/etc/passwd", text, len, line);
+	return r < 0 ? r : add_shadow(s);
 }
 
 static int add_group(const struct setup *s, const char *gid)
@@ -78,6 +93,24 @@ static int write_host_name(const char *name)
 	return file_replace("/etc/hosts", t.buf);
 }
 
+/* See machine-id(5): a sandbox is another machine each time. */
+static int write_machine_id(void)
+{
+	static const char digits[] = "0123456789abcdef";
+	uint8_t id[16];
+	char text[2 * sizeof(id) + 2];
+
+	if (getrandom(id, sizeof(id), 0) != sizeof(id))
+		return -errno;
+	for (size_t i = 0; i < sizeof(id); i++) {
+		text[2 * i] = digits[id[i] >> 4];
+		text[2 * i + 1] = digits[id[i] & 15];
+	}
+	text[2 * sizeof(id)] = '\n';
+	text[2 * sizeof(id) + 1] = '\0';
+	return file_replace("/etc/machine-id", text);
+}
+
 static int loopback_up(void)
 {
 	struct ifreq ifr = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
@@ -97,6 +130,9 @@ int etc_finish(const struct setup *s, struct text *why)
 		r = write_host_name(s->hostname);
 	if (r < 0)
 		return text_fail(why, r, "set the host name", s->hostname);
+	r = write_machine_id();
+	if (r < 0)
+		return text_fail(why, r, "write", "/etc/machine-id");
 	r = add_user(s, uid.buf, gid.buf);
 	if (r == 0)
 		r = add_group(s, gid.buf);

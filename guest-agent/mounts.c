@@ -8,6 +8,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
+#include <sys/utsname.h>
 
 #include "guest-agent/etc.h"
 #include "guest-agent/files.h"
@@ -148,6 +149,23 @@ static int mount_kernel_trees(struct text *why)
 	return 0;
 }
 
+/* The modules of the kernel that runs, where programs look for them. */
+static int mount_modules(const struct mounts *m, struct text *why)
+{
+	struct text path = {.len = 0};
+	struct utsname uts;
+	int r;
+
+	if (uname(&uts) < 0)
+		return text_fail(why, -errno, "learn the kernel's version", NULL);
+	text_add(&path, "/lib/modules/");
+	text_add(&path, uts.release);
+	r = make_dirs(path.buf);
+	if (r == 0)
+		r = bind_at(m->fs, SC_FS_MODULES, path.buf, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+	return r < 0 ? text_fail(why, r, "mount", path.buf) : 0;
+}
+
 /* From the initramfs, which cannot be unmounted, into the tree at NEW_ROOT. */
 static int enter_new_root(struct text *why)
 {
@@ -191,6 +209,8 @@ int mounts_root(struct mounts *m, struct text *why)
 		r = mount_kernel_trees(why);
 	if (r == 0)
 		r = mount_private_dirs(m, why);
+	if (r == 0)
+		r = mount_modules(m, why);
 	return r;
 }
 

@@ -10,11 +10,13 @@
 /*
  * DOC: the tree
  *
- *   /                overlay: the host's files ("base" of the virtio-fs) below,
+ *   /                overlay: the base image ("base" of the virtio-fs) below,
  *                    memory above; every change is in memory and gone at the end
  *   /home /root /tmp /var/tmp /run /dev/shm
  *                    empty folders in the same memory, so that one limit holds for
  *                    all of it and nothing of the host's shows through
+ *   /lib/modules/RELEASE
+ *                    "modules" of the virtio-fs
  *   /proc /sys /sys/fs/cgroup /dev /dev/pts /dev/mqueue
  *                    the guest kernel's own
  *   the maps         folders and files of the virtio-fs, as the user asked

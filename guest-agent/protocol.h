@@ -125,9 +125,13 @@ struct sc_stream_hello {
 	uint32_t stream; /* 0, 1 or 2 */
 } __attribute__((packed));
 
-/* The one file system: virtio-fs tag; directory "base" in it is the host's root, read-only. */
-#define SC_FS_TAG  "sandcastle"
-#define SC_FS_BASE "base"
+/*
+ * The one file system: virtio-fs tag. Directory "base" in it is the base image,
+ * "modules" what belongs to /lib/modules/$(uname -r); both read-only.
+ */
+#define SC_FS_TAG     "sandcastle"
+#define SC_FS_BASE    "base"
+#define SC_FS_MODULES "modules"
 
 /*
  * In the initramfs: modules to load, one path a line, in order, parameters

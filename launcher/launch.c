@@ -130,6 +130,7 @@ int launch(struct sandbox_config *cfg, int tie_fd, struct timeline *tl, launch_r
 	   void *owner)
 {
 	struct kernel_image kernel = {.elf_fd = -1};
+	struct base_image base = {.root = -1};
 	struct launched l = {
 		.rd = {.top_fd = -1, .dir_fd = -1, .listen_fd = -1},
 		.ready = ready,
@@ -143,9 +144,11 @@ int launch(struct sandbox_config *cfg, int tie_fd, struct timeline *tl, launch_r
 	if (cfg->timeline && timeline_file_open(cfg->timeline, &record) < 0)
 		return code;
 	if (check_kvm() == 0 && make_rundir(cfg, &l.rd) == 0 &&
-	    kernel_image_open(cfg->kernel, &kernel) == 0) {
+	    kernel_image_open(cfg->kernel, &kernel) == 0 &&
+	    base_image_open(NULL, BASE_CURRENT, &base) == 0) {
 		const struct sandbox_setup setup = {
 			.config = cfg,
+			.base = &base,
 			.kernel = &kernel,
 			.agent = sc_agent,
 			.agent_len = sc_agent_len,
@@ -156,7 +159,7 @@ int launch(struct sandbox_config *cfg, int tie_fd, struct timeline *tl, launch_r
 			.owner = &l,
 		};
 
-		timeline_mark(tl, TIMELINE_SET_UP, "kernel file");
+		timeline_mark(tl, TIMELINE_SET_UP, "kernel file, base image");
 		l.name = cfg->name;
 		log_info("%s: kernel %s, %u processors, %llu MiB", cfg->name, kernel.release,
 			 cfg->cpus, (unsigned long long)(cfg->memory >> 20));
@@ -167,6 +170,7 @@ int launch(struct sandbox_config *cfg, int tie_fd, struct timeline *tl, launch_r
 		umask(0);
 		code = sandbox_run(&setup);
 	}
+	base_image_fini(&base);
 	kernel_image_fini(&kernel);
 	rundir_remove(&l.rd);
 	timeline_log(tl);

@@ -31,6 +31,7 @@
 #include "devices/virtio/pci.h"
 #include "devices/vsock.h"
 #include "guest-agent/protocol.h"
+#include "image/base.h"
 #include "vmm/acpi/tables.h"
 #include "vmm/bus.h"
 #include "vmm/log.h"
@@ -59,14 +60,6 @@ static const char *const guest_modules[] = {
 	"?ac",
 	"?battery cache_time=50",
 	NULL,
-};
-
-/*
- * The host's directories a base system lives in. /home, /root, /run, /tmp and
- * whatever is mounted elsewhere are not among them: the guest has its own.
- */
-static const char *const base_names[] = {
-	"bin", "etc", "lib", "lib32", "lib64", "libx32", "opt", "sbin", "usr", "var", NULL,
 };
 
 /* A loop with a thread of its own. */
@@ -293,25 +286,37 @@ static int add_map(struct fs_server *server, const struct sandbox_config *cfg, s
 	return fs_server_add_export(server, &export);
 }
 
-static int add_exports(struct fs_server *server, const struct sandbox_config *cfg)
+static int add_exports(struct fs_server *server, const struct machine_setup *setup)
 {
+	const struct sandbox_config *cfg = setup->config;
 	struct fs_export_config base = {
 		.name = SC_FS_BASE,
-		.fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC),
+		.fd = fcntl(setup->base->root, F_DUPFD_CLOEXEC, 3),
 		.cache = FS_CACHE_LONG,
-		.top_names = base_names,
+		.index = setup->base->index,
 	};
-	int r;
+	/* The kernel is not always the host's own, so its modules are not in the image. */
+	struct fs_export_config modules = {
+		.name = SC_FS_MODULES,
+		.fd = open(setup->kernel->modules, O_PATH | O_DIRECTORY | O_CLOEXEC),
+		.cache = FS_CACHE_LONG,
+	};
+	int r = base.fd < 0 || modules.fd < 0 ? -errno : 0;
 
-	if (base.fd < 0)
-		return -errno;
-	r = fs_server_add_export(server, &base);
+	if (r == 0)
+		r = fs_server_add_export(server, &base);
+	else if (base.fd >= 0)
+		close(base.fd);
+	if (r == 0)
+		r = fs_server_add_export(server, &modules);
+	else if (modules.fd >= 0)
+		close(modules.fd);
 	for (size_t i = 0; r == 0 && i < cfg->n_maps; i++)
 		r = add_map(server, cfg, i);
 	return r;
 }
 
-static int add_files(struct machine *m, const struct sandbox_config *cfg)
+static int add_files(struct machine *m, const struct machine_setup *setup)
 {
 	struct virtio_device *vdev = NULL;
 	struct fs_server *server = NULL;
@@ -321,7 +326,7 @@ static int add_files(struct machine *m, const struct sandbox_config *cfg)
 		r = fs_server_new(&server);
 	if (r < 0)
 		return r;
-	r = add_exports(server, cfg);
+	r = add_exports(server, setup);
 	if (r < 0) {
 		fs_server_free(server);
 		return r;
@@ -472,7 +477,7 @@ static int load_kernel(struct machine *m, const struct machine_setup *s)
 	return r;
 }
 
-static int add_devices(struct machine *m, const struct sandbox_config *cfg)
+static int add_devices(struct machine *m, const struct machine_setup *setup)
 {
 	int r;
 
@@ -485,12 +490,13 @@ static int add_devices(struct machine *m, const struct sandbox_config *cfg)
 		return r;
 
 	/* PCI, in slot order. */
-	if ((r = add_host_bridge(m)) < 0 || (r = add_vsock(m)) < 0 || (r = add_files(m, cfg)) < 0 ||
-	    (r = add_rng(m)) < 0 || (r = add_console(m)) < 0 || (r = add_balloon(m)) < 0)
+	if ((r = add_host_bridge(m)) < 0 || (r = add_vsock(m)) < 0 ||
+	    (r = add_files(m, setup)) < 0 || (r = add_rng(m)) < 0 || (r = add_console(m)) < 0 ||
+	    (r = add_balloon(m)) < 0)
 		return r;
 
 	/* The buses are final from here on. */
-	return add_vcpus(m, cfg->cpus);
+	return add_vcpus(m, setup->config->cpus);
 }
 
 static int add_end_event(struct machine *m)
@@ -532,7 +538,7 @@ int machine_build(const struct machine_setup *setup, struct machine **out)
 	timeline_mark(m->timeline, TIMELINE_SET_UP, "virtual machine, memory");
 	r = add_end_event(m);
 	if (r == 0)
-		r = add_devices(m, setup->config);
+		r = add_devices(m, setup);
 	if (r < 0) {
 		log_error("cannot build the machine: %s; see 'sandcastle doctor'", strerror(-r));
 		goto fail;

@@ -28,9 +28,12 @@ struct machine_end {
 /* On the loop's thread, at most once. */
 typedef void (*machine_end_fn)(void *owner, const struct machine_end *end);
 
+struct base_image;
+
 struct machine_setup {
 	const struct sandbox_config *config;
 	int kvm_fd; /* open /dev/kvm, taken over also on failure */
+	const struct base_image *base; /* borrowed for the machine's life */
 	const struct kernel_image *kernel;
 	const void *agent; /* the agent's ELF file */
 	size_t agent_len;

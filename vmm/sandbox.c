@@ -521,6 +521,7 @@ static int build(struct sandbox *sb, int kvm_fd)
 	const struct machine_setup setup = {
 		.config = sb->cfg,
 		.kvm_fd = kvm_fd,
+		.base = sb->setup->base,
 		.kernel = sb->setup->kernel,
 		.agent = sb->setup->agent,
 		.agent_len = sb->setup->agent_len,

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "image/base.h"
 #include "image/kernel.h"
 #include "vmm/config.h"
 
@@ -24,6 +25,7 @@ struct sandbox_ops {
 
 struct sandbox_setup {
 	const struct sandbox_config *config;
+	const struct base_image *base;
 	const struct kernel_image *kernel;
 	const void *agent; /* the agent's ELF file */
 	size_t agent_len;

@@ -138,7 +138,7 @@ static int node_fd(struct fs_server *s, struct fs_node *node, unsigned int depth
 	r = node_fd(s, dir, depth + 1);
 	if (r < 0)
 		return r;
-	fd = fs_open_name(dir, r, node->name);
+	fd = fs_open_name(r, node->name);
 	if (fd < 0)
 		return fd == -ENFILE ? fd : -ESTALE;
 	r = fstat(fd, &st) < 0 || !fs_node_is(node, fd, &st) ? -ESTALE : fs_fd_take(s);

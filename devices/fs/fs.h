@@ -38,15 +38,14 @@ struct fs_export_config {
 	bool writable;
 	enum fs_cache cache;
 	/*
-	 * NULL: everything. Else a NULL-terminated list of the only names visible
-	 * in the export's top directory; borrowed for the device's life. Those may
-	 * be mount points, which are invisible anywhere else, and the guest can
-	 * neither add to them nor remove or rename one.
+	 * NULL, or what is in the export, whose root directory fd is: names and attributes
+	 * are the index's; read-only, FS_CACHE_LONG. Borrowed for the device's life.
 	 */
-	const char *const *top_names;
+	const struct index *index;
 };
 
 struct fs_server;
+struct index;
 
 int fs_server_new(struct fs_server **out) MUST_CHECK;
 void fs_server_free(struct fs_server *server); /* NULL is fine */

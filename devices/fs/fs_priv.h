@@ -12,6 +12,7 @@
 
 #include "devices/fs/fs.h"
 #include "devices/virtio/queue.h"
+#include "image/index.h"
 
 /*
  * DOC: how a name becomes a file
@@ -64,6 +65,7 @@ enum fs_kind {
 	FS_ROOT, /* the list of exports; no host file behind it */
 	FS_FILE_DIR, /* the directory around a single-file export; none either */
 	FS_HOST,
+	FS_INDEXED, /* an entry of the export's index: indexed.h */
 };
 
 struct fs_node {
@@ -95,9 +97,14 @@ struct fs_export {
 	bool writable;
 	bool show_setid; /* set-id bits of its files are shown */
 	enum fs_cache cache;
-	const char *const *top_names;
-	struct fs_node *top; /* FS_HOST, or FS_FILE_DIR */
+	struct fs_node *top; /* FS_HOST, FS_INDEXED or FS_FILE_DIR */
 	struct fs_node *file; /* NULL unless top is FS_FILE_DIR */
+
+	/* Of an export behind an index; else NULL. */
+	const struct index *index;
+	int *tops; /* O_PATH, one for each entry of the root; -1: not a directory */
+	uint32_t n_tops;
+	bool told_stale; /* a file that changed was reported */
 };
 
 struct fs_handle {
@@ -105,7 +112,7 @@ struct fs_handle {
 	uint32_t generation;
 	uint32_t next; /* free slots */
 	bool may_read, may_write;
-	int fd; /* -1: a directory of our own making */
+	int fd; /* -1: a directory of our own making, or what only the index knows */
 	int lock_fd; /* flock() on a read-only file goes here; -1 until used */
 };
 
@@ -206,6 +213,9 @@ int fs_node_get(struct fs_server *s, struct fs_export *export, int fd, const str
 		struct fs_node **out) MUST_CHECK;
 int fs_node_synthetic(struct fs_server *s, enum fs_kind kind, struct fs_export *export,
 		      struct fs_node **out) MUST_CHECK;
+/* The node of a number in an export that is not the host's numbering; no descriptor. */
+int fs_node_indexed(struct fs_server *s, struct fs_export *export, ino_t ino, mode_t type,
+		    struct fs_node **out) MUST_CHECK;
 void fs_node_forget(struct fs_server *s, struct fs_node *node, uint64_t count);
 /* Drops a reference (node->refs). */
 void fs_node_put(struct fs_server *s, struct fs_node *node);
@@ -244,8 +254,8 @@ int fs_lookup(struct fs_server *s, struct fs_node *dir, const char *name, struct
 	      struct stat *st) MUST_CHECK;
 /* The directory's descriptor, if a name in it may be made, removed or renamed. */
 int fs_names_fd(struct fs_server *s, struct fs_node *dir) MUST_CHECK;
-/* An O_PATH descriptor of a name in a directory, whose own descriptor is dir_fd. */
-int fs_open_name(const struct fs_node *dir, int dir_fd, const char *name) MUST_CHECK;
+/* An O_PATH descriptor of a name in a host directory. */
+int fs_open_name(int dir_fd, const char *name) MUST_CHECK;
 /* The node's file opened anew. Regular files and directories only. */
 int fs_reopen(struct fs_server *s, struct fs_node *node, int flags) MUST_CHECK;
 /* What any descriptor of ours refers to, opened anew through /proc/self/fd. */

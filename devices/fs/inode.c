@@ -120,6 +120,32 @@ int fs_node_synthetic(struct fs_server *s, enum fs_kind kind, struct fs_export *
 	return 0;
 }
 
+int fs_node_indexed(struct fs_server *s, struct fs_export *export, ino_t ino, mode_t type,
+		    struct fs_node **out)
+{
+	uint32_t *slot = hash_slot(s, export, 0, ino);
+	struct fs_node *node;
+
+	for (uint32_t i = *slot; i; i = node->next) {
+		node = &s->nodes[i];
+		if (node->export == export && node->ino == ino) {
+			*out = node;
+			return 0;
+		}
+	}
+	node = node_alloc(s);
+	if (!node)
+		return -ENFILE;
+	node->kind = FS_INDEXED;
+	node->export = export;
+	node->type = type;
+	node->ino = ino;
+	node->next = *slot;
+	*slot = node->index;
+	*out = node;
+	return 0;
+}
+
 static void unhash(struct fs_server *s, struct fs_node *node)
 {
 	uint32_t *link = hash_slot(s, node->export, node->dev, node->ino);

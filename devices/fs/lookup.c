@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-#include "devices/fs/fs_priv.h"
+#include "devices/fs/indexed.h"
 
 enum {
 	LONG_VALID_S = 3600,
@@ -31,48 +31,26 @@ int fs_check_name(const char *name)
 	return 0;
 }
 
-static bool is_top(const struct fs_node *dir)
-{
-	return dir->kind == FS_HOST && dir->export->top == dir;
-}
-
-static bool name_visible(const struct fs_node *dir, const char *name)
-{
-	const char *const *n;
-
-	if (!is_top(dir) || !dir->export->top_names)
-		return true;
-	for (n = dir->export->top_names; *n; n++)
-		if (!strcmp(*n, name))
-			return true;
-	return false;
-}
-
 int fs_names_fd(struct fs_server *s, struct fs_node *dir)
 {
 	if (dir->kind != FS_HOST)
 		return dir->kind == FS_FILE_DIR ? -EPERM : -EROFS;
-	if (is_top(dir) && dir->export->top_names)
-		return -EPERM;
 	return fs_node_fd(s, dir);
 }
 
 /*
  * An O_PATH descriptor of one name in a host directory. A mount point below an
- * export does not exist for the guest, but the names chosen for an export's top
- * directory may be file systems of their own (a separate /usr).
+ * export does not exist for the guest.
  */
-int fs_open_name(const struct fs_node *dir, int dir_fd, const char *name)
+int fs_open_name(int dir_fd, const char *name)
 {
 	struct open_how how = {
 		.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS |
+			   RESOLVE_NO_XDEV,
 	};
-	long fd;
+	long fd = syscall(SYS_openat2, dir_fd, name, &how, sizeof(how));
 
-	if (!is_top(dir) || !dir->export->top_names)
-		how.resolve |= RESOLVE_NO_XDEV;
-	fd = syscall(SYS_openat2, dir_fd, name, &how, sizeof(how));
 	if (fd >= 0)
 		return (int)fd;
 	if (errno == EXDEV)
@@ -106,10 +84,12 @@ int fs_lookup(struct fs_server *s, struct fs_node *dir, const char *name, struct
 		*out = dir->export->file;
 		return fs_node_stat(s, *out, st);
 	}
-	if (!name_visible(dir, name))
-		return -ENOENT;
+	if (dir->kind == FS_INDEXED) {
+		r = fs_indexed_lookup(s, dir, name, out);
+		return r < 0 ? r : fs_node_stat(s, *out, st);
+	}
 	r = fs_node_fd(s, dir);
-	fd = r < 0 ? r : fs_open_name(dir, r, name);
+	fd = r < 0 ? r : fs_open_name(r, name);
 	if (fd < 0)
 		return fd;
 	if (fstat(fd, st) < 0) {
@@ -139,6 +119,8 @@ int fs_reopen(struct fs_server *s, struct fs_node *node, int flags)
 {
 	int fd;
 
+	if (fs_has_host_file(node) && node->kind == FS_INDEXED)
+		return flags == O_RDONLY ? fs_indexed_open(s, node) : -EROFS;
 	if (node->kind != FS_HOST)
 		return -EISDIR;
 	/* Opening a FIFO could block and opening a device could do anything. */
@@ -157,6 +139,10 @@ int fs_node_stat(struct fs_server *s, struct fs_node *node, struct stat *st)
 		if (fd < 0)
 			return fd;
 		return fstat(fd, st) < 0 ? -errno : 0;
+	}
+	if (node->kind == FS_INDEXED) {
+		fs_indexed_stat(node, st);
+		return 0;
 	}
 	*st = (struct stat){.st_mode = S_IFDIR | 0555, .st_nlink = 2, .st_blksize = 4096};
 	st->st_atim.tv_sec = s->born;
@@ -190,7 +176,7 @@ void fs_fill_attr(struct fs_server *s, const struct fs_node *node, const struct 
 	if (node->kind == FS_HOST && !node->export->show_setid && !S_ISDIR(mode))
 		mode &= ~(mode_t)(S_ISUID | S_ISGID);
 	*attr = (struct fuse_attr){
-		.ino = node->kind == FS_HOST
+		.ino = node->kind == FS_HOST || node->kind == FS_INDEXED
 			       ? fs_guest_ino(s, st->st_dev, st->st_ino)
 			       : (uint64_t)INO_SYNTHETIC_DEV << INO_BITS | node->index,
 		.size = (uint64_t)st->st_size,

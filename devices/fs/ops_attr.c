@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <sys/statfs.h>
 
-#include "devices/fs/fs_priv.h"
+#include "devices/fs/indexed.h"
 
 static int reply_attr(struct fs_server *s, struct fs_request *rq)
 {
@@ -162,6 +162,10 @@ int fs_op_readlink(struct fs_server *s, struct fs_request *rq)
 
 	if (rq->node->type != S_IFLNK)
 		return -EINVAL;
+	if (rq->node->kind == FS_INDEXED) {
+		fs_indexed_readlink(rq);
+		return 0;
+	}
 	fd = fs_node_fd(s, rq->node);
 	if (fd < 0)
 		return fd;

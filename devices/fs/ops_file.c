@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/uio.h>
 
-#include "devices/fs/fs_priv.h"
+#include "devices/fs/indexed.h"
 
 /* Of a file's open flags only these reach the host; the guest's kernel acts on the others. */
 enum { HOST_OPEN_FLAGS = O_ACCMODE | O_TRUNC };
@@ -43,8 +43,9 @@ int fs_op_open(struct fs_server *s, struct fs_request *rq)
 	r = check_open(s, rq->node, in->flags);
 	if (r < 0)
 		return r;
-	fd = fs_reopen(s, rq->node, (int)(in->flags & HOST_OPEN_FLAGS));
-	if (fd < 0)
+	fd = fs_is_pristine(rq->node) ? -1
+				      : fs_reopen(s, rq->node, (int)(in->flags & HOST_OPEN_FLAGS));
+	if (fd < 0 && !fs_is_pristine(rq->node))
 		return fd;
 	r = fs_handle_new(s, rq->node, fd, (int)(in->flags & O_ACCMODE), &out.fh);
 	if (r < 0)
@@ -178,7 +179,7 @@ int fs_op_fsync(struct fs_server *s, struct fs_request *rq)
 	const struct fs_handle *h = fs_handle_find(s, rq->node, in->fh);
 	int r;
 
-	if (!h || h->fd < 0)
+	if (!h || (h->fd < 0 && rq->node->kind != FS_INDEXED))
 		return -EBADF;
 	if (!rq->node->export->writable)
 		return 0;
@@ -204,6 +205,10 @@ int fs_op_read(struct fs_server *s, struct fs_request *rq)
 		return -EBADF;
 	if (in->offset > INT64_MAX)
 		return -EINVAL;
+	if (h->fd < 0) {
+		fs_indexed_read(rq, in->offset, in->size);
+		return 0;
+	}
 	n_iov = chain_iov_wr(rq->chain, sizeof(struct fuse_out_header),
 			     min_size(in->size, rq->room), s->iov, ARRAY_SIZE(s->iov));
 	n = preadv(h->fd, s->iov, (int)n_iov, (off_t)in->offset);
@@ -271,6 +276,16 @@ int fs_op_lseek(struct fs_server *s, struct fs_request *rq)
 	/* The guest keeps file positions; only the host knows where holes are. */
 	if ((in->whence != SEEK_DATA && in->whence != SEEK_HOLE) || in->offset > INT64_MAX)
 		return -EINVAL;
+	if (h->fd < 0) {
+		/* All of it is data. */
+		uint64_t size = fs_indexed_entry(rq->node)->size;
+
+		if (in->offset >= size)
+			return -ENXIO;
+		out.offset = in->whence == SEEK_DATA ? in->offset : size;
+		fs_reply(rq, &out, sizeof(out));
+		return 0;
+	}
 	off = lseek(h->fd, (off_t)in->offset, (int)in->whence);
 	if (off < 0)
 		return -errno;
@@ -295,6 +310,9 @@ int fs_op_copy_file_range(struct fs_server *s, struct fs_request *rq)
 	to = file_handle(s, node_out, in->fh_out);
 	if (!from || !from->may_read || !to || !to->may_write)
 		return -EBADF;
+	/* The guest's kernel copies by itself what only the index has. */
+	if (from->fd < 0)
+		return -EXDEV;
 	if (in->flags || off_in < 0 || off_out < 0)
 		return -EINVAL;
 	n = copy_file_range(from->fd, &off_in, to->fd, &off_out, min_u64(in->len, FS_MAX_COPY), 0);

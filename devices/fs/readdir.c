@@ -6,7 +6,7 @@
 #include <stdalign.h>
 #include <string.h>
 
-#include "devices/fs/fs_priv.h"
+#include "devices/fs/indexed.h"
 
 enum { LIST_FULL = 1 };
 
@@ -129,18 +129,11 @@ static int put_looked_up(struct listing *l, const struct dirent64 *d)
 	return 0;
 }
 
-/* Names that LOOKUP would not find are left out: not chosen, or a mount point. */
-static bool is_hidden(const struct fs_node *dir, int dir_fd, const struct dirent64 *d)
+/* A mount point, which LOOKUP would not find. */
+static bool is_hidden(int dir_fd, const struct dirent64 *d)
 {
-	bool top = dir->export->top == dir;
-	const char *const *n = dir->export->top_names;
 	struct statx stx;
 
-	if (top && n) {
-		while (*n && strcmp(*n, d->d_name) != 0)
-			n++;
-		return !*n;
-	}
 	if (d->d_type != DT_DIR)
 		return false;
 	if (statx(dir_fd, d->d_name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE, &stx) < 0)
@@ -157,9 +150,9 @@ static int put_host(struct listing *l, int dir_fd, const struct dirent64 *d)
 
 	if (!fits(l, strlen(d->d_name)))
 		return LIST_FULL;
-	if (!dots && l->plus && !(dir->export->top == dir && is_hidden(dir, dir_fd, d)))
+	if (!dots && l->plus)
 		return put_looked_up(l, d);
-	if (!dots && is_hidden(dir, dir_fd, d))
+	if (!dots && is_hidden(dir_fd, d))
 		return 0;
 	ino = fs_guest_ino(l->s, dir->dev, d->d_ino);
 	/* What lies above an export is not the guest's to know. */
@@ -195,6 +188,58 @@ static int list_host(struct listing *l, const struct fs_handle *h, uint64_t off)
 	return r;
 }
 
+static int put_indexed(struct listing *l, uint32_t number, uint64_t next_off, const char *name)
+{
+	struct fs_export *export = l->rq->node->export;
+	const struct index_entry *e = &export->index->entries[number];
+	struct fuse_entry_out entry = {.nodeid = 0};
+	struct fs_node *child;
+	struct stat st;
+
+	if (!fits(l, strlen(name)))
+		return LIST_FULL;
+	/* Without room for another node the entry is listed without its attributes. */
+	if (l->plus &&
+	    fs_node_indexed(l->s, export, number + FS_INDEXED_INO, e->mode & S_IFMT, &child) == 0) {
+		fs_indexed_stat(child, &st);
+		fs_fill_entry(l->s, child, &st, &entry);
+	}
+	put_entry(l, &entry, fs_guest_ino(l->s, 0, number + FS_INDEXED_INO), next_off,
+		  e->mode >> 12, name);
+	return 0;
+}
+
+/* Offsets count entries: ".", "..", then the index's, those left out among them. */
+static int list_indexed(struct listing *l, uint64_t off)
+{
+	const struct fuse_entry_out none = {.nodeid = 0};
+	const struct fs_node *dir = l->rq->node;
+	const struct index *ix = dir->export->index;
+	const struct index_entry *d = fs_indexed_entry(dir);
+	int r = 0;
+
+	for (; off < 2; off++) {
+		uint64_t up = off == 0 ? dir->ino : d->parent + FS_INDEXED_INO;
+
+		if (!fits(l, 2))
+			return LIST_FULL;
+		put_entry(l, &none, fs_guest_ino(l->s, 0, up), off + 1, S_IFDIR >> 12,
+			  off == 0 ? "." : "..");
+	}
+	for (; r == 0 && off - 2 < index_count(d); off++) {
+		uint32_t number = index_first(d) + (uint32_t)(off - 2);
+		const struct index_entry *e = &ix->entries[number];
+		char name[INDEX_NAME_MAX + 1];
+
+		if (!index_visible(e))
+			continue;
+		memcpy(name, ix->strings + e->name, e->name_len);
+		name[e->name_len] = '\0';
+		r = put_indexed(l, number, off + 1, name);
+	}
+	return r;
+}
+
 static int list(struct fs_server *s, struct fs_request *rq, bool plus)
 {
 	const struct fuse_read_in *in = rq->arg;
@@ -206,6 +251,8 @@ static int list(struct fs_server *s, struct fs_request *rq, bool plus)
 		return -EBADF;
 	if (h->fd >= 0)
 		r = list_host(&l, h, in->offset);
+	else if (rq->node->kind == FS_INDEXED)
+		r = list_indexed(&l, in->offset);
 	else
 		r = list_synthetic(&l, in->offset);
 	/* An empty reply would mean the end of the directory. */

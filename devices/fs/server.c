@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "devices/fs/fs_priv.h"
+#include "devices/fs/indexed.h"
 
 /* FUSE_INIT was shorter before this minor version; Linux 5.4 and later are newer. */
 enum { FUSE_MINOR_MIN = 31 };
@@ -303,6 +303,8 @@ void fs_server_free(struct fs_server *s)
 	if (s->nodes && s->handles && s->hash)
 		fs_server_reset(s);
 	fs_tables_fini(s);
+	for (unsigned int i = 0; i < s->n_exports; i++)
+		fs_indexed_fini(&s->exports[i]);
 	if (s->proc_fd >= 0)
 		close(s->proc_fd);
 	free(s->arg);
@@ -331,6 +333,24 @@ static int add_nodes(struct fs_server *s, struct fs_export *export, int fd, cons
 	return r;
 }
 
+/* The same for an export behind an index. */
+static int add_indexed(struct fs_server *s, struct fs_export *export,
+		       const struct fs_export_config *cfg)
+{
+	int r = fs_indexed_init(export, cfg->index, cfg->fd);
+
+	if (r == 0)
+		r = fs_node_indexed(s, export, FS_INDEXED_INO + INDEX_ROOT, S_IFDIR, &export->top);
+	if (r < 0) {
+		fs_indexed_fini(export);
+		return r;
+	}
+	export->top->pinned = true;
+	/* Its numbers are those of no host file system. */
+	(void)fs_guest_ino(s, 0, 0);
+	return 0;
+}
+
 int fs_server_add_export(struct fs_server *s, const struct fs_export_config *cfg)
 {
 	struct fs_export *export;
@@ -356,10 +376,9 @@ int fs_server_add_export(struct fs_server *s, const struct fs_export_config *cfg
 		/* The base: su and sudo are to work in the throw-away machine. */
 		.show_setid = !cfg->writable && cfg->cache == FS_CACHE_LONG,
 		.cache = cfg->cache,
-		.top_names = cfg->top_names,
 	};
 	memcpy(export->name, cfg->name, strlen(cfg->name) + 1);
-	r = add_nodes(s, export, cfg->fd, &st);
+	r = cfg->index ? add_indexed(s, export, cfg) : add_nodes(s, export, cfg->fd, &st);
 	if (r < 0)
 		return r;
 	s->n_exports++;

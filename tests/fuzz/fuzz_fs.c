@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "image/index_writer.h"
 #include "devices/fs/fs.h"
 #include "tests/support/fake_guest.h"
 
@@ -110,6 +111,37 @@ static void export_tree(struct fs_server *s, const char *name, const char *path,
 	REQUIRE(fs_server_add_export(s, &cfg) == 0);
 }
 
+/* An export behind an index: a directory d with a pristine a, a shared b that is never there, a link l. */
+static void export_index(struct fs_server *s)
+{
+	struct fs_export_config cfg = {
+		.name = "ix",
+		.fd = openat(fz.dirfd, "tree", O_PATH | O_CLOEXEC),
+		.cache = FS_CACHE_LONG,
+	};
+	const struct index_header head = {.built = 0};
+	const struct index_entry dir = {.kind = INDEX_DIR, .mode = S_IFDIR | 0755};
+	const struct index_entry a = {.kind = INDEX_PRISTINE, .mode = S_IFREG | 0644};
+	const struct index_entry b = {.kind = INDEX_SHARED, .mode = S_IFREG | 0644, .size = 9};
+	const struct index_entry l = {.kind = INDEX_LINK, .mode = S_IFLNK | 0777};
+	struct index_writer *w;
+	struct index *ix;
+	uint8_t *file;
+	uint32_t d;
+	size_t len;
+
+	REQUIRE(index_writer_new(&w) == 0);
+	REQUIRE(index_writer_add(w, 0, "d", &dir, NULL, 0, &d) == 0);
+	REQUIRE(index_writer_add(w, d, "a", &a, "text", 4, NULL) == 0);
+	REQUIRE(index_writer_add(w, d, "b", &b, NULL, 0, NULL) == 0);
+	REQUIRE(index_writer_add(w, d, "l", &l, "../outside", 10, NULL) == 0);
+	REQUIRE(index_writer_finish(w, &head, &file, &len) == 0);
+	index_writer_free(w);
+	REQUIRE(index_from_memory(file, len, &ix) == 0);
+	cfg.index = ix;
+	REQUIRE(fs_server_add_export(s, &cfg) == 0);
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
@@ -133,6 +165,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	REQUIRE(fs_server_new(&s) == 0);
 	export_tree(s, "rw", "tree", true, FS_CACHE_SHORT);
 	export_tree(s, "ro", "tree", false, FS_CACHE_LONG);
+	export_index(s);
 	fz.g = fake_guest_new();
 	REQUIRE(virtio_fs_new("fuzz", s, &vdev) == 0);
 	fz.heap = fz.g->heap;
@@ -189,9 +222,9 @@ static uint64_t pick_handle(uint64_t *node)
 
 static size_t put_name(uint8_t *dst)
 {
-	static const char *const names[] = {"a", "d",	"b",	      "l",	"p",
-					    "n", "rw",	"ro",	      "..",	".",
-					    "/", "d/b", "../outside", "user.x", ""};
+	static const char *const names[] = {"a",	  "d",	    "b",  "l", "p", "n",
+					    "rw",	  "ro",	    "..", ".", "/", "d/b",
+					    "../outside", "user.x", "ix", ""};
 	uint8_t b = get8();
 	size_t len;
 
@@ -426,6 +459,12 @@ static void begin(void)
 	good(FUSE_LOOKUP, fz.nodes[0], "d", 2);
 	good(FUSE_LOOKUP, FUSE_ROOT_ID, "ro", 3);
 	good(FUSE_LOOKUP, fz.nodes[3], "a", 2);
+	good(FUSE_LOOKUP, FUSE_ROOT_ID, "ix", 3);
+	good(FUSE_LOOKUP, fz.nodes[5], "d", 2);
+	good(FUSE_LOOKUP, fz.nodes[6], "a", 2);
+	good(FUSE_LOOKUP, fz.nodes[6], "b", 2);
+	good(FUSE_OPEN, fz.nodes[7], &rdonly, sizeof(rdonly));
+	good(FUSE_OPENDIR, fz.nodes[6], &rdonly, sizeof(rdonly));
 	good(FUSE_OPEN, fz.nodes[1], &rdwr, sizeof(rdwr));
 	good(FUSE_OPEN, fz.nodes[1], &rdwr, sizeof(rdwr));
 	good(FUSE_OPEN, fz.nodes[4], &rdonly, sizeof(rdonly));

@@ -1,5 +1,7 @@
 # shellcheck shell=bash
-# The base image, as who uses it sees it.
+# shellcheck disable=SC2016 # scripts for the shell in the guest
+# The base image, as who uses it sees it. The index comes with the lab (tests/lab/lab.sh); to make
+# one here takes minutes.
 
 test_info_and_verify_without_an_image()
 {
@@ -28,4 +30,36 @@ test_info_and_verify_without_an_image()
 	expect_code 1
 	run_sandcastle image nonsense
 	expect_one_line_error
+}
+
+# gcc and git are used in test_share.sh. dpkg reads what all packages own, which takes its time here.
+test_programs_work_as_on_the_host()
+{
+	export TEST_LIMIT=300
+	mkdir -p deb/DEBIAN deb/usr/bin
+	printf 'Package: sc-test\nVersion: 1\nArchitecture: all\nMaintainer: t <t@example.org>\nDescription: t\n' \
+		>deb/DEBIAN/control
+	printf '#!/bin/sh\necho from the package\n' >deb/usr/bin/sc-test
+	chmod 755 deb/usr/bin/sc-test
+	dpkg-deb --root-owner-group -b deb sc-test.deb >/dev/null || fail "no package"
+	run_sandcastle run --user root -- sh -c '
+		/usr/bin/python3 -c "import json; print(\"from python\")" || echo from python
+		perl -MPOSIX -e "print \"from perl\n\""
+		! command -v man >/dev/null || man -w ls >/dev/null && echo from man
+		c=/usr/share/bash-completion/bash_completion
+		[ ! -e $c ] || bash -c ". $c; complete -p | grep -q ." && echo from completion
+		dpkg -i sc-test.deb >/tmp/log 2>&1 || cat /tmp/log
+		sc-test; dpkg -s sc-test | grep ^Version
+		su -s /bin/sh nobody -c "id -un"; grep -c . /etc/machine-id; stat -c %a /usr/bin/su'
+	expect_code 0
+	expect_out 'from python
+from perl
+from man
+from completion
+from the package
+Version: 1
+nobody
+1
+'"$(stat -c %a /usr/bin/su)"
+	[ ! -e /usr/bin/sc-test ] || fail "the package is installed on the host"
 }

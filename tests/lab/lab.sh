@@ -163,6 +163,26 @@ closed_ancestor()
 	printf '%s' "$closed"
 }
 
+# Puts the base image's index for L1 into its initramfs $1: L1 has this machine's files, and to look
+# at all of them there takes minutes. Without a build L1 makes its own.
+prepare_base()
+{
+	local tool=$repo/build/sandcastle index=$state/cache/sandcastle/base/host.index
+
+	[ -x "$tool" ] || return 0
+	if ! in_lab_cache "$tool" image info --json 2>/dev/null | grep -q '"current": true'; then
+		say "making the base image for L1"
+		in_lab_cache "$tool" image build >/dev/null || return 0
+	fi
+	cp "$index" "$1/lab/host.index"
+}
+
+# Runs a command with a cache of the lab's own, and without this user's configuration.
+in_lab_cache()
+{
+	XDG_CACHE_HOME=$state/cache XDG_CONFIG_HOME=$state/cache "$@"
+}
+
 # Writes keys and the initramfs of an L1 into the directory $1.
 prepare_l1()
 {
@@ -189,6 +209,7 @@ prepare_l1()
 	done < <(modprobe -d "$kernels/usr" -S "$release" --show-depends -a virtio_pci \
 		9pnet_virtio 9p overlay | awk '$1 == "insmod" && !seen[$2]++')
 	[ "$n" -gt 0 ] || die "no modules for L1 in $kernels"
+	prepare_base "$tree"
 	(cd "$tree" && find . | busybox cpio -o -H newc -R 0:0 2>/dev/null) >"$dir/initramfs.cpio"
 	rm -rf "$tree"
 }

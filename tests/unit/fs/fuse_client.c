@@ -59,14 +59,13 @@ void fc_init_bare(struct fuse_client *c)
 }
 
 void fc_export(struct fuse_client *c, const char *name, const char *path, bool writable,
-	       enum fs_cache cache, const char *const *top_names)
+	       enum fs_cache cache)
 {
 	const struct fs_export_config cfg = {
 		.name = name,
 		.fd = openat(c->dirfd, path, O_PATH | O_CLOEXEC),
 		.writable = writable,
 		.cache = cache,
-		.top_names = top_names,
 	};
 
 	REQUIRE(fs_server_add_export(c->server, &cfg) == 0);
@@ -86,9 +85,9 @@ void fc_start(struct fuse_client *c)
 void fc_init(struct fuse_client *c)
 {
 	fc_init_bare(c);
-	fc_export(c, "base", "tree", false, FS_CACHE_LONG, NULL);
-	fc_export(c, "ro", "tree", false, FS_CACHE_SHORT, NULL);
-	fc_export(c, "rw", "tree", true, FS_CACHE_SHORT, NULL);
+	fc_export(c, "base", "tree", false, FS_CACHE_LONG);
+	fc_export(c, "ro", "tree", false, FS_CACHE_SHORT);
+	fc_export(c, "rw", "tree", true, FS_CACHE_SHORT);
 	fc_start(c);
 }
 

@@ -40,7 +40,7 @@ void fc_fini(struct fuse_client *c); /* twice is fine; before cr_skip(), which r
 /* As fc_init(), with nothing exported and nothing started. */
 void fc_init_bare(struct fuse_client *c);
 void fc_export(struct fuse_client *c, const char *name, const char *path, bool writable,
-	       enum fs_cache cache, const char *const *top_names);
+	       enum fs_cache cache);
 void fc_start(struct fuse_client *c);
 
 /* A file of the temporary tree, from the host's side. */

@@ -216,7 +216,7 @@ Test(fs_lookup, files_of_two_file_systems_have_different_numbers)
 	struct fuse_entry_out a, b;
 
 	/* Its own top and an export of /proc: certainly two file systems. */
-	fc_export(&c, "proc", "/proc/sys", false, FS_CACHE_SHORT, NULL);
+	fc_export(&c, "proc", "/proc/sys", false, FS_CACHE_SHORT);
 	cr_assert_gt(fc_lookup(&c, FUSE_ROOT_ID, "rw", &a), 0);
 	cr_assert_gt(fc_lookup(&c, FUSE_ROOT_ID, "proc", &b), 0);
 	cr_assert_eq(a.attr.ino >> 48, 0);
@@ -227,7 +227,7 @@ Test(fs_lookup, magic_links_are_only_text)
 {
 	struct fuse_entry_out e, f;
 
-	fc_export(&c, "self", "/proc/self", false, FS_CACHE_SHORT, NULL);
+	fc_export(&c, "self", "/proc/self", false, FS_CACHE_SHORT);
 	cr_assert_gt(fc_lookup(&c, fc_walk(&c, "self"), "root", &e), 0);
 	cr_assert(S_ISLNK(e.attr.mode));
 	cr_assert_eq(fc_lookup(&c, e.nodeid, "etc", &f), -ENOTDIR);
@@ -235,26 +235,8 @@ Test(fs_lookup, magic_links_are_only_text)
 	cr_assert_eq(fc_open(&c, e.nodeid, O_RDONLY, &(uint64_t){0}), -ELOOP);
 }
 
-Test(fs_lookup, only_chosen_names_of_a_top_directory_exist)
-{
-	static const char *const names[] = {"hello", "sub", NULL};
-	struct fuse_entry_out e;
-	uint64_t top;
-
-	fc_export(&c, "some", "tree", false, FS_CACHE_SHORT, names);
-	top = fc_walk(&c, "some");
-	cr_assert_gt(fc_lookup(&c, top, "hello", &e), 0);
-	cr_assert_eq(fc_lookup(&c, top, "suid", &e), -ENOENT);
-	/* Only the top directory is filtered. */
-	cr_assert_gt(fc_lookup(&c, fc_walk(&c, "some/sub"), "deep", &e), 0);
-	cr_assert(fc_listed(&c, top, "hello", false, NULL));
-	cr_assert_not(fc_listed(&c, top, "suid", false, NULL));
-	cr_assert_not(fc_listed(&c, top, "suid", true, NULL));
-}
-
 Test(fs_lookup, a_mount_point_below_an_export_does_not_exist)
 {
-	static const char *const names[] = {"sub", NULL};
 	struct fuse_entry_out e;
 	char path[96];
 
@@ -271,10 +253,6 @@ Test(fs_lookup, a_mount_point_below_an_export_does_not_exist)
 	cr_assert_not(fc_listed(&c, fc_walk(&c, "rw"), "sub", false, NULL));
 	cr_assert_not(fc_listed(&c, fc_walk(&c, "rw"), "sub", true, NULL));
 	cr_assert(fc_listed(&c, fc_walk(&c, "rw"), "hello", true, NULL));
-	/* Where it was chosen by name, it is a part of the export. */
-	fc_export(&c, "chosen", "tree", false, FS_CACHE_LONG, names);
-	cr_assert(fc_listed(&c, fc_walk(&c, "chosen"), "sub", true, NULL));
-	cr_assert_gt(fc_lookup(&c, fc_walk(&c, "chosen"), "sub", &e), 0);
 	cr_assert_eq(umount2(path, MNT_DETACH), 0);
 }
 
@@ -284,7 +262,7 @@ Test(fs_lookup, a_single_file_is_a_directory_that_holds_it)
 	struct fuse_entry_out e;
 	char buf[64] = "";
 
-	fc_export(&c, "one", "tree/hello", true, FS_CACHE_SHORT, NULL);
+	fc_export(&c, "one", "tree/hello", true, FS_CACHE_SHORT);
 	dir = fc_walk(&c, "one");
 	node = fc_walk(&c, "one/file");
 	cr_assert(fc_listed(&c, dir, "file", false, NULL));

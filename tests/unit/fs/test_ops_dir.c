@@ -91,7 +91,7 @@ Test(fs_dir, nothing_moves_between_exports)
 	uint64_t rw = fc_walk(&c, "rw"), ro = fc_walk(&c, "ro");
 	struct fuse_entry_out e;
 
-	fc_export(&c, "other", "tree/sub", true, FS_CACHE_SHORT, NULL);
+	fc_export(&c, "other", "tree/sub", true, FS_CACHE_SHORT);
 	cr_assert_eq(fc_rename(&c, rw, "hello", fc_walk(&c, "other"), "h", 0), -EXDEV);
 	cr_assert_eq(fc_link(&c, fc_walk(&c, "rw/hello"), fc_walk(&c, "other"), "h", &e), -EXDEV);
 	cr_assert_eq(fc_rename(&c, rw, "hello", ro, "h", 0), -EROFS);
@@ -146,19 +146,4 @@ Test(fs_dir, nothing_changes_in_a_read_only_export)
 	}
 	cr_assert_eq(fc_mkdir(&c, FUSE_ROOT_ID, "d", 0755), -EROFS);
 	cr_assert_eq(fc_rmdir(&c, FUSE_ROOT_ID, "rw"), -EROFS);
-}
-
-Test(fs_dir, a_filtered_top_directory_keeps_its_names)
-{
-	static const char *const names[] = {"hello", "sub", NULL};
-	uint64_t top, sub;
-
-	fc_export(&c, "some", "tree", true, FS_CACHE_SHORT, names);
-	top = fc_walk(&c, "some");
-	sub = fc_walk(&c, "some/sub");
-	cr_assert_eq(fc_mkdir(&c, top, "d", 0755), -EPERM);
-	cr_assert_eq(fc_unlink(&c, top, "suid"), -EPERM);
-	cr_assert_eq(fc_rename(&c, sub, "deep", top, "suid", 0), -EPERM);
-	cr_assert_eq(fc_rename(&c, top, "suid", sub, "mine", 0), -EPERM);
-	cr_assert_gt(fc_mkdir(&c, sub, "d", 0755), 0);
 }

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* devices/fs/indexed.h - exports whose names and attributes come from an index (image/index.h). */
+#ifndef DEVICES_FS_INDEXED_H
+#define DEVICES_FS_INDEXED_H
+
+#include "devices/fs/fs_priv.h"
+
+/*
+ * DOC: an export behind an index
+ *
+ * A node of it (FS_INDEXED) is an entry of the index; node->ino is the entry's
+ * number + FS_INDEXED_INO. Names, attributes, link texts and listings are
+ * answered from the index, without a system call. A pristine file's bytes are
+ * the index's; its handles have no descriptor. A shared file is opened when the
+ * guest opens it, below the directories at the top of the tree that were opened
+ * with the export: by its path, without following a link and without crossing
+ * a mount. It is the file only if the index says so (index_same_file()) and
+ * everyone may still read it. Otherwise the host changed it, and the guest gets
+ * ESTALE: never a mixture of two versions.
+ */
+
+enum { FS_INDEXED_INO = 2 };
+
+static inline const struct index_entry *fs_indexed_entry(const struct fs_node *node)
+{
+	return &node->export->index->entries[node->ino - FS_INDEXED_INO];
+}
+
+/* True for a file whose bytes are in the index. */
+static inline bool fs_is_pristine(const struct fs_node *node)
+{
+	return node->kind == FS_INDEXED && fs_indexed_entry(node)->kind == INDEX_PRISTINE;
+}
+
+/* True for a regular file of the host's: fs_reopen() opens it. */
+static inline bool fs_has_host_file(const struct fs_node *node)
+{
+	if (node->kind == FS_INDEXED)
+		return fs_indexed_entry(node)->kind == INDEX_SHARED;
+	return node->kind == FS_HOST && node->type == S_IFREG;
+}
+
+/* Opens the directories at the top. Takes root over, also on failure. */
+int fs_indexed_init(struct fs_export *export, const struct index *ix, int root) MUST_CHECK;
+void fs_indexed_fini(struct fs_export *export); /* of any export */
+
+int fs_indexed_lookup(struct fs_server *s, struct fs_node *dir, const char *name,
+		      struct fs_node **out) MUST_CHECK;
+void fs_indexed_stat(const struct fs_node *node, struct stat *st);
+/* A shared file, read-only. */
+int fs_indexed_open(struct fs_server *s, struct fs_node *node) MUST_CHECK;
+/* The reply to READ of a pristine file. */
+void fs_indexed_read(struct fs_request *rq, uint64_t off, size_t size);
+void fs_indexed_readlink(struct fs_request *rq);
+
+#endif

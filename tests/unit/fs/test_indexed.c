@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/* An export behind an index: what is answered from it, and a host that changes under it. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "image/index_writer.h"
+#include "tests/unit/fs/fuse_client.h"
+
+static struct fuse_client c;
+static uint8_t *file;
+static struct index *ix;
+
+static void add(struct index_writer *w, uint32_t dir, const char *name, enum index_kind kind,
+		const char *path, const char *text)
+{
+	struct stat st = {.st_mode = S_IFREG | 0644};
+	struct index_entry e = {.kind = (uint8_t)kind, .uid = 12};
+
+	if (path)
+		st = fc_host_stat(&c, path);
+	e.mode = (uint16_t)(kind == INDEX_LINK ? S_IFLNK | 0777 : st.st_mode);
+	e.size = (uint64_t)st.st_size;
+	e.where = kind == INDEX_SHARED ? st.st_ino : 0;
+	e.mtime = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+	cr_assert_eq(index_writer_add(w, dir, name, &e, text, text ? strlen(text) : 0, NULL), 0);
+}
+
+/* tree/sub and its files, as "sub" of a tree whose root is tree. */
+static void setup(void)
+{
+	const struct index_header head = {.built = 0};
+	struct index_entry dir = {.kind = INDEX_DIR, .mode = S_IFDIR | 0755, .mtime = -1};
+	struct fs_export_config cfg = {.name = "ix", .cache = FS_CACHE_LONG};
+	struct index_writer *w = NULL;
+	uint32_t sub, in;
+	size_t len;
+
+	fc_init_bare(&c);
+	fc_host_write(&c, "tree/sub/shared", "of the host", 04755);
+	fc_host_write(&c, "tree/sub/left", "secret", 0644);
+	mkdirat(c.dirfd, "tree/sub/in", 0755);
+	fc_host_write(&c, "tree/sub/in/file", "inner", 0644);
+	cr_assert_eq(index_writer_new(&w), 0);
+	cr_assert_eq(index_writer_add(w, 0, "sub", &dir, NULL, 0, &sub), 0);
+	add(w, sub, "shared", INDEX_SHARED, "tree/sub/shared", NULL);
+	add(w, sub, "left", INDEX_LEFT_OUT, "tree/sub/left", NULL);
+	add(w, sub, "pristine", INDEX_PRISTINE, NULL, "of the index");
+	add(w, sub, "link", INDEX_LINK, NULL, "../outside");
+	cr_assert_eq(index_writer_add(w, sub, "in", &dir, NULL, 0, &in), 0);
+	add(w, in, "file", INDEX_SHARED, "tree/sub/in/file", NULL);
+	cr_assert_eq(index_writer_finish(w, &head, &file, &len), 0);
+	index_writer_free(w);
+	cr_assert_eq(index_from_memory(file, len, &ix), 0);
+	cfg.index = ix;
+	cfg.fd = openat(c.dirfd, "tree", O_PATH | O_CLOEXEC);
+	cr_assert_eq(fs_server_add_export(c.server, &cfg), 0);
+	fc_export(&c, "rw", "tree", true, FS_CACHE_SHORT);
+	fc_start(&c);
+}
+
+static void teardown(void)
+{
+	fc_fini(&c);
+	index_free(ix);
+	free(file);
+}
+
+TestSuite(fs_indexed, .init = setup, .fini = teardown);
+
+static int read_file(const char *path, char *buf, size_t len)
+{
+	uint64_t node = fc_walk(&c, path), fh;
+	int r = fc_open(&c, node, O_RDONLY, &fh);
+
+	if (r < 0)
+		return r;
+	memset(buf, 0, len);
+	r = fc_read(&c, node, fh, 0, buf, len - 1);
+	cr_assert_eq(fc_release(&c, node, fh), 0);
+	return r;
+}
+
+Test(fs_indexed, attributes_and_names_are_the_indexs)
+{
+	struct fuse_entry_out e;
+	struct fuse_attr a;
+	char buf[64] = "";
+	uint64_t sub = fc_walk(&c, "ix/sub");
+
+	cr_assert_gt(fc_lookup(&c, sub, "shared", &e), 0);
+	cr_expect_eq(e.attr.mode, S_IFREG | 04755);
+	cr_expect_eq(e.attr.uid, 12);
+	cr_expect_eq(e.attr.size, 11);
+	cr_expect_eq(e.entry_valid, 3600);
+	cr_expect_eq(e.attr_valid, 3600);
+	cr_assert_gt(fc_getattr(&c, e.nodeid, &a), 0);
+	cr_expect_eq(a.ino, e.attr.ino);
+	/* Before 1970. */
+	cr_assert_gt(fc_getattr(&c, sub, &a), 0);
+	cr_expect_eq((int64_t)a.mtime, -1);
+	cr_expect_eq(a.mtimensec, 999999999);
+	cr_assert_gt(fc_readlink(&c, fc_walk(&c, "ix/sub/link"), buf, sizeof(buf)), 0);
+	cr_expect(strncmp(buf, "../outside", 10) == 0);
+	cr_expect_lt(fc_readlink(&c, sub, buf, sizeof(buf)), 0);
+}
+
+Test(fs_indexed, what_is_left_out_is_not_there)
+{
+	struct fuse_entry_out e;
+	uint64_t sub = fc_walk(&c, "ix/sub");
+
+	for (int plus = 0; plus < 2; plus++) {
+		cr_expect(fc_listed(&c, sub, "shared", plus, NULL));
+		cr_expect(fc_listed(&c, sub, "in", plus, NULL));
+		cr_expect(fc_listed(&c, sub, "..", plus, NULL));
+		cr_expect_not(fc_listed(&c, sub, "left", plus, NULL));
+		cr_expect_not(fc_listed(&c, sub, "deep", plus, NULL), "not in the index");
+		cr_expect_not(fc_listed(&c, fc_walk(&c, "ix"), "hello", plus, NULL));
+	}
+	cr_assert_gt(fc_lookup(&c, sub, "left", &e), 0, "an absence that may be remembered");
+	cr_expect_eq(e.nodeid, 0);
+	cr_assert_gt(fc_lookup(&c, sub, "deep", &e), 0);
+	cr_expect_eq(e.nodeid, 0);
+	cr_expect_lt(fc_lookup(&c, sub, "..", &e), 0);
+	cr_expect_lt(fc_lookup(&c, sub, ".", &e), 0);
+}
+
+Test(fs_indexed, a_listing_looks_up)
+{
+	struct fuse_entry_out e;
+	uint64_t sub = fc_walk(&c, "ix/sub"), node = fc_walk(&c, "ix/sub/in/file");
+	struct fuse_attr a;
+
+	cr_assert(fc_listed(&c, fc_walk(&c, "ix/sub/in"), "file", true, &e));
+	cr_expect_eq(e.nodeid, node);
+	fc_forget(&c, node, 1);
+	cr_assert_gt(fc_getattr(&c, node, &a), 0);
+	fc_forget(&c, node, 1);
+	cr_assert_eq(fc_getattr(&c, node, &a), -ESTALE);
+	cr_assert(fc_listed(&c, sub, "pristine", true, &e));
+	cr_expect_eq(e.attr.size, 12);
+}
+
+Test(fs_indexed, bytes)
+{
+	struct fuse_lseek_in seek = {.whence = SEEK_HOLE};
+	struct fuse_lseek_out at;
+	uint64_t node = fc_walk(&c, "ix/sub/pristine"), fh;
+	char buf[64];
+
+	cr_assert_eq(read_file("ix/sub/shared", buf, sizeof(buf)), 11);
+	cr_expect_str_eq(buf, "of the host");
+	cr_assert_eq(read_file("ix/sub/in/file", buf, sizeof(buf)), 5);
+	cr_assert_eq(read_file("ix/sub/pristine", buf, sizeof(buf)), 12);
+	cr_expect_str_eq(buf, "of the index");
+	cr_assert_gt(fc_open(&c, node, O_RDONLY, &fh), 0);
+	cr_expect_eq(fc_read(&c, node, fh, 7, buf, 3), 3);
+	cr_expect_arr_eq(buf, "ind", 3);
+	cr_expect_eq(fc_read(&c, node, fh, 12, buf, 3), 0);
+	cr_expect_eq(fc_read(&c, node, fh, 1 << 30, buf, 3), 0);
+	seek.fh = fh;
+	seek.offset = 3;
+	cr_assert_gt(fc_call(&c, FUSE_LSEEK, node, &seek, sizeof(seek), NULL, 0, &at, sizeof(at)),
+		     0);
+	cr_expect_eq(at.offset, 12);
+	seek.whence = SEEK_DATA;
+	cr_assert_gt(fc_call(&c, FUSE_LSEEK, node, &seek, sizeof(seek), NULL, 0, &at, sizeof(at)),
+		     0);
+	cr_expect_eq(at.offset, 3);
+	seek.offset = 12;
+	cr_expect_eq(fc_call(&c, FUSE_LSEEK, node, &seek, sizeof(seek), NULL, 0, &at, sizeof(at)),
+		     -ENXIO);
+}
+
+Test(fs_indexed, a_pristine_file_is_copied_by_the_guest)
+{
+	uint64_t from = fc_walk(&c, "ix/sub/pristine"), to = fc_walk(&c, "rw/hello"), fh_in, fh_out;
+	struct fuse_copy_file_range_in in = {.nodeid_out = to, .len = 5};
+	struct fuse_write_out done;
+
+	cr_assert_gt(fc_open(&c, from, O_RDONLY, &fh_in), 0);
+	cr_assert_gt(fc_open(&c, to, O_RDWR, &fh_out), 0);
+	in.fh_in = fh_in;
+	in.fh_out = fh_out;
+	cr_expect_eq(fc_call(&c, FUSE_COPY_FILE_RANGE, from, &in, sizeof(in), NULL, 0, &done,
+			     sizeof(done)),
+		     -EXDEV);
+}
+
+Test(fs_indexed, nothing_is_written)
+{
+	static const char *const paths[] = {"ix/sub/shared", "ix/sub/pristine"};
+	uint64_t sub = fc_walk(&c, "ix/sub"), fh, node;
+
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		cr_expect_eq(fc_open(&c, fc_walk(&c, paths[i]), O_RDWR, &fh), -EROFS);
+		cr_expect_eq(fc_open(&c, fc_walk(&c, paths[i]), O_RDONLY | O_TRUNC, &fh), -EROFS);
+		cr_expect_eq(fc_chmod(&c, fc_walk(&c, paths[i]), 0600), -EROFS);
+	}
+	cr_expect_eq(fc_create(&c, sub, "new", O_RDWR, 0644, &node, &fh), -EROFS);
+	cr_expect_eq(fc_unlink(&c, sub, "shared"), -EROFS);
+	cr_expect_eq(fc_mkdir(&c, sub, "dir", 0755), -EROFS);
+	cr_expect_lt(fc_setxattr(&c, fc_walk(&c, "ix/sub/shared"), "user.a", "b"), 0);
+	cr_expect_eq(fc_open(&c, sub, O_RDONLY, &fh), -EISDIR);
+	cr_expect_eq(fc_open(&c, fc_walk(&c, "ix/sub/link"), O_RDONLY, &fh), -ELOOP);
+}
+
+/* Each way a host may change the file: the guest gets an error, never other bytes. */
+static void expect_stale(const char *path)
+{
+	char buf[64];
+
+	cr_expect_eq(read_file(path, buf, sizeof(buf)), -ESTALE, "%s", path);
+}
+
+Test(fs_indexed, another_file_under_the_name)
+{
+	uint64_t node = fc_walk(&c, "ix/sub/shared"), fh;
+	char buf[64] = "";
+
+	cr_assert_gt(fc_open(&c, node, O_RDONLY, &fh), 0);
+	fc_host_write(&c, "tree/sub/new", "another one", 0644);
+	cr_assert_eq(renameat(c.dirfd, "tree/sub/new", c.dirfd, "tree/sub/shared"), 0);
+	expect_stale("ix/sub/shared");
+	/* What is open goes on. */
+	cr_expect_eq(fc_read(&c, node, fh, 0, buf, sizeof(buf) - 1), 11);
+	cr_expect_str_eq(buf, "of the host");
+}
+
+Test(fs_indexed, a_file_written_to)
+{
+	fc_host_write(&c, "tree/sub/shared", "of the host, and more", 0644);
+	expect_stale("ix/sub/shared");
+}
+
+Test(fs_indexed, a_file_that_is_gone_or_closed_to_others)
+{
+	cr_assert_eq(fchmodat(c.dirfd, "tree/sub/shared", 0700, 0), 0);
+	expect_stale("ix/sub/shared");
+	cr_assert_eq(unlinkat(c.dirfd, "tree/sub/shared", 0), 0);
+	expect_stale("ix/sub/shared");
+}
+
+Test(fs_indexed, links_in_the_way)
+{
+	cr_assert_eq(unlinkat(c.dirfd, "tree/sub/shared", 0), 0);
+	cr_assert_eq(symlinkat("left", c.dirfd, "tree/sub/shared"), 0);
+	expect_stale("ix/sub/shared");
+	cr_assert_eq(renameat(c.dirfd, "tree/sub/in", c.dirfd, "tree/sub/moved"), 0);
+	cr_assert_eq(symlinkat("moved", c.dirfd, "tree/sub/in"), 0);
+	expect_stale("ix/sub/in/file");
+}
+
+Test(fs_indexed, numbers_are_no_other_exports)
+{
+	struct fuse_entry_out e, other;
+
+	cr_assert_gt(fc_lookup(&c, fc_walk(&c, "ix/sub"), "shared", &e), 0);
+	cr_assert_gt(fc_lookup(&c, fc_walk(&c, "rw"), "hello", &other), 0);
+	cr_expect_eq(e.attr.ino >> 48, 0);
+	cr_expect_neq(other.attr.ino >> 48, 0);
+}
