@@ -253,10 +253,17 @@ static int add_power_source(struct machine *m, const char *from)
 
 static int add_host_bridge(struct machine *m)
 {
+	static const struct pci_windows windows = {
+		.ecam = ECAM_BASE,
+		.base32 = PCI_MMIO_BASE,
+		.len32 = PCI_MMIO_SIZE,
+		.base64 = PCI_MMIO64_BASE,
+		.len64 = PCI_MMIO64_SIZE,
+	};
 	struct pci_function *bridge;
 	int r;
 
-	pci_bus_init(&m->pci, m->mmio, ECAM_BASE, PCI_MMIO_BASE, PCI_MMIO_SIZE);
+	pci_bus_init(&m->pci, m->mmio, &windows);
 	r = pci_host_bridge_new(&bridge);
 	return r < 0 ? r : add_function(m, bridge);
 }

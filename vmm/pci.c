@@ -228,7 +228,9 @@ static uint32_t bar_dword(const struct pci_function *fn, unsigned int reg, bool 
 	if (bar->size == 0)
 		return 0;
 	v = sizing ? ~(bar->size - 1) : bar->addr;
-	return (uint32_t)v | (bar->is_64 ? PCI_BASE_ADDRESS_MEM_TYPE_64 : 0);
+	if (bar->is_64)
+		v |= PCI_BASE_ADDRESS_MEM_TYPE_64 | PCI_BASE_ADDRESS_MEM_PREFETCH;
+	return (uint32_t)v;
 }
 
 /* Any write to a BAR's dword that is not all of it and all ones leaves it in its place. */
@@ -405,43 +407,56 @@ int pci_add_msix(struct pci_function *fn, struct wiring *wiring, unsigned int n_
 
 /* The bus */
 
-void pci_bus_init(struct pci_bus *pci, struct bus *mmio, gpa_t ecam, gpa_t base32, uint64_t len32)
+void pci_bus_init(struct pci_bus *pci, struct bus *mmio, const struct pci_windows *windows)
 {
 	*pci = (struct pci_bus){
 		.mmio = mmio,
-		.ecam = ecam,
-		.next32 = base32,
-		.end32 = base32 + len32,
+		.ecam = windows->ecam,
+		.next32 = windows->base32,
+		.end32 = windows->base32 + windows->len32,
+		.next64 = windows->base64,
+		.end64 = windows->base64 + windows->len64,
 	};
 }
 
-/* Finds room for fn's BARs; *end is where the window's free part then begins. */
-static int place_bars(const struct pci_bus *pci, struct pci_function *fn, gpa_t *end)
+/* Takes room for a BAR out of a window's free part. */
+static int place_bar(struct pci_bar *bar, gpa_t *next, gpa_t end)
 {
-	gpa_t at = pci->next32;
+	gpa_t at = align_up(*next, bar->size);
 
-	for (unsigned int i = 0; i < PCI_MAX_BARS; i++) {
+	if (bar->size > end || at > end - bar->size)
+		return -ENOSPC;
+	bar->addr = at;
+	*next = at + bar->size;
+	return 0;
+}
+
+/* Finds room for fn's BARs; *left has the windows' free parts as they then are. */
+static int place_bars(struct pci_bus *left, struct pci_function *fn)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; r == 0 && i < PCI_MAX_BARS; i++) {
 		struct pci_bar *bar = &fn->bars[i];
 
 		if (bar->size == 0)
 			continue;
-		if (bar->size > pci->end32 || align_up(at, bar->size) > pci->end32 - bar->size)
-			return -ENOSPC;
-		bar->addr = align_up(at, bar->size);
-		at = bar->addr + bar->size;
+		if (bar->is_64)
+			r = place_bar(bar, &left->next64, left->end64);
+		else
+			r = place_bar(bar, &left->next32, left->end32);
 	}
-	*end = at;
-	return 0;
+	return r;
 }
 
 int pci_bus_add(struct pci_bus *pci, struct pci_function *fn)
 {
-	gpa_t end;
+	struct pci_bus left = *pci;
 	int r;
 
 	if (pci->next_slot == PCI_SLOTS)
 		return -ENOSPC;
-	r = place_bars(pci, fn, &end);
+	r = place_bars(&left, fn);
 	if (r < 0)
 		return r;
 	for (unsigned int reg = 0; reg < PCI_MAX_BARS; reg++)
@@ -454,8 +469,8 @@ int pci_bus_add(struct pci_bus *pci, struct pci_function *fn)
 			r = bus_map(pci->mmio, fn->bars[i].addr, fn->bars[i].size, &fn->dev, i);
 	if (r < 0)
 		return r;
-	pci->next32 = end;
-	pci->next_slot++;
+	left.next_slot++;
+	*pci = left;
 	return 0;
 }
 

@@ -68,7 +68,7 @@ struct pci_state {
 
 struct pci_bar {
 	uint64_t size; /* power of two >= 4096; 0: no such BAR */
-	bool is_64;
+	bool is_64; /* and prefetchable: reading it has no effect */
 	gpa_t addr; /* set by pci_bus_add() */
 };
 
@@ -103,7 +103,10 @@ void pci_function_init(struct pci_function *fn, const struct pci_function_ops *o
 /* Closes vector fds, ends the lock. A zeroed one is fine. */
 void pci_function_fini(struct pci_function *fn);
 
-/* Memory BAR; size is rounded up by the caller to a power of two >= 4096. */
+/*
+ * Memory BAR; size is rounded up by the caller to a power of two >= 4096. One of
+ * 64 bits is prefetchable and goes into the window above 4 GiB.
+ */
 void pci_add_bar(struct pci_function *fn, unsigned int bar, uint64_t size, bool is_64);
 
 /*
@@ -129,14 +132,25 @@ bool pci_bus_master(const struct pci_function *fn);
 struct pci_bus {
 	struct bus *mmio;
 	gpa_t ecam;
-	gpa_t next32, end32; /* 32-bit BAR window left */
+	/* What is left of the windows for BARs below and above 4 GiB. */
+	gpa_t next32, end32;
+	gpa_t next64, end64;
 	unsigned int next_slot;
 };
 
-void pci_bus_init(struct pci_bus *pci, struct bus *mmio, gpa_t ecam, gpa_t base32, uint64_t len32);
+/* A place for configuration space and BARs: guest addresses and bytes. */
+struct pci_windows {
+	gpa_t ecam;
+	gpa_t base32;
+	uint64_t len32;
+	gpa_t base64;
+	uint64_t len64;
+};
+
+void pci_bus_init(struct pci_bus *pci, struct bus *mmio, const struct pci_windows *windows);
 /*
  * Gives fn the next slot, places its BARs, maps its windows. -ENOSPC when slots
- * or window are used up. fn stays the caller's. Before vCPUs run.
+ * or a window are used up. fn stays the caller's. Before vCPUs run.
  */
 int pci_bus_add(struct pci_bus *pci, struct pci_function *fn) MUST_CHECK;
 

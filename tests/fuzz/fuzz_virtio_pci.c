@@ -124,7 +124,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (bus_new(&mmio) < 0 || virtio_rng_new(&vdev) < 0 ||
 	    virtio_pci_new(vdev, &g->mem, &fw.wiring, &fn) < 0)
 		abort();
-	pci_bus_init(&pci, mmio, ECAM, WINDOW, 0x100000);
+	pci_bus_init(&pci, mmio,
+		     &(struct pci_windows){.ecam = ECAM, .base32 = WINDOW, .len32 = 0x100000});
 	if (pci_bus_add(&pci, fn) < 0 || virtio_pci_connect(fn, g->loop) < 0)
 		abort();
 	(void)bus_write(mmio, ECAM + PCI_COMMAND, &command, sizeof(command));

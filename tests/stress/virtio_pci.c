@@ -119,7 +119,8 @@ int main(void)
 	require(bus_new(&s.mmio) == 0, "bus_new");
 	require(virtio_rng_new(&vdev) == 0, "virtio_rng_new");
 	require(virtio_pci_new(vdev, &s.g->mem, &s.fw.wiring, &s.fn) == 0, "virtio_pci_new");
-	pci_bus_init(&s.pci, s.mmio, ECAM, WINDOW, 0x100000);
+	pci_bus_init(&s.pci, s.mmio,
+		     &(struct pci_windows){.ecam = ECAM, .base32 = WINDOW, .len32 = 0x100000});
 	require(pci_bus_add(&s.pci, s.fn) == 0, "pci_bus_add");
 	require(virtio_pci_connect(s.fn, s.g->loop) == 0, "virtio_pci_connect");
 	(void)bus_write(s.mmio, ECAM + PCI_COMMAND, &command, sizeof(command));

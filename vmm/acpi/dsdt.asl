@@ -23,6 +23,9 @@ DefinitionBlock ("dsdt.aml", "DSDT", 2, "SANDCS", "SANDCSTL", 1)
 				DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed,
 					NonCacheable, ReadWrite,
 					0, 0xC0000000, 0xDFFFFFFF, 0, 0x20000000)
+				QWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed,
+					Prefetchable, ReadWrite,
+					0, 0x100000000, 0x3FFFFFFFF, 0, 0x300000000)
 			})
 		}
 

@@ -12,7 +12,11 @@
  *  BATTERY_BASE      batteries and AC adapter
  *  0xfec00000        I/O APIC, local APICs at 0xfee00000 (both in KVM)
  *  KVM_IDENTITY_MAP  four pages KVM wants on Intel
+ *  PCI_MMIO64_BASE   PCI BARs of 64 bits: windows on host memory
  *  HIGH_RAM_BASE     RAM that did not fit below LOW_RAM_END
+ *
+ * The 64-bit BARs lie below the rest of RAM, so that neither moves with the
+ * amount of RAM and all is within reach of a CPU with few physical address bits.
  */
 #define LOW_RAM_END	 0xc0000000ull
 #define PCI_MMIO_BASE	 0xc0000000ull
@@ -25,7 +29,9 @@
 #define LAPIC_BASE	 0xfee00000ull
 #define KVM_IDENTITY_MAP 0xfffbc000ull
 #define KVM_TSS_ADDR	 0xfffbd000ull
-#define HIGH_RAM_BASE	 0x100000000ull
+#define PCI_MMIO64_BASE	 0x100000000ull
+#define PCI_MMIO64_SIZE	 0x300000000ull
+#define HIGH_RAM_BASE	 0x400000000ull
 
 #define BOOT_START_INFO	     0x6000ull
 #define BOOT_MEMMAP	     0x6800ull

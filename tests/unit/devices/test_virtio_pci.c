@@ -13,6 +13,7 @@
 
 #define ECAM	 0xb0000000ull
 #define WINDOW	 0xc0000000ull
+#define HIGH	 0x100000000ull
 #define FEATURE	 (1ull << 5)
 #define VERSION1 (1ull << VIRTIO_F_VERSION_1)
 
@@ -173,7 +174,7 @@ static void setup(void)
 	g = fake_guest_new();
 	fake_wiring_init(&fw);
 	cr_assert_eq(bus_new(&mmio), 0);
-	pci_bus_init(&pci, mmio, ECAM, WINDOW, 0x100000);
+	pci_bus_init(&pci, mmio, &(struct pci_windows){ECAM, WINDOW, 0x100000, HIGH, 0x100000});
 	cr_assert_eq(virtio_pci_new(new_probe(), &g->mem, &fw.wiring, &fn), 0);
 	cr_assert_eq(pci_bus_add(&pci, fn), 0);
 	cr_assert_eq(virtio_pci_connect(fn, g->loop), 0);

@@ -9,7 +9,8 @@
 
 #define ECAM   0xb0000000ull
 #define WINDOW 0xc0000000ull
-enum { WINDOW_SIZE = 0x100000, TABLE = 0x1000, PBA = 0x1800, VECTORS = 3 };
+#define HIGH   0x100000000ull
+enum { WINDOW_SIZE = 0x100000, HIGH_SIZE = 0x100000, TABLE = 0x1000, PBA = 0x1800, VECTORS = 3 };
 
 /* A function that remembers its last BAR access. */
 struct probe {
@@ -88,7 +89,7 @@ static void setup(void)
 {
 	fake_wiring_init(&fw);
 	cr_assert_eq(bus_new(&mmio), 0);
-	pci_bus_init(&pci, mmio, ECAM, WINDOW, WINDOW_SIZE);
+	pci_bus_init(&pci, mmio, &(struct pci_windows){ECAM, WINDOW, WINDOW_SIZE, HIGH, HIGH_SIZE});
 	cr_assert_eq(pci_host_bridge_new(&bridge), 0);
 	cr_assert_eq(pci_bus_add(&pci, bridge), 0);
 	p = calloc(1, sizeof(*p));
@@ -182,7 +183,10 @@ Test(pci, only_writable_bits_change)
 Test(pci, bars_tell_their_size_and_stay_where_they_are)
 {
 	const gpa_t reg0 = config + PCI_BASE_ADDRESS_0, reg2 = config + PCI_BASE_ADDRESS_2;
+	const uint64_t kind = PCI_BASE_ADDRESS_MEM_TYPE_64 | PCI_BASE_ADDRESS_MEM_PREFETCH;
 	uint64_t at2 = p->fn.bars[2].addr;
+
+	cr_assert_geq(at2, HIGH);
 
 	cr_assert_eq(rd(reg0, 4), bar0);
 	cr_assert_eq(bar0 % 0x4000, 0);
@@ -192,9 +196,9 @@ Test(pci, bars_tell_their_size_and_stay_where_they_are)
 	cr_assert_eq(rd(reg0, 4), bar0);
 	wr(reg2, 4, 0xffffffff);
 	wr(reg2 + 4, 4, 0xffffffff);
-	cr_assert_eq(rd(reg2, 8), 0xffffffffffff0000 | PCI_BASE_ADDRESS_MEM_TYPE_64);
+	cr_assert_eq(rd(reg2, 8), 0xffffffffffff0000 | kind);
 	wr(reg2, 8, 0);
-	cr_assert_eq(rd(reg2, 8), at2 | PCI_BASE_ADDRESS_MEM_TYPE_64);
+	cr_assert_eq(rd(reg2, 8), at2 | kind);
 	/* An absent BAR has no size; a half write is no question for it. */
 	wr(config + PCI_BASE_ADDRESS_1, 4, 0xffffffff);
 	cr_assert_eq(rd(config + PCI_BASE_ADDRESS_1, 4), 0);
@@ -234,9 +238,22 @@ Test(pci, slots_and_window_run_out)
 	cr_assert_eq(n, 30);
 	cr_assert_eq(r, -ENOSPC);
 
-	pci_bus_init(&pci, mmio, ECAM + 0x1000000, WINDOW + WINDOW_SIZE, 0x7000);
+	pci_bus_init(&pci, mmio,
+		     &(struct pci_windows){.ecam = ECAM + 0x1000000,
+					   .base32 = WINDOW + WINDOW_SIZE,
+					   .len32 = 0x7000,
+					   .base64 = HIGH + HIGH_SIZE,
+					   .len64 = 0x10000});
 	pci_add_bar(&more[0].fn, 0, 0x8000, false);
 	cr_assert_eq(pci_bus_add(&pci, &more[0].fn), -ENOSPC);
+	/* Each kind of BAR has a window of its own, and a failure takes from none. */
+	pci_add_bar(&more[1].fn, 0, 0x10000, true);
+	pci_add_bar(&more[1].fn, 2, 0x8000, false);
+	cr_assert_eq(pci_bus_add(&pci, &more[1].fn), -ENOSPC);
+	pci_add_bar(&more[2].fn, 0, 0x10000, true);
+	cr_assert_eq(pci_bus_add(&pci, &more[2].fn), 0);
+	pci_add_bar(&more[3].fn, 0, 0x1000, true);
+	cr_assert_eq(pci_bus_add(&pci, &more[3].fn), -ENOSPC);
 }
 
 Test(pci, msix_capability_says_where_things_are)
