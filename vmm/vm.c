@@ -88,11 +88,32 @@ static int wire_doorbell_add(struct wiring *w, gpa_t addr, int eventfd)
 	return ioctl(to_vm(w)->vm_fd, KVM_IOEVENTFD, &doorbell) < 0 ? -errno : 0;
 }
 
+/* Before vCPUs run. */
+static int wire_memory_add(struct wiring *w, gpa_t addr, const void *host, uint64_t len)
+{
+	struct vm *vm = to_vm(w);
+	struct kvm_userspace_memory_region slot = {
+		.slot = GUEST_MEM_MAX_REGIONS + vm->n_windows,
+		.flags = KVM_MEM_READONLY,
+		.guest_phys_addr = addr,
+		.memory_size = len,
+		.userspace_addr = (uintptr_t)host,
+	};
+
+	if (vm->n_windows == VM_MAX_WINDOWS)
+		return -ENOSPC;
+	if (ioctl(vm->vm_fd, KVM_SET_USER_MEMORY_REGION, &slot) < 0)
+		return -errno;
+	vm->n_windows++;
+	return 0;
+}
+
 static const struct wiring_ops vm_wiring_ops = {
 	.msi_new = wire_msi_new,
 	.msi_set = wire_msi_set,
 	.line_add = wire_line_add,
 	.doorbell_add = wire_doorbell_add,
+	.memory_add = wire_memory_add,
 };
 
 static int add_slot(struct vm *vm, gpa_t base, uint64_t offset, uint64_t size)

@@ -11,7 +11,7 @@
 #include "vmm/util.h"
 #include "vmm/wiring.h"
 
-enum { VM_MAX_MSI = 128 };
+enum { VM_MAX_MSI = 128, VM_MAX_WINDOWS = 4 };
 
 struct vm {
 	struct wiring wiring;
@@ -20,6 +20,7 @@ struct vm {
 	uint32_t spin_ns; /* the host's own setting; 0: unknown, or none */
 	struct ram ram;
 	struct guest_mem mem;
+	unsigned int n_windows; /* read-only memory slots, behind those of RAM */
 
 	pthread_mutex_t route_lock;
 	struct kvm_irq_routing *routes;

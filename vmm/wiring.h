@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* vmm/wiring.h - eventfds that the hypervisor itself reads and writes. */
+/* vmm/wiring.h - eventfds that the hypervisor itself reads and writes, memory it shows. */
 #ifndef VMM_WIRING_H
 #define VMM_WIRING_H
 
@@ -25,6 +25,12 @@ struct wiring_ops {
 	int (*line_add)(struct wiring *w, unsigned int gsi, int eventfd);
 	/* A guest write of any width to addr signals eventfd instead of leaving KVM. */
 	int (*doorbell_add)(struct wiring *w, gpa_t addr, int eventfd);
+	/*
+	 * The guest reads [addr, addr+len) straight from host memory; a write of
+	 * its comes as an access to the bus. Both are multiples of 4 KiB. What is
+	 * mapped at `host` may change later.
+	 */
+	int (*memory_add)(struct wiring *w, gpa_t addr, const void *host, uint64_t len);
 };
 
 struct wiring {

@@ -23,6 +23,8 @@ enum {
 	BAR_SIZE = 0x8000,
 	REGION_SIZE = 0x1000,
 	NOTIFY_STRIDE = 4,
+
+	SHM_BAR = 2, /* and 3: it has 64 bits */
 };
 
 enum {
@@ -342,7 +344,10 @@ static void config_write(struct virtio_device *vdev, uint64_t off, const void *d
 		vdev->ops->config_written(vdev, off, len);
 }
 
-/* BAR 0. The page in which an access begins serves all of it. */
+/*
+ * BAR 0. The page in which an access begins serves all of it. The shared memory's
+ * BAR comes by here where there is no memory, and with writes: nothing happens.
+ */
 
 static void virtio_pci_bar_read(struct pci_function *fn, unsigned int bar, uint64_t off, void *data,
 				unsigned int len)
@@ -350,7 +355,8 @@ static void virtio_pci_bar_read(struct pci_function *fn, unsigned int bar, uint6
 	struct virtio_pci *vp = to_virtio_pci(fn);
 	uint64_t in_region = off % REGION_SIZE;
 
-	(void)bar;
+	if (bar != 0)
+		return;
 	memset(data, 0, len);
 	switch (off - in_region) {
 	case COMMON_OFF:
@@ -377,7 +383,8 @@ static void virtio_pci_bar_write(struct pci_function *fn, unsigned int bar, uint
 	uint64_t in_region = off % REGION_SIZE;
 	uint64_t v = 0;
 
-	(void)bar;
+	if (bar != 0)
+		return;
 	memcpy(&v, data, len);
 	v = le64toh(v);
 	switch (off - in_region) {
@@ -501,6 +508,23 @@ static void add_region_cap(struct virtio_pci *vp, uint8_t type, uint32_t off, si
 	(void)add_cap(vp, &cap, sizeof(cap));
 }
 
+/* Section 4.1.4.7. The region's number is 0. */
+static void add_shm(struct virtio_pci *vp)
+{
+	uint64_t len = vp->vdev->shm_len, bar_size = REGION_SIZE;
+	struct virtio_pci_cap64 shm = {
+		.cap.cfg_type = VIRTIO_PCI_CAP_SHARED_MEMORY_CFG,
+		.cap.bar = SHM_BAR,
+		.cap.length = htole32((uint32_t)len),
+		.length_hi = htole32((uint32_t)(len >> 32)),
+	};
+
+	while (bar_size < len)
+		bar_size <<= 1;
+	pci_add_bar(&vp->fn, SHM_BAR, bar_size, true);
+	(void)add_cap(vp, &shm.cap, sizeof(shm));
+}
+
 static void add_caps(struct virtio_pci *vp)
 {
 	struct virtio_pci_notify_cap notify = {
@@ -518,6 +542,8 @@ static void add_caps(struct virtio_pci *vp)
 	if (vp->vdev->config_len > 0)
 		add_region_cap(vp, VIRTIO_PCI_CAP_DEVICE_CFG, CONFIG_OFF, vp->vdev->config_len);
 	(void)add_cap(vp, &notify.cap, sizeof(notify));
+	if (vp->vdev->shm_len > 0)
+		add_shm(vp);
 	vp->cfg_cap = add_cap(vp, &cfg.cap, sizeof(cfg));
 	w = vp->fn.writable + vp->cfg_cap;
 	w[offsetof(struct virtio_pci_cap, bar)] = 0xff;
@@ -594,5 +620,8 @@ int virtio_pci_connect(struct pci_function *fn, struct loop *loop)
 				fn->wiring, fn->bars[0].addr + NOTIFY_OFF + NOTIFY_STRIDE * q,
 				bell->fd);
 	}
+	if (r == 0 && vdev->shm_len > 0)
+		r = fn->wiring->ops->memory_add(fn->wiring, fn->bars[SHM_BAR].addr, vdev->shm,
+						vdev->shm_len);
 	return r;
 }

@@ -9,7 +9,7 @@
 /*
  * A PCI function that carries vdev: BAR 0 holds common, ISR, device and notify
  * structures and the MSI-X table, one vector for configuration changes and one
- * a queue. Takes vdev over, also on failure; the function is freed through
+ * a queue; BAR 2 is the model's shared memory, if it has any. Takes vdev over, also on failure; the function is freed through
  * (*out)->ops->destroy, after the bus and the loops have stopped.
  *
  * After pci_bus_add() placed the BAR, virtio_pci_connect() must be called: it

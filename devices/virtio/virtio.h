@@ -83,6 +83,12 @@ struct virtio_device {
 	size_t config_len;
 	/* Bytes of config the driver may write, from config_writable_off; 0: none. */
 	size_t config_writable_off, config_writable_len;
+	/*
+	 * Shared memory region 0 (2.10), which the driver reads: the model's memory,
+	 * aligned to 2 MiB, set before a transport has the device. Length 0: none.
+	 */
+	const void *shm;
+	uint64_t shm_len;
 };
 
 void virtio_device_init(struct virtio_device *vdev, const struct virtio_device_ops *ops,

@@ -492,11 +492,25 @@ static int wiring_doorbell_add(struct wiring *w, gpa_t addr, int eventfd)
 	return 0;
 }
 
+static int wiring_memory_add(struct wiring *w, gpa_t addr, const void *host, uint64_t len)
+{
+	struct fake_wiring *fw = CONTAINER_OF(w, struct fake_wiring, wiring);
+	int r = may_fail(fw);
+
+	if (r < 0)
+		return r;
+	fw->memory.addr = addr;
+	fw->memory.host = host;
+	fw->memory.len = len;
+	return 0;
+}
+
 static const struct wiring_ops fake_wiring_ops = {
 	.msi_new = wiring_msi_new,
 	.msi_set = wiring_msi_set,
 	.line_add = wiring_line_add,
 	.doorbell_add = wiring_doorbell_add,
+	.memory_add = wiring_memory_add,
 };
 
 void fake_wiring_init(struct fake_wiring *fw)

@@ -151,6 +151,11 @@ struct fake_wiring {
 		int eventfd;
 	} lines[FAKE_MAX_ROUTES];
 	unsigned int n_lines;
+	struct {
+		gpa_t addr;
+		const void *host;
+		uint64_t len;
+	} memory; /* the last that was added */
 	int fail_after; /* calls until all fail with -ENOSPC; negative: never */
 };
 

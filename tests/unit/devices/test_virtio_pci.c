@@ -100,6 +100,8 @@ static struct pci_bus pci;
 static struct pci_function *fn;
 static struct probe *probe;
 static gpa_t config, common, isr, device, notify, table;
+static gpa_t shm; /* 0: the function has no such capability */
+static uint64_t shm_len;
 static unsigned int window; /* offset of the capability with the window on the BAR */
 
 static uint64_t rd(gpa_t addr, unsigned int len)
@@ -129,6 +131,19 @@ static struct virtio_device *new_probe(void)
 	return &probe->vdev;
 }
 
+/* The 64-bit capability of region 0, and the BAR it points to. */
+static void find_shm(unsigned int at)
+{
+	const gpa_t bar = config + PCI_BASE_ADDRESS_0 + 4 * rd(config + at + 4, 1);
+
+	cr_assert_eq(rd(config + at + 2, 1), sizeof(struct virtio_pci_cap64));
+	cr_assert_eq(rd(config + at + offsetof(struct virtio_pci_cap, id), 1), 0);
+	cr_assert_eq(rd(config + at + offsetof(struct virtio_pci_cap64, offset_hi), 4), 0);
+	shm = (rd(bar, 8) & ~0xfull) + rd(config + at + offsetof(struct virtio_pci_cap, offset), 4);
+	shm_len = rd(config + at + offsetof(struct virtio_pci_cap, length), 4) |
+		  rd(config + at + offsetof(struct virtio_pci_cap64, length_hi), 4) << 32;
+}
+
 /* As a driver does: walks the capabilities to find the structures. */
 static void find_structures(void)
 {
@@ -142,9 +157,12 @@ static void find_structures(void)
 			table = bar0 +
 				(rd(config + at + PCI_MSIX_TABLE, 4) & PCI_MSIX_TABLE_OFFSET);
 		} else {
+			uint64_t type = rd(config + at + 3, 1);
+
 			cr_assert_eq(rd(config + at, 1), PCI_CAP_ID_VNDR);
-			cr_assert_eq(rd(config + at + 4, 1), 0);
-			switch (rd(config + at + 3, 1)) {
+			cr_assert_eq(rd(config + at + 4, 1),
+				     type == VIRTIO_PCI_CAP_SHARED_MEMORY_CFG ? 2 : 0);
+			switch (type) {
 			case VIRTIO_PCI_CAP_COMMON_CFG:
 				common = where;
 				break;
@@ -158,6 +176,9 @@ static void find_structures(void)
 			case VIRTIO_PCI_CAP_DEVICE_CFG:
 				device = where;
 				cr_assert_eq(rd(config + at + 12, 4), sizeof(probe->config));
+				break;
+			case VIRTIO_PCI_CAP_SHARED_MEMORY_CFG:
+				find_shm(at);
 				break;
 			default:
 				window = at;
@@ -670,6 +691,33 @@ Test(virtio_pci, accesses_over_the_edge_of_a_structure)
 	wr(table - 4, 8, UINT64_MAX);
 	cr_assert_eq(rd(table, 4), 0xfee00000);
 	cr_assert_eq(rd(WINDOW + 0x7ff8, 8), 0);
+}
+
+Test(virtio_pci, shared_memory_has_a_bar_of_its_own)
+{
+	static const uint8_t memory[0x3000];
+	struct virtio_device *vdev = new_probe();
+	struct pci_function *other;
+
+	cr_assert_eq(shm, 0);
+	vdev->shm = memory;
+	vdev->shm_len = sizeof(memory);
+	cr_assert_eq(virtio_pci_new(vdev, &g->mem, &fw.wiring, &other), 0);
+	cr_assert_eq(pci_bus_add(&pci, other), 0);
+	cr_assert_eq(virtio_pci_connect(other, g->loop), 0);
+	config = ECAM + PCI_ECAM_SLOT_STRIDE;
+	wr(config + PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	find_structures();
+	cr_assert_eq(shm_len, sizeof(memory));
+	cr_assert(fw.memory.addr == shm && fw.memory.host == memory &&
+		  fw.memory.len == sizeof(memory));
+	cr_assert_eq(shm % 0x4000, 0);
+	/* No register shows through: not with a write into it, not behind its end. */
+	set_status(VIRTIO_CONFIG_S_ACKNOWLEDGE);
+	wr(shm + VIRTIO_PCI_COMMON_STATUS, 1, 0);
+	cr_assert_eq(status(), VIRTIO_CONFIG_S_ACKNOWLEDGE);
+	cr_assert_eq(rd(shm + 0x3000, 4), 0xffffffff);
+	other->dev.ops->destroy(&other->dev);
 }
 
 Test(virtio_pci, building_fails_without_a_trace)
