@@ -26,6 +26,7 @@ enum {
 	OPT_BATTERY,
 	OPT_STATS,
 	OPT_TIMELINE,
+	OPT_NO_DAX,
 	OPT_TIE,
 	OPT_DEBUG_CONSOLE,
 	OPT_VERBOSE,
@@ -65,6 +66,9 @@ static const struct option_def defs[] = {
 	{OPT_TIMELINE, 0, "timeline", "FILE",
 	 "write to FILE.svg or FILE.json what the run's time\n"
 	 "was spent on"},
+	{OPT_NO_DAX, 0, "no-dax", NULL,
+	 "have the guest read and cache files of its own,\n"
+	 "instead of mapping the host's"},
 	{OPT_TIE, 0, "tie-to-parent", NULL, "end when the process that starts this one does"},
 	{OPT_DEBUG_CONSOLE, 0, "debug-console", NULL, "show the kernel's messages on stderr"},
 	{OPT_VERBOSE, 'v', "verbose", NULL, "say what is done; twice: in detail"},
@@ -198,6 +202,9 @@ static int apply(struct option_set *set, const struct option_def *def, const cha
 	if (p->only_config)
 		return 0;
 	switch (def->id) {
+	case OPT_NO_DAX:
+		p->settings.cfg->no_dax = true;
+		return 0;
 	case OPT_TIE:
 		p->settings.cfg->tie_to_parent = true;
 		return 0;

@@ -60,6 +60,7 @@ struct sandbox_config {
 	char *stats; /* --stats FILE; NULL: none */
 	char *timeline; /* --timeline FILE; NULL: none */
 	bool debug_console;
+	bool no_dax; /* --no-dax: files are read, never mapped */
 };
 
 void sandbox_config_init(struct sandbox_config *cfg); /* all zero */

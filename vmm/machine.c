@@ -44,6 +44,8 @@
 
 enum { MACHINE_MAX_FUNCTIONS = 8, THREAD_STACK = 512 << 10 };
 
+#define DAX_WINDOW_MAX (512ull << 20)
+
 /*
  * Drivers of the devices below that distribution kernels have as modules. That
  * of the battery would not look again within a second, also when it is told of
@@ -94,6 +96,8 @@ struct machine {
 	struct side_loop files;
 	/* The host's power supplies block on its firmware. */
 	struct side_loop power_loop;
+	struct fs_server *server; /* its device's */
+	struct device *fs_device;
 
 	int stats_fd; /* until the balloon has it */
 	struct balloon_observer *keeper; /* the balloon's own */
@@ -170,6 +174,20 @@ static void vcpu_ended(void *owner, unsigned int index, enum vcpu_end why, uint6
 	}
 	machine_end_with(owner, &end);
 }
+
+/* A file behind the DAX window may have become shorter. */
+static bool vcpu_faulted(void *owner)
+{
+	struct machine *m = owner;
+	bool mended;
+
+	pthread_mutex_lock(&m->fs_device->lock);
+	mended = fs_server_mend_window(m->server);
+	pthread_mutex_unlock(&m->fs_device->lock);
+	return mended;
+}
+
+static const struct vcpu_ops vcpu_ops = {.ended = vcpu_ended, .faulted = vcpu_faulted};
 
 static void log_output(void *owner, const void *buf, size_t len)
 {
@@ -323,6 +341,19 @@ static int add_exports(struct fs_server *server, const struct machine_setup *set
 	return r;
 }
 
+/*
+ * The guest pays 64 bytes of memory for each 4 KiB of the window, and time at its
+ * start (docs/decisions/0004-dax-window.md). A power of two, as a BAR is.
+ */
+static uint64_t dax_window(uint64_t memory)
+{
+	uint64_t window = DAX_WINDOW_MAX;
+
+	while (window > memory / 4)
+		window /= 2;
+	return window;
+}
+
 static int add_files(struct machine *m, const struct machine_setup *setup)
 {
 	struct virtio_device *vdev = NULL;
@@ -334,12 +365,20 @@ static int add_files(struct machine *m, const struct machine_setup *setup)
 	if (r < 0)
 		return r;
 	r = add_exports(server, setup);
+	if (r == 0 && !setup->config->no_dax)
+		r = fs_server_add_window(server, dax_window(setup->config->memory));
 	if (r < 0) {
 		fs_server_free(server);
 		return r;
 	}
 	r = virtio_fs_new(SC_FS_TAG, server, &vdev);
-	return r < 0 ? r : add_virtio(m, vdev, m->files.loop);
+	if (r == 0)
+		r = add_virtio(m, vdev, m->files.loop);
+	if (r == 0) {
+		m->server = server;
+		m->fs_device = &m->functions[m->n_functions - 1]->dev;
+	}
+	return r;
 }
 
 static int add_rng(struct machine *m)
@@ -417,7 +456,7 @@ static int add_balloon(struct machine *m)
 static int add_vcpus(struct machine *m, unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++) {
-		int r = vcpu_new(m->vm, i, n, m->mmio, m->pio, vcpu_ended, m, &m->vcpus[i]);
+		int r = vcpu_new(m->vm, i, n, m->mmio, m->pio, &vcpu_ops, m, &m->vcpus[i]);
 
 		if (r < 0)
 			return r;

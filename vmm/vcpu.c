@@ -20,6 +20,8 @@
 /* Only there to make KVM_RUN return; see vcpu_stop(). */
 #define SIG_KICK SIGRTMIN
 
+enum { FAULT_TRIES = 4 };
+
 static void kick_handler(int signo)
 {
 	(void)signo;
@@ -44,7 +46,7 @@ static int open_vcpu(struct vcpu *vcpu)
 }
 
 int vcpu_new(struct vm *vm, unsigned int index, unsigned int n, struct bus *mmio, struct bus *pio,
-	     vcpu_end_fn ended, void *owner, struct vcpu **out)
+	     const struct vcpu_ops *ops, void *owner, struct vcpu **out)
 {
 	struct sigaction kick = {.sa_handler = kick_handler};
 	struct vcpu *vcpu = calloc(1, sizeof(*vcpu));
@@ -56,7 +58,7 @@ int vcpu_new(struct vm *vm, unsigned int index, unsigned int n, struct bus *mmio
 	vcpu->index = index;
 	vcpu->mmio = mmio;
 	vcpu->pio = pio;
-	vcpu->ended = ended;
+	vcpu->ops = ops;
 	vcpu->owner = owner;
 	vcpu->fd = -1;
 	sigaction(SIG_KICK, &kick, NULL);
@@ -111,34 +113,48 @@ static bool handle_exit(struct vcpu *vcpu)
 	case KVM_EXIT_INTR:
 		return true;
 	case KVM_EXIT_SHUTDOWN:
-		vcpu->ended(vcpu->owner, vcpu->index, VCPU_TRIPLE_FAULT, 0);
+		vcpu->ops->ended(vcpu->owner, vcpu->index, VCPU_TRIPLE_FAULT, 0);
 		return false;
 	case KVM_EXIT_FAIL_ENTRY:
-		vcpu->ended(vcpu->owner, vcpu->index, VCPU_BAD_ENTRY,
-			    run->fail_entry.hardware_entry_failure_reason);
+		vcpu->ops->ended(vcpu->owner, vcpu->index, VCPU_BAD_ENTRY,
+				 run->fail_entry.hardware_entry_failure_reason);
 		return false;
 	case KVM_EXIT_INTERNAL_ERROR:
-		vcpu->ended(vcpu->owner, vcpu->index, VCPU_UNEMULATED, run->internal.suberror);
+		vcpu->ops->ended(vcpu->owner, vcpu->index, VCPU_UNEMULATED, run->internal.suberror);
 		return false;
 	default:
-		vcpu->ended(vcpu->owner, vcpu->index, VCPU_KVM_ERROR, EPROTO);
+		vcpu->ops->ended(vcpu->owner, vcpu->index, VCPU_KVM_ERROR, EPROTO);
 		return false;
 	}
+}
+
+/*
+ * False when the vCPU will not run again. Another vCPU may have met the same page
+ * and mended it a moment ago, so a few are tried again without knowing of a reason.
+ */
+static bool handle_fault(struct vcpu *vcpu, unsigned int *unexplained)
+{
+	if (vcpu->ops->faulted(vcpu->owner) || (*unexplained)++ < FAULT_TRIES)
+		return true;
+	vcpu->ops->ended(vcpu->owner, vcpu->index, VCPU_BAD_MEMORY, EFAULT);
+	return false;
 }
 
 static void *vcpu_thread(void *arg)
 {
 	struct vcpu *vcpu = arg;
+	unsigned int unexplained = 0;
 
 	while (!atomic_load(&vcpu->stopping)) {
 		if (ioctl(vcpu->fd, KVM_RUN, 0) == 0) {
+			unexplained = 0;
 			if (!handle_exit(vcpu))
 				break;
 		} else if (errno == EFAULT) {
-			vcpu->ended(vcpu->owner, vcpu->index, VCPU_BAD_MEMORY, EFAULT);
-			break;
+			if (!handle_fault(vcpu, &unexplained))
+				break;
 		} else if (errno != EINTR && errno != EAGAIN) {
-			vcpu->ended(vcpu->owner, vcpu->index, VCPU_KVM_ERROR, (uint64_t)errno);
+			vcpu->ops->ended(vcpu->owner, vcpu->index, VCPU_KVM_ERROR, (uint64_t)errno);
 			break;
 		}
 	}

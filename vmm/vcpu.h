@@ -3,6 +3,8 @@
 #ifndef VMM_VCPU_H
 #define VMM_VCPU_H
 
+#include <stdbool.h>
+
 #include "vmm/bus.h"
 #include "vmm/vm.h"
 
@@ -18,16 +20,24 @@ enum vcpu_end {
 	VCPU_KVM_ERROR, /* KVM_RUN failed otherwise; detail: errno */
 };
 
-/* On the vCPU's own thread, at most once. */
-typedef void (*vcpu_end_fn)(void *owner, unsigned int index, enum vcpu_end end, uint64_t detail);
+/* What a vCPU tells its owner, on its own thread. */
+struct vcpu_ops {
+	/* At most once. */
+	void (*ended)(void *owner, unsigned int index, enum vcpu_end end, uint64_t detail);
+	/*
+	 * The guest touched a page that the host cannot provide; KVM does not say
+	 * which. True if something was done about it and the vCPU should go on.
+	 */
+	bool (*faulted)(void *owner);
+};
 
 /*
  * Every vCPU gets the features the host's KVM supports. `n` is how many there
  * will be; vCPU 0 starts at the entry set by vcpu_set_entry(), the others wait
- * for it to wake them. Accesses outside RAM go to the two buses.
+ * for it to wake them. Accesses outside RAM go to the two buses. `ops` is static.
  */
 int vcpu_new(struct vm *vm, unsigned int index, unsigned int n, struct bus *mmio, struct bus *pio,
-	     vcpu_end_fn ended, void *owner, struct vcpu **out) MUST_CHECK;
+	     const struct vcpu_ops *ops, void *owner, struct vcpu **out) MUST_CHECK;
 
 /* PVH: 32-bit protected mode without paging, %ebx = start_info (see vmm/x86/boot.h). */
 int vcpu_set_entry(struct vcpu *vcpu, uint32_t entry, uint32_t start_info) MUST_CHECK;

@@ -13,7 +13,7 @@ struct vcpu {
 	struct vm *vm;
 	unsigned int index;
 	struct bus *mmio, *pio;
-	vcpu_end_fn ended;
+	const struct vcpu_ops *ops;
 	void *owner;
 
 	int fd;

@@ -56,6 +56,19 @@ void fs_server_free(struct fs_server *server); /* NULL is fine */
 int fs_server_add_export(struct fs_server *server,
 			 const struct fs_export_config *export) MUST_CHECK;
 
+/*
+ * A DAX window of `size` bytes, a multiple of 2 MiB: the guest may have files of
+ * read-only exports mapped there instead of reading them (docs/file-sharing.md).
+ * Once, before virtio_fs_new().
+ */
+int fs_server_add_window(struct fs_server *server, uint64_t size) MUST_CHECK;
+/*
+ * For a vCPU that met a page the host cannot provide: takes out of the window
+ * what files no longer have. True if it was that, and the vCPU can go on. Under
+ * the device's lock.
+ */
+bool fs_server_mend_window(struct fs_server *server);
+
 /* Takes server over, also on failure. `tag` has at most 36 bytes. */
 int virtio_fs_new(const char *tag, struct fs_server *server, struct virtio_device **out) MUST_CHECK;
 

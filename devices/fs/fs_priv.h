@@ -72,7 +72,7 @@ struct fs_node {
 	enum fs_kind kind;
 	uint32_t index, generation;
 	uint32_t next; /* of the same hash, or the next free slot; 0 ends */
-	uint32_t refs; /* handles, locks and waiting requests */
+	uint32_t refs; /* handles, locks, waiting requests, slots of the window */
 	uint64_t lookups; /* the guest's references */
 	bool pinned; /* lives as long as its export */
 	mode_t type; /* the S_IFMT part */
@@ -87,7 +87,7 @@ struct fs_node {
 	struct statx_timestamp born; /* valid while fd is closed */
 	uint64_t last_request;
 	bool recent; /* used since the clock's hand passed */
-	bool dead; /* another file has its inode number now; not in the hash */
+	bool dead; /* its file is not what it was: ESTALE; not in the hash */
 
 	int lock_fd; /* a memfd that bears the guest's locks on a read-only file, or -1 */
 };
@@ -136,6 +136,8 @@ struct fs_waiting {
 	unsigned int n_reply;
 };
 
+struct fs_dax;
+
 struct fs_server {
 	int proc_fd; /* /proc/self/fd, O_PATH */
 	bool started; /* the driver sent INIT */
@@ -164,6 +166,8 @@ struct fs_server {
 	unsigned int n_waiting;
 	bool lock_freed; /* a waiting request may succeed now */
 	unsigned int retry_ms;
+
+	struct fs_dax *dax; /* the window; NULL: none */
 
 	/* One request at a time: its arguments, its data, its segments. */
 	uint8_t *arg; /* FS_ARG_MAX, and a NUL behind it */
@@ -217,6 +221,12 @@ int fs_node_synthetic(struct fs_server *s, enum fs_kind kind, struct fs_export *
 int fs_node_indexed(struct fs_server *s, struct fs_export *export, ino_t ino, mode_t type,
 		    struct fs_node **out) MUST_CHECK;
 void fs_node_forget(struct fs_server *s, struct fs_node *node, uint64_t count);
+/*
+ * The node's file is not what the guest knew: what names it from now on gets
+ * ESTALE, and looking it up again makes a new node. Again is fine; not for a
+ * pinned node.
+ */
+void fs_node_strike(struct fs_server *s, struct fs_node *node);
 /* Drops a reference (node->refs). */
 void fs_node_put(struct fs_server *s, struct fs_node *node);
 

@@ -120,13 +120,20 @@ int fs_node_synthetic(struct fs_server *s, enum fs_kind kind, struct fs_export *
 	return 0;
 }
 
+static void enter_hash(struct fs_server *s, struct fs_node *node)
+{
+	uint32_t *slot = hash_slot(s, node->export, node->dev, node->ino);
+
+	node->next = *slot;
+	*slot = node->index;
+}
+
 int fs_node_indexed(struct fs_server *s, struct fs_export *export, ino_t ino, mode_t type,
 		    struct fs_node **out)
 {
-	uint32_t *slot = hash_slot(s, export, 0, ino);
 	struct fs_node *node;
 
-	for (uint32_t i = *slot; i; i = node->next) {
+	for (uint32_t i = *hash_slot(s, export, 0, ino); i; i = node->next) {
 		node = &s->nodes[i];
 		if (node->export == export && node->ino == ino) {
 			*out = node;
@@ -140,8 +147,7 @@ int fs_node_indexed(struct fs_server *s, struct fs_export *export, ino_t ino, mo
 	node->export = export;
 	node->type = type;
 	node->ino = ino;
-	node->next = *slot;
-	*slot = node->index;
+	enter_hash(s, node);
 	*out = node;
 	return 0;
 }
@@ -153,6 +159,15 @@ static void unhash(struct fs_server *s, struct fs_node *node)
 	while (*link != node->index)
 		link = &s->nodes[*link].next;
 	*link = node->next;
+}
+
+void fs_node_strike(struct fs_server *s, struct fs_node *node)
+{
+	assert(!node->pinned);
+	if (node->dead)
+		return;
+	unhash(s, node);
+	node->dead = true;
 }
 
 /* The known node of this file, or NULL. A node whose file is gone is struck out. */
@@ -167,8 +182,7 @@ static struct fs_node *node_known(struct fs_server *s, const struct fs_export *e
 			continue;
 		if (fs_node_is(node, fd, st))
 			return node;
-		unhash(s, node);
-		node->dead = true;
+		fs_node_strike(s, node);
 		return NULL;
 	}
 	return NULL;
@@ -178,7 +192,6 @@ int fs_node_get(struct fs_server *s, struct fs_export *export, int fd, const str
 		struct fs_node **out)
 {
 	struct fs_node *node = node_known(s, export, fd, st);
-	uint32_t *slot;
 	int r;
 
 	if (node && node->fd >= 0) {
@@ -202,9 +215,7 @@ int fs_node_get(struct fs_server *s, struct fs_export *export, int fd, const str
 		node->type = st->st_mode & S_IFMT;
 		node->dev = st->st_dev;
 		node->ino = st->st_ino;
-		slot = hash_slot(s, export, st->st_dev, st->st_ino);
-		node->next = *slot;
-		*slot = node->index;
+		enter_hash(s, node);
 	}
 	node->fd = fd;
 	*out = node;

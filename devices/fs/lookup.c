@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "devices/fs/dax.h"
 #include "devices/fs/indexed.h"
 
 enum {
@@ -194,6 +195,7 @@ void fs_fill_attr(struct fs_server *s, const struct fs_node *node, const struct 
 		/* A host's device number means nothing, or worse, in the guest. */
 		.rdev = 0,
 		.blksize = (uint32_t)st->st_blksize,
+		.flags = fs_dax_wanted(s, node, st) ? FUSE_ATTR_DAX : 0,
 	};
 }
 

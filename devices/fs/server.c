@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "devices/fs/dax.h"
 #include "devices/fs/indexed.h"
 
 /* FUSE_INIT was shorter before this minor version; Linux 5.4 and later are newer. */
@@ -21,6 +22,8 @@ enum {
 	OP_MODIFIES = 1 << 2, /* the node's export has to be writable */
 	OP_TAIL = 1 << 3, /* bytes of any number follow the structure */
 	OP_EARLY = 1 << 4, /* allowed before INIT */
+	OP_DEAD = 1 << 5, /* allowed on a dead node: it ends the use of something */
+	OP_WINDOW = 1 << 6, /* unknown without a DAX window */
 };
 
 struct fs_op {
@@ -29,6 +32,21 @@ struct fs_op {
 	unsigned int names; /* file names behind the structure */
 	unsigned int flags;
 };
+
+/* With a window: which files to map is told file by file. */
+static void offer_dax(const struct fs_request *rq, struct fuse_init_out *out)
+{
+	const uint32_t needed = FUSE_MAP_ALIGNMENT | FUSE_INIT_EXT;
+	const struct fuse_init_in *in = rq->arg;
+	uint32_t flags2;
+
+	if ((in->flags & needed) != needed || rq->tail_len < sizeof(flags2))
+		return;
+	memcpy(&flags2, rq->tail, sizeof(flags2));
+	out->flags |= FUSE_MAP_ALIGNMENT;
+	out->map_alignment = FS_DAX_SHIFT;
+	out->flags2 |= flags2 & (uint32_t)(FUSE_HAS_INODE_DAX >> 32);
+}
 
 static int op_init(struct fs_server *s, struct fs_request *rq)
 {
@@ -57,6 +75,8 @@ static int op_init(struct fs_server *s, struct fs_request *rq)
 		s->started = true;
 		out.max_readahead = in->max_readahead;
 		out.flags = in->flags & wanted;
+		if (s->dax)
+			offer_dax(rq, &out);
 	}
 	/* A driver with a later major version asks again with ours. */
 	fs_reply(rq, &out, sizeof(out));
@@ -112,16 +132,16 @@ static const struct fs_op ops[] = {
 	[FUSE_READ] = {fs_op_read, IN(fuse_read_in)},
 	[FUSE_WRITE] = {fs_op_write, IN(fuse_write_in), OUT(fuse_write_out), .flags = OP_MODIFIES},
 	[FUSE_STATFS] = {fs_op_statfs, OUT(fuse_statfs_out)},
-	[FUSE_RELEASE] = {fs_op_release, IN(fuse_release_in)},
+	[FUSE_RELEASE] = {fs_op_release, IN(fuse_release_in), .flags = OP_DEAD},
 	[FUSE_FSYNC] = {fs_op_fsync, IN(fuse_fsync_in)},
 	[FUSE_SETXATTR] = {fs_op_setxattr, .in = FUSE_COMPAT_SETXATTR_IN_SIZE,
 			   .flags = OP_MODIFIES | OP_TAIL},
 	[FUSE_GETXATTR] = {fs_op_getxattr, IN(fuse_getxattr_in), .flags = OP_TAIL},
 	[FUSE_LISTXATTR] = {fs_op_listxattr, IN(fuse_getxattr_in)},
 	[FUSE_REMOVEXATTR] = {fs_op_removexattr, .flags = OP_MODIFIES | OP_TAIL},
-	[FUSE_FLUSH] = {fs_op_flush, IN(fuse_flush_in)},
+	[FUSE_FLUSH] = {fs_op_flush, IN(fuse_flush_in), .flags = OP_DEAD},
 	[FUSE_INIT] = {op_init, .in = offsetof(struct fuse_init_in, flags2), OUT(fuse_init_out),
-		       .flags = OP_NO_NODE | OP_EARLY},
+		       .flags = OP_NO_NODE | OP_EARLY | OP_TAIL},
 	[FUSE_OPENDIR] = {fs_op_opendir, IN(fuse_open_in), OUT(fuse_open_out), .flags = OP_DIR},
 	[FUSE_READDIR] = {fs_op_readdir, IN(fuse_read_in), .flags = OP_DIR},
 	[FUSE_RELEASEDIR] = {fs_op_release, IN(fuse_release_in), .flags = OP_DIR},
@@ -140,6 +160,9 @@ static const struct fs_op ops[] = {
 	/* Reads the node of the header; what it writes to is checked by the operation. */
 	[FUSE_COPY_FILE_RANGE] = {fs_op_copy_file_range, IN(fuse_copy_file_range_in),
 				  OUT(fuse_write_out)},
+	[FUSE_SETUPMAPPING] = {fs_op_setupmapping, IN(fuse_setupmapping_in), .flags = OP_WINDOW},
+	[FUSE_REMOVEMAPPING] = {fs_op_removemapping, IN(fuse_removemapping_in),
+				.flags = OP_NO_NODE | OP_TAIL | OP_WINDOW},
 	/* A name comes along, "/", and means nothing. */
 	[FUSE_TMPFILE] = {fs_op_tmpfile, IN(fuse_create_in),
 			  .out = sizeof(struct fuse_entry_out) + sizeof(struct fuse_open_out),
@@ -196,7 +219,7 @@ static int check_node(struct fs_server *s, struct fs_request *rq, const struct f
 	if (op->flags & OP_NO_NODE)
 		return 0;
 	rq->node = fs_node_find(s, rq->hdr.nodeid);
-	if (!rq->node)
+	if (!rq->node || (rq->node->dead && !(op->flags & OP_DEAD)))
 		return -ESTALE;
 	if ((op->flags & OP_DIR) && rq->node->type != S_IFDIR)
 		return -ENOTDIR;
@@ -213,6 +236,8 @@ static int dispatch(struct fs_server *s, struct fs_request *rq)
 	if (rq->hdr.opcode >= ARRAY_SIZE(ops) || !ops[rq->hdr.opcode].fn)
 		return -ENOSYS;
 	op = &ops[rq->hdr.opcode];
+	if ((op->flags & OP_WINDOW) && !s->dax)
+		return -ENOSYS;
 	if (!s->started && !(op->flags & OP_EARLY))
 		return -EPROTO;
 	if (rq->room < op->out)
@@ -262,6 +287,7 @@ int fs_server_serve(struct fs_server *s, const struct virtq_chain *chain, unsign
 void fs_server_reset(struct fs_server *s)
 {
 	s->started = false;
+	fs_dax_clear(s);
 	fs_locks_drop_all(s);
 	fs_handles_drop(s);
 	for (uint32_t i = 1; s->nodes && i < s->top_node; i++)
@@ -302,6 +328,7 @@ void fs_server_free(struct fs_server *s)
 		return;
 	if (s->nodes && s->handles && s->hash)
 		fs_server_reset(s);
+	fs_dax_free(s->dax);
 	fs_tables_fini(s);
 	for (unsigned int i = 0; i < s->n_exports; i++)
 		fs_indexed_fini(&s->exports[i]);
@@ -383,4 +410,15 @@ int fs_server_add_export(struct fs_server *s, const struct fs_export_config *cfg
 		return r;
 	s->n_exports++;
 	return 0;
+}
+
+int fs_server_add_window(struct fs_server *s, uint64_t size)
+{
+	assert(!s->dax && size % FS_DAX_SLOT == 0);
+	return fs_dax_new(size, &s->dax);
+}
+
+bool fs_server_mend_window(struct fs_server *s)
+{
+	return fs_dax_mend(s);
 }

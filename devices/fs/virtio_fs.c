@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 
+#include "devices/fs/dax.h"
 #include "devices/fs/fs_priv.h"
 
 /* VIRTIO 1.2 section 5.11.2, without the notification queue. */
@@ -151,6 +152,10 @@ int virtio_fs_new(const char *tag, struct fs_server *server, struct virtio_devic
 	}
 	virtio_device_init(&fs->vdev, &virtio_fs_ops, &fs->config, sizeof(fs->config));
 	fs->server = server;
+	if (server->dax) {
+		fs->vdev.shm = fs_dax_host(server->dax);
+		fs->vdev.shm_len = fs_dax_size(server->dax);
+	}
 	*out = &fs->vdev;
 	return 0;
 fail:

@@ -118,7 +118,7 @@ _sandcastle()
 	run | start)
 		if [[ $cur == -* ]]; then
 			mapfile -t COMPREPLY < <(compgen -W "--map --env --workdir --user --memory --cpus \
-				--timeout --name --config --kernel --stats --timeline --battery --tie-to-parent \
+				--timeout --name --config --kernel --stats --timeline --battery --no-dax --tie-to-parent \
 				--debug-console --verbose --help" -- "$cur")
 		fi
 		[[ ${COMP_WORDS[1]} == run ]] || return

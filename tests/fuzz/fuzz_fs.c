@@ -33,6 +33,8 @@ enum {
 	MAX_KNOWN = 32,
 	MAX_ROOM = 8192,
 	FILE_LIMIT = 4 << 20,
+	SLOT = 2 << 20,
+	SLOTS = 4,
 };
 
 /* What lives as long as the process: libFuzzer has no other place to keep it. */
@@ -40,6 +42,7 @@ static struct fuzz {
 	char dir[64];
 	int dirfd;
 	struct fake_guest *g;
+	struct fs_server *server;
 	gpa_t heap;
 	struct stat outside; /* as it has to stay */
 
@@ -163,6 +166,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	atexit(remove_tree);
 
 	REQUIRE(fs_server_new(&s) == 0);
+	REQUIRE(fs_server_add_window(s, (uint64_t)SLOTS * SLOT) == 0);
+	fz.server = s;
 	export_tree(s, "rw", "tree", true, FS_CACHE_SHORT);
 	export_tree(s, "ro", "tree", false, FS_CACHE_LONG);
 	export_index(s);
@@ -286,27 +291,33 @@ static void learn(uint32_t opcode, uint64_t node, const uint8_t *reply, size_t l
 	}
 }
 
+static void put64(uint8_t *dst, uint64_t v)
+{
+	memcpy(dst, &v, sizeof(v));
+}
+
 /* The structure's bytes as they come, with known numbers where they are likely to be read. */
 static size_t put_arg(uint32_t opcode, uint8_t *dst, uint64_t *node)
 {
 	static const uint8_t sizes[64] = {
-		[FUSE_FORGET] = 8,	 [FUSE_GETATTR] = 16,
-		[FUSE_SETATTR] = 88,	 [FUSE_MKNOD] = 16,
-		[FUSE_MKDIR] = 8,	 [FUSE_RENAME] = 8,
-		[FUSE_LINK] = 8,	 [FUSE_OPEN] = 8,
-		[FUSE_READ] = 40,	 [FUSE_WRITE] = 40,
-		[FUSE_RELEASE] = 24,	 [FUSE_FSYNC] = 16,
-		[FUSE_SETXATTR] = 8,	 [FUSE_GETXATTR] = 8,
-		[FUSE_LISTXATTR] = 8,	 [FUSE_FLUSH] = 24,
-		[FUSE_INIT] = 64,	 [FUSE_OPENDIR] = 8,
-		[FUSE_READDIR] = 40,	 [FUSE_RELEASEDIR] = 24,
-		[FUSE_FSYNCDIR] = 16,	 [FUSE_GETLK] = 48,
-		[FUSE_SETLK] = 48,	 [FUSE_SETLKW] = 48,
-		[FUSE_CREATE] = 16,	 [FUSE_INTERRUPT] = 8,
-		[FUSE_BATCH_FORGET] = 8, [FUSE_FALLOCATE] = 32,
-		[FUSE_READDIRPLUS] = 40, [FUSE_RENAME2] = 16,
-		[FUSE_LSEEK] = 24,	 [FUSE_COPY_FILE_RANGE] = 56,
-		[FUSE_TMPFILE] = 16,
+		[FUSE_FORGET] = 8,	   [FUSE_GETATTR] = 16,
+		[FUSE_SETATTR] = 88,	   [FUSE_MKNOD] = 16,
+		[FUSE_MKDIR] = 8,	   [FUSE_RENAME] = 8,
+		[FUSE_LINK] = 8,	   [FUSE_OPEN] = 8,
+		[FUSE_READ] = 40,	   [FUSE_WRITE] = 40,
+		[FUSE_RELEASE] = 24,	   [FUSE_FSYNC] = 16,
+		[FUSE_SETXATTR] = 8,	   [FUSE_GETXATTR] = 8,
+		[FUSE_LISTXATTR] = 8,	   [FUSE_FLUSH] = 24,
+		[FUSE_INIT] = 64,	   [FUSE_OPENDIR] = 8,
+		[FUSE_READDIR] = 40,	   [FUSE_RELEASEDIR] = 24,
+		[FUSE_FSYNCDIR] = 16,	   [FUSE_GETLK] = 48,
+		[FUSE_SETLK] = 48,	   [FUSE_SETLKW] = 48,
+		[FUSE_CREATE] = 16,	   [FUSE_INTERRUPT] = 8,
+		[FUSE_BATCH_FORGET] = 8,   [FUSE_FALLOCATE] = 32,
+		[FUSE_READDIRPLUS] = 40,   [FUSE_RENAME2] = 16,
+		[FUSE_LSEEK] = 24,	   [FUSE_COPY_FILE_RANGE] = 56,
+		[FUSE_TMPFILE] = 16,	   [FUSE_SETUPMAPPING] = 40,
+		[FUSE_REMOVEMAPPING] = 36,
 	};
 	size_t len = opcode < ARRAY_SIZE(sizes) ? sizes[opcode] : get8();
 	uint8_t how = get8();
@@ -325,6 +336,19 @@ static size_t put_arg(uint32_t opcode, uint8_t *dst, uint64_t *node)
 	if (len < 8 || (how & 0x0e) == 0x0e)
 		return len;
 	switch (opcode) {
+	case FUSE_SETUPMAPPING: /* foffset, len, flags, moffset */
+		put64(dst + 8, (get8() & 3) * (uint64_t)SLOT);
+		put64(dst + 16, SLOT);
+		put64(dst + 24, FUSE_SETUPMAPPING_FLAG_READ);
+		put64(dst + 32, get8() % (SLOTS + 1) * (uint64_t)SLOT);
+		break;
+	case FUSE_REMOVEMAPPING: /* count, two of moffset and len */
+		put64(dst, get8() % 4);
+		for (unsigned int i = 0; i < 2; i++) {
+			put64(dst + 4 + 16 * i, get8() % (SLOTS + 1) * (uint64_t)SLOT);
+			put64(dst + 12 + 16 * i, SLOT);
+		}
+		break;
 	case FUSE_RENAME:
 	case FUSE_RENAME2:
 	case FUSE_LINK:
@@ -419,6 +443,30 @@ static void one_request(void)
 		      written - sizeof(out));
 }
 
+/* What a vCPU that met a missing page has done; before it, the host may cut a file short. */
+static void mend_window(uint8_t how)
+{
+	int fd;
+
+	if (how & 1) {
+		fd = openat(fz.dirfd, "tree/a", O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		if (fd >= 0) {
+			(void)!ftruncate(fd, how >> 1);
+			close(fd);
+		}
+	}
+	(void)fs_server_mend_window(fz.server);
+}
+
+/* Nothing but zeroes is left in the window. */
+static void check_window(void)
+{
+	const uint64_t *window = fz.g->vdev->shm;
+
+	for (size_t i = 0; i < (size_t)SLOTS * SLOT / sizeof(*window); i += 4096 / sizeof(*window))
+		REQUIRE(window[i] == 0);
+}
+
 /* One well-formed request; its reply, if it succeeded, is learnt from. */
 static void good(uint32_t opcode, uint64_t node, const void *arg, size_t len)
 {
@@ -484,9 +532,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fz.left = size;
 	fill_tree();
 	begin();
-	for (int i = 0; i < MAX_REQUESTS && fz.left > 0 && !fz.g->vdev->broken; i++)
-		one_request();
+	for (int i = 0; i < MAX_REQUESTS && fz.left > 0 && !fz.g->vdev->broken; i++) {
+		if ((*fz.data & 0x1f) == 0x1f)
+			mend_window(get8());
+		else
+			one_request();
+	}
 	fake_guest_reset(fz.g);
+	check_window();
 	empty("tree");
 	REQUIRE(fchmodat(fz.dirfd, "tree", 0755, 0) == 0);
 	REQUIRE(fstatat(fz.dirfd, "outside", &st, 0) == 0);

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+#include "devices/fs/dax.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "devices/fs/fs_priv.h"
+#include "vmm/log.h"
+
+/*
+ * Smaller files are read and cached by the guest: a slot each would cost two
+ * requests and a fault for every page, and the window would be used up by few
+ * of them (docs/decisions/0004-dax-window.md).
+ */
+enum { MIN_SIZE = 128 << 10 };
+
+struct slot {
+	struct fs_node *node; /* holds a reference; NULL: empty */
+	uint64_t offset; /* in the file, of the slot's first byte */
+	uint64_t size; /* of the file, when it was mapped */
+	bool cut; /* what is behind the file's end is zero pages */
+};
+
+struct fs_dax {
+	uint8_t *host;
+	uint64_t size;
+	uint32_t n_slots;
+	struct slot slots[];
+};
+
+static uint32_t slot_index(const struct fs_dax *dax, const struct slot *slot)
+{
+	return (uint32_t)(slot - dax->slots);
+}
+
+static uint8_t *slot_host(const struct fs_dax *dax, const struct slot *slot)
+{
+	return dax->host + (uint64_t)slot_index(dax, slot) * FS_DAX_SLOT;
+}
+
+/*
+ * Puts zero pages into a range of the window. Nothing else may ever be there:
+ * if the kernel took the old mapping away and cannot make the new one, the next
+ * mapping of any thread would show the guest what it holds.
+ */
+static void put_zeroes(uint8_t *at, size_t len)
+{
+	if (mmap(at, len, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+		 0) != MAP_FAILED)
+		return;
+	log_error("cannot take a file from the guest's sight: %s; the process has too many "
+		  "mappings (vm.max_map_count), or the host no memory left",
+		  strerror(errno));
+	abort();
+}
+
+int fs_dax_new(uint64_t size, struct fs_dax **out)
+{
+	uint32_t n = (uint32_t)(size / FS_DAX_SLOT);
+	struct fs_dax *dax = calloc(1, sizeof(*dax) + n * sizeof(dax->slots[0]));
+	uint8_t *area;
+	size_t head;
+
+	if (!dax)
+		return -ENOMEM;
+	area = mmap(NULL, size + FS_DAX_SLOT, PROT_READ,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (area == MAP_FAILED) {
+		free(dax);
+		return -ENOMEM;
+	}
+	head = (size_t)(-(uintptr_t)area & (FS_DAX_SLOT - 1));
+	if (head > 0)
+		munmap(area, head);
+	munmap(area + head + size, FS_DAX_SLOT - head);
+	dax->host = area + head;
+	dax->size = size;
+	dax->n_slots = n;
+	*out = dax;
+	return 0;
+}
+
+void fs_dax_free(struct fs_dax *dax)
+{
+	if (!dax)
+		return;
+	munmap(dax->host, dax->size);
+	free(dax);
+}
+
+const void *fs_dax_host(const struct fs_dax *dax)
+{
+	return dax->host;
+}
+
+uint64_t fs_dax_size(const struct fs_dax *dax)
+{
+	return dax->size;
+}
+
+/*
+ * A file that may be mapped: the guest reads what the host has, and cannot write
+ * it there. A single-file export's is bound by the guest, which would never look
+ * it up again if its node had to die.
+ */
+static bool may_map(const struct fs_node *node)
+{
+	return node->kind == FS_HOST && node->type == S_IFREG && !node->pinned &&
+	       !node->export->writable;
+}
+
+bool fs_dax_wanted(const struct fs_server *s, const struct fs_node *node, const struct stat *st)
+{
+	return s->dax && may_map(node) && st->st_size >= MIN_SIZE;
+}
+
+static void empty_slot(struct fs_server *s, struct slot *slot)
+{
+	struct fs_node *node = slot->node;
+
+	if (!node)
+		return;
+	put_zeroes(slot_host(s->dax, slot), FS_DAX_SLOT);
+	*slot = (struct slot){.node = NULL};
+	fs_node_put(s, node);
+}
+
+/* Maps a part of fd into the slot, in place of what is there. */
+static int map_slot(struct fs_server *s, struct slot *slot, struct fs_node *node, int fd,
+		    uint64_t offset)
+{
+	uint8_t *host = slot_host(s->dax, slot);
+	struct stat st;
+	int r = 0;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	empty_slot(s, slot);
+	/* All of it, also behind the file's end: the file may grow. */
+	if (mmap(host, FS_DAX_SLOT, PROT_READ, MAP_SHARED | MAP_FIXED, fd, (off_t)offset) ==
+	    MAP_FAILED) {
+		r = -errno;
+		put_zeroes(host, FS_DAX_SLOT);
+		return r;
+	}
+	*slot = (struct slot){.node = node, .offset = offset, .size = (uint64_t)st.st_size};
+	node->refs++;
+	return 0;
+}
+
+int fs_op_setupmapping(struct fs_server *s, struct fs_request *rq)
+{
+	/* Linux maps inodes: it knows no handle, so `fh` is not looked at. */
+	const struct fuse_setupmapping_in *in = rq->arg;
+	AUTO_CLOSE int fd = -1;
+
+	if (in->flags & FUSE_SETUPMAPPING_FLAG_WRITE)
+		return -EROFS;
+	if (in->flags != FUSE_SETUPMAPPING_FLAG_READ || !may_map(rq->node))
+		return -EINVAL;
+	if (in->moffset % FS_DAX_SLOT || in->foffset % FS_DAX_SLOT || in->len == 0 ||
+	    in->len > FS_DAX_SLOT)
+		return -EINVAL;
+	if (in->moffset >= s->dax->size || in->foffset > INT64_MAX - FS_DAX_SLOT)
+		return -EINVAL;
+	fd = fs_reopen(s, rq->node, O_RDONLY);
+	if (fd < 0)
+		return fd;
+	return map_slot(s, &s->dax->slots[in->moffset / FS_DAX_SLOT], rq->node, fd, in->foffset);
+}
+
+int fs_op_removemapping(struct fs_server *s, struct fs_request *rq)
+{
+	const struct fuse_removemapping_in *in = rq->arg;
+	struct fuse_removemapping_one one;
+
+	if (in->count > rq->tail_len / sizeof(one))
+		return -EINVAL;
+	for (size_t i = 0; i < in->count; i++) {
+		memcpy(&one, rq->tail + i * sizeof(one), sizeof(one));
+		if (one.moffset % FS_DAX_SLOT || one.moffset >= s->dax->size || one.len == 0 ||
+		    one.len > FS_DAX_SLOT)
+			return -EINVAL;
+	}
+	for (size_t i = 0; i < in->count; i++) {
+		memcpy(&one, rq->tail + i * sizeof(one), sizeof(one));
+		empty_slot(s, &s->dax->slots[one.moffset / FS_DAX_SLOT]);
+	}
+	return 0;
+}
+
+void fs_dax_clear(struct fs_server *s)
+{
+	for (uint32_t i = 0; s->dax && i < s->dax->n_slots; i++)
+		empty_slot(s, &s->dax->slots[i]);
+}
+
+/* The file's size now; 0 if it cannot be told. */
+static uint64_t size_now(const struct fs_node *node)
+{
+	struct stat st;
+
+	/* A node with references keeps its descriptor. */
+	return fstat(node->fd, &st) < 0 ? 0 : (uint64_t)st.st_size;
+}
+
+/* For a message. Where a guest can write to the same folder, it chose the name. */
+static const char *shown_name(const struct fs_node *node)
+{
+	if (!node->name)
+		return "of no name";
+	for (const char *p = node->name; *p; p++)
+		if (*p < ' ' || *p > '~')
+			return "of a strange name";
+	return node->name;
+}
+
+/* Empties the slots of files that have become shorter. */
+static bool mend_truncated(struct fs_server *s)
+{
+	bool mended = false;
+
+	for (uint32_t i = 0; i < s->dax->n_slots; i++) {
+		struct slot *slot = &s->dax->slots[i];
+
+		if (!slot->node || size_now(slot->node) >= slot->size)
+			continue;
+		mended = true;
+		if (!slot->node->dead)
+			log_guest("a file it reads, %s, was made shorter on the host; "
+				  "what it had of it reads as zeroes now",
+				  shown_name(slot->node));
+		fs_node_strike(s, slot->node);
+		empty_slot(s, slot);
+	}
+	return mended;
+}
+
+/*
+ * No file has shrunk, so the guest read behind the end of one: what Linux does
+ * only when it has not heard yet that the file was shorter already.
+ */
+static bool cut_tails(struct fs_server *s)
+{
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	bool mended = false;
+
+	for (uint32_t i = 0; i < s->dax->n_slots; i++) {
+		struct slot *slot = &s->dax->slots[i];
+		uint64_t end;
+
+		if (!slot->node || slot->cut)
+			continue;
+		end = align_up(size_now(slot->node), page);
+		end = end > slot->offset ? end - slot->offset : 0;
+		if (end >= FS_DAX_SLOT)
+			continue;
+		put_zeroes(slot_host(s->dax, slot) + end, FS_DAX_SLOT - end);
+		slot->cut = true;
+		mended = true;
+	}
+	return mended;
+}
+
+bool fs_dax_mend(struct fs_server *s)
+{
+	return s->dax && (mend_truncated(s) || cut_tails(s));
+}

@@ -1,0 +1,92 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2016 # scripts for the shell in the guest
+# The DAX window: large files that a guest cannot write are the host's own pages in it.
+
+need_python()
+{
+	[ -x /usr/bin/python3 ] || skip "python3 is not one of the system's"
+}
+
+# read_mapped FILE [OPTION...]: reads FILE in a sandbox through a mapping; the output is its
+# checksum, and how many KiB of memory the guest took for it.
+read_mapped()
+{
+	run_sandcastle run --memory 512M --cpus 1 "${@:2}" -- /usr/bin/python3 -c '
+import hashlib, mmap, sys
+def used():
+    kinds = ("Cached:", "AnonPages:", "Slab:", "PageTables:")
+    return sum(int(l.split()[1]) for l in open("/proc/meminfo") if l.startswith(kinds))
+h = hashlib.sha256()
+f = open(sys.argv[1], "rb")
+before = used()
+m = mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ)
+for at in range(0, len(m), 1 << 16):
+    h.update(m[at:at + (1 << 16)])
+print(h.hexdigest(), used() - before)' "$1"
+	expect_code 0
+}
+
+test_reading_takes_no_memory()
+{
+	local sum
+
+	need_python
+	head -c 33554432 /dev/urandom >big
+	sum=$(sha256sum <big)
+	read_mapped big
+	expect_same "${sum%% *}" "${out% *}"
+	# Of 32 MiB: 2 % and what a process in a guest takes meanwhile.
+	[ "${out#* }" -lt 2048 ] || fail "the guest took ${out#* } KiB to read 32 MiB"
+	read_mapped big --no-dax
+	expect_same "${sum%% *}" "${out% *}"
+	[ "${out#* }" -gt 30000 ] || fail "--no-dax took ${out#* } KiB only"
+}
+
+# A guest with a mapping of a file that the host cuts short lives on, and is told by the next request.
+test_a_file_cut_short_kills_nothing()
+{
+	need_python
+	head -c 6291456 /dev/zero | tr '\0' x >f
+	sandcastle run --cpus 2 -- /usr/bin/python3 -c '
+import errno, mmap, os, time
+f = open("f", "rb", 0)
+m = mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ)
+print(sum(m[0::4096]), flush=True)
+while not os.path.exists("go"):
+    time.sleep(0.05)
+print(set(m[4096::4096]))
+try:
+    os.pread(f.fileno(), 10, 0)
+except OSError as e:
+    print(errno.errorcode[e.errno])
+f.close()
+print(len(open("f", "rb").read()), flush=True)
+os._exit(7)' >log 2>err &
+	expect_within 120 test -s log
+	truncate -s 100 f
+	touch go
+	wait %1
+	expect_same '7 ' "$? $(grep -v 'was made shorter on the host' err)"
+	expect_same $'184320\n{0}\nESTALE\n100' "$(cat log)"
+	expect_same 1 "$(wc -l <err)"
+}
+
+# Root in the guest takes the window from its driver and writes to it: nothing happens outside.
+test_a_write_into_the_window_harms_only_the_guest()
+{
+	command -v busybox >/dev/null || skip "no busybox on the host"
+	head -c 4194304 /dev/zero | tr '\0' x >f
+	run_sandcastle run --user root --timeout 60s -- sh -c '
+		cp "$(command -v busybox)" /tmp/busybox
+		exec /tmp/busybox sh -c "
+			cat f >/dev/null
+			for d in /sys/bus/virtio/drivers/virtiofs/virtio*; do
+				echo \${d##*/} >/sys/bus/virtio/drivers/virtiofs/unbind
+			done
+			for at in 0x100000000 0x100200000 0x100400ffc; do
+				/tmp/busybox devmem \$at 32 0x12345678 && /tmp/busybox devmem \$at 32
+			done
+			echo the end"'
+	note "code $code"
+	expect_same x "$(tr -d x <f | wc -c | tr 0 x)"
+}
