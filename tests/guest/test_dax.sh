@@ -47,7 +47,7 @@ test_a_file_cut_short_kills_nothing()
 {
 	need_python
 	head -c 6291456 /dev/zero | tr '\0' x >f
-	sandcastle run --cpus 2 -- /usr/bin/python3 -c '
+	sandcastle run -- /usr/bin/python3 -c '
 import errno, mmap, os, time
 f = open("f", "rb", 0)
 m = mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ)
