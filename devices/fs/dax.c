@@ -2,12 +2,12 @@
 #include "devices/fs/dax.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#include "devices/fs/fs_priv.h"
+#include "devices/fs/indexed.h"
 #include "vmm/log.h"
 
 /*
@@ -21,6 +21,7 @@ struct slot {
 	struct fs_node *node; /* holds a reference; NULL: empty */
 	uint64_t offset; /* in the file, of the slot's first byte */
 	uint64_t size; /* of the file, when it was mapped */
+	int fd; /* of a file behind an index, whose node has none; else -1 */
 	bool cut; /* what is behind the file's end is zero pages */
 };
 
@@ -79,6 +80,8 @@ int fs_dax_new(uint64_t size, struct fs_dax **out)
 	dax->host = area + head;
 	dax->size = size;
 	dax->n_slots = n;
+	for (uint32_t i = 0; i < n; i++)
+		dax->slots[i].fd = -1;
 	*out = dax;
 	return 0;
 }
@@ -103,13 +106,12 @@ uint64_t fs_dax_size(const struct fs_dax *dax)
 
 /*
  * A file that may be mapped: the guest reads what the host has, and cannot write
- * it there. A single-file export's is bound by the guest, which would never look
- * it up again if its node had to die.
+ * it there. A pristine file is not the host's. A single-file export's is bound by
+ * the guest, which would never look it up again if its node had to die.
  */
 static bool may_map(const struct fs_node *node)
 {
-	return node->kind == FS_HOST && node->type == S_IFREG && !node->pinned &&
-	       !node->export->writable;
+	return fs_has_host_file(node) && !node->pinned && !node->export->writable;
 }
 
 bool fs_dax_wanted(const struct fs_server *s, const struct fs_node *node, const struct stat *st)
@@ -124,30 +126,67 @@ static void empty_slot(struct fs_server *s, struct slot *slot)
 	if (!node)
 		return;
 	put_zeroes(slot_host(s->dax, slot), FS_DAX_SLOT);
-	*slot = (struct slot){.node = NULL};
+	fs_fd_close(s, slot->fd);
+	*slot = (struct slot){.fd = -1};
 	fs_node_put(s, node);
 }
 
-/* Maps a part of fd into the slot, in place of what is there. */
-static int map_slot(struct fs_server *s, struct slot *slot, struct fs_node *node, int fd,
+/*
+ * A descriptor to map the file by. Behind an index that of a handle is the best:
+ * it was the right file when the guest opened it, and what is open goes on after
+ * the host has put another in its place. Without a handle it is opened anew, and
+ * looked at again.
+ */
+static int open_to_map(struct fs_server *s, struct fs_node *node)
+{
+	int fd;
+
+	for (uint32_t i = 1; node->kind == FS_INDEXED && i < s->top_handle; i++) {
+		if (s->handles[i].node != node || s->handles[i].fd < 0)
+			continue;
+		fd = fcntl(s->handles[i].fd, F_DUPFD_CLOEXEC, 0);
+		if (fd >= 0)
+			return fd;
+		return errno == EMFILE ? -ENFILE : -errno;
+	}
+	return fs_reopen(s, node, O_RDONLY);
+}
+
+/* Maps a part of *fd into the slot, in place of what is there. Takes *fd if the node has none. */
+static int map_slot(struct fs_server *s, struct slot *slot, struct fs_node *node, int *fd,
 		    uint64_t offset)
 {
 	uint8_t *host = slot_host(s->dax, slot);
+	int keep = -1;
 	struct stat st;
-	int r = 0;
+	int r;
 
-	if (fstat(fd, &st) < 0)
+	if (fstat(*fd, &st) < 0)
 		return -errno;
+	if (node->kind == FS_INDEXED) {
+		r = fs_fd_take(s);
+		if (r < 0)
+			return r;
+		keep = steal_fd(fd);
+	}
+	/* The slot's old mapping may be all that the node was known by. */
+	node->refs++;
 	empty_slot(s, slot);
 	/* All of it, also behind the file's end: the file may grow. */
-	if (mmap(host, FS_DAX_SLOT, PROT_READ, MAP_SHARED | MAP_FIXED, fd, (off_t)offset) ==
-	    MAP_FAILED) {
+	if (mmap(host, FS_DAX_SLOT, PROT_READ, MAP_SHARED | MAP_FIXED, keep >= 0 ? keep : *fd,
+		 (off_t)offset) == MAP_FAILED) {
 		r = -errno;
 		put_zeroes(host, FS_DAX_SLOT);
+		fs_fd_close(s, keep);
+		fs_node_put(s, node);
 		return r;
 	}
-	*slot = (struct slot){.node = node, .offset = offset, .size = (uint64_t)st.st_size};
-	node->refs++;
+	*slot = (struct slot){
+		.node = node,
+		.offset = offset,
+		.size = (uint64_t)st.st_size,
+		.fd = keep,
+	};
 	return 0;
 }
 
@@ -166,10 +205,10 @@ int fs_op_setupmapping(struct fs_server *s, struct fs_request *rq)
 		return -EINVAL;
 	if (in->moffset >= s->dax->size || in->foffset > INT64_MAX - FS_DAX_SLOT)
 		return -EINVAL;
-	fd = fs_reopen(s, rq->node, O_RDONLY);
+	fd = open_to_map(s, rq->node);
 	if (fd < 0)
 		return fd;
-	return map_slot(s, &s->dax->slots[in->moffset / FS_DAX_SLOT], rq->node, fd, in->foffset);
+	return map_slot(s, &s->dax->slots[in->moffset / FS_DAX_SLOT], rq->node, &fd, in->foffset);
 }
 
 int fs_op_removemapping(struct fs_server *s, struct fs_request *rq)
@@ -198,24 +237,35 @@ void fs_dax_clear(struct fs_server *s)
 		empty_slot(s, &s->dax->slots[i]);
 }
 
-/* The file's size now; 0 if it cannot be told. */
-static uint64_t size_now(const struct fs_node *node)
+/* The size of a slot's file now; 0 if it cannot be told. */
+static uint64_t size_now(const struct slot *slot)
 {
 	struct stat st;
 
 	/* A node with references keeps its descriptor. */
-	return fstat(node->fd, &st) < 0 ? 0 : (uint64_t)st.st_size;
+	return fstat(slot->fd >= 0 ? slot->fd : slot->node->fd, &st) < 0 ? 0 : (uint64_t)st.st_size;
 }
 
 /* For a message. Where a guest can write to the same folder, it chose the name. */
-static const char *shown_name(const struct fs_node *node)
+static void tell_shorter(const struct fs_node *node)
 {
-	if (!node->name)
-		return "of no name";
-	for (const char *p = node->name; *p; p++)
-		if (*p < ' ' || *p > '~')
-			return "of a strange name";
-	return node->name;
+	const char *name = node->name ? node->name : "of no name";
+	size_t len = strlen(name);
+
+	if (node->kind == FS_INDEXED) {
+		name = node->export->index->strings + fs_indexed_entry(node)->name;
+		len = fs_indexed_entry(node)->name_len;
+	}
+	for (size_t i = 0; i < len; i++) {
+		if (name[i] < ' ' || name[i] > '~') {
+			name = "of a strange name";
+			len = strlen(name);
+			break;
+		}
+	}
+	log_guest("a file it reads, %.*s, was made shorter on the host; "
+		  "what it had of it reads as zeroes now",
+		  (int)len, name);
 }
 
 /* Empties the slots of files that have become shorter. */
@@ -226,13 +276,11 @@ static bool mend_truncated(struct fs_server *s)
 	for (uint32_t i = 0; i < s->dax->n_slots; i++) {
 		struct slot *slot = &s->dax->slots[i];
 
-		if (!slot->node || size_now(slot->node) >= slot->size)
+		if (!slot->node || size_now(slot) >= slot->size)
 			continue;
 		mended = true;
 		if (!slot->node->dead)
-			log_guest("a file it reads, %s, was made shorter on the host; "
-				  "what it had of it reads as zeroes now",
-				  shown_name(slot->node));
+			tell_shorter(slot->node);
 		fs_node_strike(s, slot->node);
 		empty_slot(s, slot);
 	}
@@ -254,7 +302,7 @@ static bool cut_tails(struct fs_server *s)
 
 		if (!slot->node || slot->cut)
 			continue;
-		end = align_up(size_now(slot->node), page);
+		end = align_up(size_now(slot), page);
 		end = end > slot->offset ? end - slot->offset : 0;
 		if (end >= FS_DAX_SLOT)
 			continue;

@@ -324,6 +324,23 @@ Test(dax, the_last_mapping_lets_a_forgotten_file_go)
 	cr_assert_eq(map(big, 0, 0), -ESTALE);
 }
 
+Test(dax, a_forgotten_file_is_mapped_over_itself)
+{
+	unsigned int fds = count_fds();
+	uint64_t big = fc_walk(&c, "ro/big");
+
+	cr_assert_eq(map(big, 0, 0), 0);
+	fc_forget(&c, big, 100);
+	cr_assert_eq(map(big, SLOT, 0), 0);
+	cr_assert(page_is(PAGE, "tree/big", SLOT + PAGE));
+	/* Its number is still taken. */
+	cr_assert_neq(fc_walk(&c, "ro/other") & UINT32_MAX, big & UINT32_MAX);
+	fc_forget(&c, fc_walk(&c, "ro/other"), 100);
+	cr_assert_eq(unmap(0), 0);
+	cr_assert_eq(count_fds(), fds);
+	cr_assert_eq(map(big, 0, 0), -ESTALE);
+}
+
 Test(dax, a_truncated_file_becomes_zeroes_and_stale)
 {
 	uint64_t big = fc_walk(&c, "ro/big"), other = fc_walk(&c, "ro/other"), fh, again;

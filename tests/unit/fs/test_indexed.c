@@ -10,6 +10,8 @@
 #include "image/index_writer.h"
 #include "tests/unit/fs/fuse_client.h"
 
+enum { SLOT = 2 << 20, SLOTS = 4 };
+
 static struct fuse_client c;
 static uint8_t *file;
 static struct index *ix;
@@ -29,6 +31,26 @@ static void add(struct index_writer *w, uint32_t dir, const char *name, enum ind
 	cr_assert_eq(index_writer_add(w, dir, name, &e, text, text ? strlen(text) : 0, NULL), 0);
 }
 
+/* A pristine file as large as one that is mapped. */
+static void add_kept_large(struct index_writer *w, uint32_t dir)
+{
+	const struct index_entry e = {.kind = INDEX_PRISTINE, .mode = S_IFREG | 0644};
+	char *bytes = calloc(1, SLOT);
+
+	cr_assert_not_null(bytes);
+	cr_assert_eq(index_writer_add(w, dir, "kept", &e, bytes, SLOT, NULL), 0);
+	free(bytes);
+}
+
+static int host_resize(const char *path, off_t len)
+{
+	int fd = openat(c.dirfd, path, O_WRONLY | O_CLOEXEC);
+	int r = ftruncate(fd, len);
+
+	close(fd);
+	return r;
+}
+
 /* tree/sub and its files, as "sub" of a tree whose root is tree. */
 static void setup(void)
 {
@@ -41,12 +63,16 @@ static void setup(void)
 
 	fc_init_bare(&c);
 	fc_host_write(&c, "tree/sub/shared", "of the host", 04755);
+	fc_host_write(&c, "tree/sub/large", "large file", 0644);
+	cr_assert_eq(host_resize("tree/sub/large", SLOT + 4096), 0);
 	fc_host_write(&c, "tree/sub/left", "secret", 0644);
 	mkdirat(c.dirfd, "tree/sub/in", 0755);
 	fc_host_write(&c, "tree/sub/in/file", "inner", 0644);
 	cr_assert_eq(index_writer_new(&w), 0);
 	cr_assert_eq(index_writer_add(w, 0, "sub", &dir, NULL, 0, &sub), 0);
 	add(w, sub, "shared", INDEX_SHARED, "tree/sub/shared", NULL);
+	add(w, sub, "large", INDEX_SHARED, "tree/sub/large", NULL);
+	add_kept_large(w, sub);
 	add(w, sub, "left", INDEX_LEFT_OUT, "tree/sub/left", NULL);
 	add(w, sub, "pristine", INDEX_PRISTINE, NULL, "of the index");
 	add(w, sub, "link", INDEX_LINK, NULL, "../outside");
@@ -55,6 +81,7 @@ static void setup(void)
 	cr_assert_eq(index_writer_finish(w, &head, &file, &len), 0);
 	index_writer_free(w);
 	cr_assert_eq(index_from_memory(file, len, &ix), 0);
+	cr_assert_eq(fs_server_add_window(c.server, (uint64_t)SLOTS * SLOT), 0);
 	cfg.index = ix;
 	cfg.fd = openat(c.dirfd, "tree", O_PATH | O_CLOEXEC);
 	cr_assert_eq(fs_server_add_export(c.server, &cfg), 0);
@@ -263,4 +290,105 @@ Test(fs_indexed, numbers_are_no_other_exports)
 	cr_assert_gt(fc_lookup(&c, fc_walk(&c, "rw"), "hello", &other), 0);
 	cr_expect_eq(e.attr.ino >> 48, 0);
 	cr_expect_neq(other.attr.ino >> 48, 0);
+}
+
+static int map(uint64_t node, uint64_t file_off, uint64_t window_off)
+{
+	const struct fuse_setupmapping_in in = {
+		.fh = UINT64_MAX,
+		.foffset = file_off,
+		.len = SLOT,
+		.flags = FUSE_SETUPMAPPING_FLAG_READ,
+		.moffset = window_off,
+	};
+
+	return fc_call(&c, FUSE_SETUPMAPPING, node, &in, sizeof(in), NULL, 0, NULL, 0);
+}
+
+static const char *window(uint64_t off)
+{
+	return (const char *)c.g->vdev->shm + off;
+}
+
+static unsigned int count_fds(void)
+{
+	unsigned int n = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+Test(fs_indexed, large_shared_files_are_mapped)
+{
+	uint64_t large = fc_walk(&c, "ix/sub/large");
+	unsigned int fds = count_fds();
+	struct fuse_attr a;
+
+	cr_assert_gt(fc_getattr(&c, large, &a), 0);
+	cr_expect_eq(a.flags, FUSE_ATTR_DAX);
+	cr_assert_gt(fc_getattr(&c, fc_walk(&c, "ix/sub/shared"), &a), 0);
+	cr_expect_eq(a.flags, 0);
+	cr_assert_eq(map(large, 0, 0), 0);
+	cr_assert_eq(map(large, SLOT, SLOT), 0);
+	cr_expect_str_eq(window(0), "large file");
+	cr_expect_eq(*window(SLOT), 0);
+	/* A slot has one descriptor, also if it is mapped anew. */
+	cr_assert_eq(map(large, 0, SLOT), 0);
+	cr_expect_str_eq(window(SLOT), "large file");
+	cr_expect_eq(count_fds(), fds + 2);
+	fc_forget(&c, large, 100);
+	cr_assert_eq(map(large, 0, 0), 0);
+	cr_expect_str_eq(window(0), "large file");
+	fake_guest_reset(c.g);
+	cr_expect_eq(*window(0), 0);
+	cr_expect_eq(count_fds(), fds);
+}
+
+Test(fs_indexed, nothing_else_is_mapped)
+{
+	static const char *const paths[] = {"ix/sub/kept", "ix/sub", "ix", "ix/sub/link"};
+	unsigned int fds = count_fds();
+	struct fuse_attr a;
+
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		uint64_t node = fc_walk(&c, paths[i]);
+
+		cr_expect_eq(map(node, 0, 0), -EINVAL, "%s", paths[i]);
+		cr_assert_gt(fc_getattr(&c, node, &a), 0);
+		cr_expect_eq(a.flags, 0, "%s", paths[i]);
+	}
+	cr_expect_eq(count_fds(), fds);
+}
+
+Test(fs_indexed, a_mapping_is_of_the_right_file_only)
+{
+	uint64_t large = fc_walk(&c, "ix/sub/large"), fh;
+
+	cr_assert_gt(fc_open(&c, large, O_RDONLY, &fh), 0);
+	cr_assert_eq(map(large, 0, 0), 0);
+	fc_host_write(&c, "tree/sub/new", "another one", 0644);
+	cr_assert_eq(host_resize("tree/sub/new", SLOT + 4096), 0);
+	cr_assert_eq(renameat(c.dirfd, "tree/sub/new", c.dirfd, "tree/sub/large"), 0);
+	/* What is open goes on. */
+	cr_assert_eq(map(large, 0, SLOT), 0);
+	cr_expect_str_eq(window(SLOT), "large file");
+	cr_assert_eq(fc_release(&c, large, fh), 0);
+	cr_expect_eq(map(large, 0, 2 * SLOT), -ESTALE);
+	cr_expect_eq(*window(2 * SLOT), 0);
+	cr_expect_str_eq(window(0), "large file");
+}
+
+Test(fs_indexed, a_mapped_file_made_shorter_becomes_stale)
+{
+	uint64_t large = fc_walk(&c, "ix/sub/large");
+	struct fuse_attr a;
+
+	cr_assert_eq(map(large, 0, 0), 0);
+	cr_assert_not(fs_server_mend_window(c.server));
+	cr_assert_eq(host_resize("tree/sub/large", 5), 0);
+	cr_assert(fs_server_mend_window(c.server));
+	cr_expect_eq(*window(0), 0);
+	cr_expect_eq(fc_getattr(&c, large, &a), -ESTALE);
+	expect_stale("ix/sub/large");
 }
