@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # root
 # shellcheck disable=SC2016 # scripts for the shell in the guest
-# No secret of a host is in its sandboxes: plants them as root, where real machines have them, brings
-# the image up to date, and looks for them as the guest's root. It changes the host for good, so it
+# No secret of a host is in its sandboxes: plants them as root, where real machines have them, and
+# looks for them as the guest's root. That none is in an index made where they are is tested in
+# tests/unit/image/test_base.c: to make one here takes minutes. It changes the host for good, so it
 # runs in an emulated one only.
 
 test_no_secret_of_the_host()
@@ -23,15 +24,7 @@ test_no_secret_of_the_host()
 	[ "$n" -ge 40 ] || fail "only $n secrets were planted"
 	ln -s /home/jane/.ssh/id_rsa /usr/bin/leak
 	ln -s ../../../home/jane /usr/share/leak
-	# One package more, as dpkg would leave it.
-	printf '\nPackage: sc-new\nStatus: install ok installed\nVersion: 1\nArchitecture: all\n' \
-		>>/var/lib/dpkg/status
-	printf '/usr\n/usr/bin\n/usr/bin/sc-new\n' >/var/lib/dpkg/info/sc-new.list
-	printf '#!/bin/sh\necho new package\n' >/usr/bin/sc-new
-	chmod 755 /usr/bin/sc-new
-
 	cat >search <<'END'
-sc-new
 mkdir -p /look && mount -t virtiofs sandcastle /look
 for top in '' /look/base /look/base/.. /look/base/usr/.. /proc/1/root /look/modules/..; do
 	sed "s|^|$top|" planted
@@ -62,7 +55,6 @@ END
 	done <planted
 	rm -f /usr/bin/leak /usr/share/leak
 	expect_code 0
-	expect_match '^new package$'
 	expect_match '^searched$'
 	expect_no_match 'SECRET-MARK|xattr|^/'
 }
