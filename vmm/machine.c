@@ -689,12 +689,6 @@ int machine_start(struct machine *m)
 	return r;
 }
 
-void machine_count(struct machine *m)
-{
-	for (unsigned int i = 0; i < m->n_vcpus; i++)
-		vcpu_add_counters(m->vcpus[i], m->timeline);
-}
-
 void machine_power_button(struct machine *m)
 {
 	acpi_events_raise(m->acpi_events, ACPI_EVENT_POWER_BUTTON);
@@ -712,6 +706,8 @@ void machine_free(struct machine *m)
 	/* All vCPUs stand still before anything they could reach goes away. */
 	for (unsigned int i = 0; i < m->n_vcpus; i++)
 		vcpu_stop(m->vcpus[i]);
+	for (unsigned int i = 0; i < m->n_vcpus && m->timeline->detailed; i++)
+		vcpu_add_counters(m->vcpus[i], m->timeline);
 	stop_side(&m->files);
 	stop_side(&m->power_loop);
 	timeline_mark(m->timeline, TIMELINE_TEAR_DOWN, "stop the threads");

@@ -59,9 +59,6 @@ int machine_start(struct machine *m) MUST_CHECK;
 /* What pressing the power button does. Loop thread. */
 void machine_power_button(struct machine *m);
 
-/* Adds what the vCPUs did so far to the timeline. Loop thread. */
-void machine_count(struct machine *m);
-
 /*
  * Figures about memory and power, as --stats has them, by one call of fn on the loop's thread, now or within a
  * second (balloon/keeper.h). fn must not call the machine. Loop thread.

@@ -615,8 +615,6 @@ int sandbox_run(const struct sandbox_setup *setup)
 			log_error("the event loop failed: %s", strerror(-r));
 	}
 	timeline_mark(tl, TIMELINE_COMMAND, "power-off if folders are writable");
-	if (sb.machine && tl->detailed)
-		machine_count(sb.machine);
 	tear_down(&sb, &before);
 	timeline_mark(tl, TIMELINE_TEAR_DOWN, "terminal, loop");
 	return r < 0 ? EXIT_SANDCASTLE : sb.exit_code;

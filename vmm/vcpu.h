@@ -49,6 +49,7 @@ void vcpu_stop(struct vcpu *vcpu);
 /*
  * Notes what it did: its thread's clock once it was started, KVM's counters
  * (left out where KVM has none). Not while the other end uses `tl`.
+ * The counters only while it does not run: KVM would not answer before its next exit.
  */
 void vcpu_add_clock(const struct vcpu *vcpu, struct timeline *tl);
 void vcpu_add_counters(const struct vcpu *vcpu, struct timeline *tl);
