@@ -1,7 +1,6 @@
 # shellcheck shell=bash
 # root
-# A host that is short of memory: cgroups with limits, which need root to make. What is asked for is
-# what must happen at all; how fast it is on a clock that counts is in docs/memory.md.
+# A host that is short of memory: cgroups with limits, which need root to make.
 
 GROUPS_TOP=/sys/fs/cgroup/memory-test
 
@@ -29,20 +28,6 @@ in_group()
 	exec "${@:2}"
 }
 
-# held NAME: the group's memory in MiB.
-held()
-{
-	local bytes
-
-	read -r bytes <"$GROUPS_TOP/$1/memory.current"
-	echo $((bytes >> 20))
-}
-
-held_at_most()
-{
-	[ "$(held "$1")" -le "$2" ]
-}
-
 # ask FD-ARRAY COMMAND: what the shell in that sandbox prints, in $answer.
 ask()
 {
@@ -56,26 +41,6 @@ ask()
 		[ "$line" != END ] || return 0
 		answer+=${answer:+$'\n'}$line
 	done
-}
-
-# A guest full of page cache in a group cut to half of what it holds.
-test_a_squeeze_takes_the_cache_and_no_process()
-{
-	local answer before
-
-	make_group a
-	truncate -s 700M big
-	coproc a { in_group a sandcastle run --memory 1G --cpus 1 -- bash; }
-	ask a 'cat big >/dev/null; sleep 1000 & echo cached; sleep 3'
-	before=$(held a)
-	[ "$before" -gt 600 ] || fail "it holds only $before MiB"
-	echo $((before << 19)) >"$GROUPS_TOP/a/memory.high"
-	# 70 % of the cache.
-	expect_within 40 held_at_most a $((before - 490))
-	ask a 'jobs -r | grep -c sleep; dd if=/dev/zero of=/dev/null bs=200M count=1 2>&1 | grep -c copied'
-	expect_same $'1\n1' "$answer"
-	eval "exec ${a[1]}>&-"
-	wait "$a_PID"
 }
 
 test_a_guest_fits_in_the_limit_it_is_started_in()
