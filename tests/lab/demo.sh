@@ -2,6 +2,10 @@
 # What ./dev demo shows, run on a host with virtualization.
 set -eu
 
+# One stream, so that what belongs together stays together.
+exec 2>&1
+TIMEFORMAT='took       %R s; the first run also unpacks the kernel and makes the base image'
+
 heading()
 {
 	printf '\n--- %s\n' "$*"
