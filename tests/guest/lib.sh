@@ -159,10 +159,10 @@ find_traces()
 }
 
 # expect_nothing_left [TRACE...]: there is nothing but those now, which were there before the test.
-# What is on its way out gets three seconds.
+# What is on its way out gets some time.
 expect_nothing_left()
 {
-	local end=$((SECONDS + 3)) left trace
+	local end=$((SECONDS + 20)) left trace
 	local -a traces=()
 
 	while :; do
