@@ -22,8 +22,7 @@ time sandcastle run --user root -- sh -c '
 	echo "files      $(. /etc/os-release && echo "$PRETTY_NAME"), as on the host"
 	echo "processes  (without the threads of the kernel)"
 	for dir in /proc/[0-9]*; do
-		line=$(tr "\0" " " <"$dir/cmdline" | tr "\n\t" "  " | cut -c 1-60)
-		[ -z "$line" ] || printf "%10s  %s\n" "${dir#/proc/}" "$line"
+		[ -z "$(head -c 1 "$dir/cmdline")" ] || printf "%10s  %s\n" "${dir#/proc/}" "$(cat "$dir/comm")"
 	done
 	echo "It writes to /usr/bin/hello:"
 	echo "echo hello from the sandbox" >/usr/bin/hello

@@ -11,7 +11,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 
-enum { GUARD_SIZE = 4096 };
+enum { GUARD_SIZE = 4096, OWN_REGIONS = 2 };
 
 #define REQUIRE(cond)                                                                          \
 	do {                                                                                   \
@@ -101,7 +101,8 @@ void fake_guest_free(struct fake_guest *g)
 		g->vdev->ops->destroy(g->vdev);
 	loop_free(g->loop);
 	device_fini(&g->dev);
-	for (unsigned int i = 0; i < g->mem.n_regions; i++)
+	/* What a test added to them is the test's. */
+	for (unsigned int i = 0; i < OWN_REGIONS; i++)
 		munmap(g->mem.regions[i].host - GUARD_SIZE,
 		       g->mem.regions[i].size + 2 * GUARD_SIZE);
 	free(g);
