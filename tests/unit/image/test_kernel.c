@@ -8,6 +8,7 @@
 
 #include "image/bzimage.h"
 #include "image/kernel_priv.h"
+#include "tests/support/no_override.h"
 #include "tests/unit/image/image_files.h"
 
 static char *tree, boot[128], modules[128], cache[128];
@@ -119,8 +120,7 @@ Test(kernel, one_not_readable)
 	add_modules("6.1.0-2");
 	sprintf(path, "%s/vmlinuz-6.1.0-2", boot);
 	chmod(path, 0);
-	if (access(path, R_OK) == 0)
-		cr_skip_test("root reads everything");
+	give_up_override();
 	cr_assert_eq(get(NULL), -EACCES);
 	says("not readable", "chmod a+r");
 }
@@ -234,8 +234,10 @@ Test(kernel, the_real_one)
 	size_t len;
 
 	setenv("XDG_CACHE_HOME", cache, 1);
-	if (kernel_image_find(NULL, &k, &why) < 0)
+	if (kernel_image_find(NULL, &k, &why) < 0) {
+		teardown(); /* is not run for a test that is skipped */
 		cr_skip_test("%s", why.text);
+	}
 	kernel_image_fini(&k);
 	cr_assert_eq(kernel_image_open(NULL, &k), 0);
 	cr_assert_eq(vmlinux_check(k.elf_fd), 0);

@@ -48,6 +48,7 @@ static void write_file(const char *file, const char *text)
 {
 	FILE *f;
 
+	unlink(path);
 	sprintf(path, "%s/%s", top, file);
 	f = fopen(path, "w");
 	cr_assert_not_null(f);
