@@ -1,6 +1,7 @@
 # sandcastle_unit_test(NAME SOURCES file... LIBS lib...): one Criterion binary, label "unit".
 # A leak is printed but does not fail the test by itself, hence the expression. Criterion
-# does not start under TSan: threads are tested by plain programs (sandcastle_stress_test).
+# does not start under TSan: threads are tested by plain programs (sandcastle_stress_test). It says
+# which tests were skipped only with --verbose.
 function(sandcastle_unit_test name)
   cmake_parse_arguments(T "" "" "SOURCES;LIBS" ${ARGN})
   if(SANDCASTLE_SANITIZE STREQUAL "thread" OR SANDCASTLE_FUZZ)
@@ -9,7 +10,7 @@ function(sandcastle_unit_test name)
   pkg_check_modules(CRITERION REQUIRED IMPORTED_TARGET GLOBAL criterion)
   add_executable(unit_${name} ${T_SOURCES})
   target_link_libraries(unit_${name} PRIVATE ${T_LIBS} PkgConfig::CRITERION)
-  add_test(NAME unit_${name} COMMAND unit_${name} --timeout 20 -j2)
+  add_test(NAME unit_${name} COMMAND unit_${name} --verbose --timeout 20 -j2)
   set_tests_properties(unit_${name} PROPERTIES LABELS unit TIMEOUT 120
     FAIL_REGULAR_EXPRESSION "LeakSanitizer|AddressSanitizer|ThreadSanitizer|runtime error")
 endfunction()
