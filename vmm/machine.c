@@ -164,8 +164,8 @@ static void vcpu_ended(void *owner, unsigned int index, enum vcpu_end why, uint6
 		break;
 	case VCPU_BAD_MEMORY:
 		snprintf(end.why, sizeof(end.why),
-			 "the host has no memory for a page the guest touched; "
-			 "free some or try a smaller --memory");
+			 "the host has no memory, or no mapping (vm.max_map_count), for a page "
+			 "the guest touched; free some or try a smaller --memory");
 		break;
 	case VCPU_KVM_ERROR:
 		snprintf(end.why, sizeof(end.why), "KVM cannot run the guest's CPU %u: %s", index,

@@ -29,6 +29,7 @@ struct fs_dax {
 	uint8_t *host;
 	uint64_t size;
 	uint32_t n_slots;
+	bool told; /* that the host has no mappings left */
 	struct slot slots[];
 };
 
@@ -43,19 +44,30 @@ static uint8_t *slot_host(const struct fs_dax *dax, const struct slot *slot)
 }
 
 /*
- * Puts zero pages into a range of the window. Nothing else may ever be there:
- * if the kernel took the old mapping away and cannot make the new one, the next
- * mapping of any thread would show the guest what it holds.
+ * Puts a part of a file into a range of the window, or zero pages (fd -1). On
+ * failure the guest goes on seeing what it saw. A mapping made right there could
+ * leave a hole behind, into which the next mapping of any thread would fall, for the
+ * guest to read: so it is made elsewhere, and moved. The kernel looks at its
+ * limits before it takes away what is in the new place (mremap(2)).
  */
-static void put_zeroes(uint8_t *at, size_t len)
+static int put(struct fs_dax *dax, uint8_t *at, size_t len, int fd, uint64_t offset)
 {
-	if (mmap(at, len, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
-		 0) != MAP_FAILED)
-		return;
-	log_error("cannot take a file from the guest's sight: %s; the process has too many "
-		  "mappings (vm.max_map_count), or the host no memory left",
-		  strerror(errno));
-	abort();
+	int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE : MAP_SHARED;
+	void *new = mmap(NULL, len, PROT_READ, flags, fd, (off_t)offset);
+	int r;
+
+	if (new != MAP_FAILED &&
+	    mremap(new, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, at) != MAP_FAILED)
+		return 0;
+	r = -errno;
+	if (new != MAP_FAILED)
+		munmap(new, len);
+	if (r == -ENOMEM && !dax->told) {
+		dax->told = true;
+		log_warn("the host has no mapping left for a file in the guest's sight; raise "
+			 "vm.max_map_count, or start the sandbox with --no-dax");
+	}
+	return r;
 }
 
 int fs_dax_new(uint64_t size, struct fs_dax **out)
@@ -91,6 +103,10 @@ void fs_dax_free(struct fs_dax *dax)
 	if (!dax)
 		return;
 	munmap(dax->host, dax->size);
+	/* What fs_dax_clear() could not empty. */
+	for (uint32_t i = 0; i < dax->n_slots; i++)
+		if (dax->slots[i].fd >= 0)
+			close(dax->slots[i].fd);
 	free(dax);
 }
 
@@ -119,16 +135,24 @@ bool fs_dax_wanted(const struct fs_server *s, const struct fs_node *node, const 
 	return s->dax && may_map(node) && st->st_size >= MIN_SIZE;
 }
 
-static void empty_slot(struct fs_server *s, struct slot *slot)
+/* The slot holds nothing any more; its place in the window is the caller's. */
+static void forget_slot(struct fs_server *s, struct slot *slot)
 {
 	struct fs_node *node = slot->node;
 
-	if (!node)
-		return;
-	put_zeroes(slot_host(s->dax, slot), FS_DAX_SLOT);
 	fs_fd_close(s, slot->fd);
 	*slot = (struct slot){.fd = -1};
-	fs_node_put(s, node);
+	if (node)
+		fs_node_put(s, node);
+}
+
+static int empty_slot(struct fs_server *s, struct slot *slot)
+{
+	int r = slot->node ? put(s->dax, slot_host(s->dax, slot), FS_DAX_SLOT, -1, 0) : 0;
+
+	if (r == 0)
+		forget_slot(s, slot);
+	return r;
 }
 
 /*
@@ -156,7 +180,6 @@ static int open_to_map(struct fs_server *s, struct fs_node *node)
 static int map_slot(struct fs_server *s, struct slot *slot, struct fs_node *node, int *fd,
 		    uint64_t offset)
 {
-	uint8_t *host = slot_host(s->dax, slot);
 	int keep = -1;
 	struct stat st;
 	int r;
@@ -169,18 +192,15 @@ static int map_slot(struct fs_server *s, struct slot *slot, struct fs_node *node
 			return r;
 		keep = steal_fd(fd);
 	}
-	/* The slot's old mapping may be all that the node was known by. */
-	node->refs++;
-	empty_slot(s, slot);
 	/* All of it, also behind the file's end: the file may grow. */
-	if (mmap(host, FS_DAX_SLOT, PROT_READ, MAP_SHARED | MAP_FIXED, keep >= 0 ? keep : *fd,
-		 (off_t)offset) == MAP_FAILED) {
-		r = -errno;
-		put_zeroes(host, FS_DAX_SLOT);
+	r = put(s->dax, slot_host(s->dax, slot), FS_DAX_SLOT, keep >= 0 ? keep : *fd, offset);
+	if (r < 0) {
 		fs_fd_close(s, keep);
-		fs_node_put(s, node);
 		return r;
 	}
+	/* The slot's old mapping may be all that the node was known by. */
+	node->refs++;
+	forget_slot(s, slot);
 	*slot = (struct slot){
 		.node = node,
 		.offset = offset,
@@ -215,6 +235,7 @@ int fs_op_removemapping(struct fs_server *s, struct fs_request *rq)
 {
 	const struct fuse_removemapping_in *in = rq->arg;
 	struct fuse_removemapping_one one;
+	int r = 0;
 
 	if (in->count > rq->tail_len / sizeof(one))
 		return -EINVAL;
@@ -224,17 +245,18 @@ int fs_op_removemapping(struct fs_server *s, struct fs_request *rq)
 		    one.len > FS_DAX_SLOT)
 			return -EINVAL;
 	}
-	for (size_t i = 0; i < in->count; i++) {
+	for (size_t i = 0; r == 0 && i < in->count; i++) {
 		memcpy(&one, rq->tail + i * sizeof(one), sizeof(one));
-		empty_slot(s, &s->dax->slots[one.moffset / FS_DAX_SLOT]);
+		r = empty_slot(s, &s->dax->slots[one.moffset / FS_DAX_SLOT]);
 	}
-	return 0;
+	return r;
 }
 
 void fs_dax_clear(struct fs_server *s)
 {
+	/* A slot that cannot be emptied keeps what the guest could see in any case. */
 	for (uint32_t i = 0; s->dax && i < s->dax->n_slots; i++)
-		empty_slot(s, &s->dax->slots[i]);
+		(void)empty_slot(s, &s->dax->slots[i]);
 }
 
 /* The size of a slot's file now; 0 if it cannot be told. */
@@ -278,11 +300,11 @@ static bool mend_truncated(struct fs_server *s)
 
 		if (!slot->node || size_now(slot) >= slot->size)
 			continue;
-		mended = true;
 		if (!slot->node->dead)
 			tell_shorter(slot->node);
 		fs_node_strike(s, slot->node);
-		empty_slot(s, slot);
+		if (empty_slot(s, slot) == 0)
+			mended = true;
 	}
 	return mended;
 }
@@ -306,7 +328,8 @@ static bool cut_tails(struct fs_server *s)
 		end = end > slot->offset ? end - slot->offset : 0;
 		if (end >= FS_DAX_SLOT)
 			continue;
-		put_zeroes(slot_host(s->dax, slot) + end, FS_DAX_SLOT - end);
+		if (put(s->dax, slot_host(s->dax, slot) + end, FS_DAX_SLOT - end, -1, 0) < 0)
+			continue;
 		slot->cut = true;
 		mended = true;
 	}

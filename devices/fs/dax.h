@@ -52,9 +52,12 @@ bool fs_dax_wanted(const struct fs_server *s, const struct fs_node *node, const 
 int fs_op_setupmapping(struct fs_server *s, struct fs_request *rq);
 int fs_op_removemapping(struct fs_server *s, struct fs_request *rq);
 
-/* Empties every slot. */
+/* Empties every slot; if the host has no mappings left, as many as can be. */
 void fs_dax_clear(struct fs_server *s);
-/* After the guest read something there is no page for. False: it was not in the window. */
+/*
+ * After the guest read something there is no page for. False: it was not in the
+ * window, or the host has no mappings left to mend it with.
+ */
 bool fs_dax_mend(struct fs_server *s);
 
 #endif

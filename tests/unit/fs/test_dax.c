@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "tests/support/no_override.h"
@@ -293,6 +294,49 @@ Test(dax, thousands_of_mappings_take_no_more_than_the_window)
 	for (unsigned int i = 0; i < SLOTS; i++)
 		cr_assert_eq(unmap((uint64_t)i * SLOT), 0);
 	cr_assert_leq(count_lines("/proc/self/maps"), maps + 2);
+}
+
+/* No further mapping, as where the host has no more of them or no memory. */
+static void allow_mappings(bool allowed)
+{
+	struct rlimit limit;
+
+	cr_assert_eq(getrlimit(RLIMIT_AS, &limit), 0);
+	limit.rlim_cur = allowed ? limit.rlim_max : 1 << 20;
+	cr_assert_eq(setrlimit(RLIMIT_AS, &limit), 0);
+}
+
+Test(dax, a_host_without_mappings_leaves_everything_as_it_is)
+{
+	uint64_t big = fc_walk(&c, "ro/big"), other = fc_walk(&c, "ro/other");
+	unsigned int fds = count_fds();
+	int mapped, removed;
+	bool mended;
+
+	cr_assert_eq(map(big, 0, 0), 0);
+	cr_assert_eq(map(big, SLOT, SLOT), 0);
+	allow_mappings(false);
+	mapped = map(other, 0, 0);
+	removed = unmap(0);
+	truncate_to("tree/other", 1);
+	mended = fs_server_mend_window(c.server);
+	allow_mappings(true);
+	cr_assert_eq(mapped, -ENOMEM);
+	cr_assert_eq(removed, -ENOMEM);
+	cr_assert_not(mended);
+	cr_assert(page_is(PAGE, "tree/big", PAGE) && page_is(SLOT, "tree/big", SLOT));
+	cr_assert_eq(count_fds(), fds);
+
+	truncate_to("tree/big", PAGE);
+	allow_mappings(false);
+	mended = fs_server_mend_window(c.server);
+	fake_guest_reset(c.g);
+	allow_mappings(true);
+	cr_assert_not(mended);
+	/* It is dead, but in the window: it can still be mended. */
+	cr_assert(fs_server_mend_window(c.server));
+	cr_assert(window[PAGE] == 0 && window[SLOT] == 0);
+	cr_assert_leq(count_fds(), fds);
 }
 
 Test(dax, a_reset_takes_everything_out)
