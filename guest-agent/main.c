@@ -245,6 +245,11 @@ static int start(struct agent *a, struct text *why)
 	if (r < 0)
 		return r;
 	steps_mark(&a->steps, "set-up received", NULL);
+	/* The host's shell for this user, which another system's tree may lack. */
+	if (access(a->setup.shell, X_OK) < 0) {
+		a->setup.shell = "/bin/sh";
+		memcpy(a->invoker.shell, a->setup.shell, strlen(a->setup.shell) + 1);
+	}
 	r = mounts_finish(&a->mounts, &a->setup, why);
 	if (r < 0)
 		return r;

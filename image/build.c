@@ -8,6 +8,9 @@
  * they are still as their package has them. Elsewhere they are shared: the host's
  * bytes, if everyone may read them. The decision never depends on who builds: a
  * file that is not readable by everyone is left out for root as well.
+ *
+ * A tree whose root directory is an ordinary user's was unpacked by them: what is
+ * theirs in it stands for what is root's.
  */
 #include "image/build.h"
 
@@ -35,6 +38,8 @@ struct builder {
 	struct index_writer *writer;
 	struct buffer bytes;
 	dev_t dev; /* of the topmost directory one is in */
+	uid_t uid; /* whose tree it is: shown as root */
+	gid_t gid;
 	size_t files;
 	size_t path_len;
 	char path[PATH_MAX];
@@ -55,14 +60,15 @@ static int64_t nanoseconds(const struct timespec *t)
 	return (int64_t)t->tv_sec * 1000000000 + t->tv_nsec;
 }
 
-static struct index_entry entry_of(const struct stat *st, enum index_kind kind, enum index_how how)
+static struct index_entry entry_of(const struct builder *b, const struct stat *st,
+				   enum index_kind kind, enum index_how how)
 {
 	return (struct index_entry){
 		.size = (uint64_t)st->st_size,
 		.where = kind == INDEX_SHARED ? st->st_ino : 0,
 		.mtime = nanoseconds(&st->st_mtim),
-		.uid = st->st_uid,
-		.gid = st->st_gid,
+		.uid = st->st_uid == b->uid ? 0 : st->st_uid,
+		.gid = st->st_gid == b->gid ? 0 : st->st_gid,
 		.mode = (uint16_t)st->st_mode,
 		.kind = (uint8_t)kind,
 		.how = (uint8_t)how,
@@ -72,7 +78,7 @@ static struct index_entry entry_of(const struct stat *st, enum index_kind kind, 
 static int leave_out(struct builder *b, const struct walk *w, const char *name,
 		     const struct stat *st, enum index_how why, const struct rule *rule)
 {
-	struct index_entry e = entry_of(st, INDEX_LEFT_OUT, why);
+	struct index_entry e = entry_of(b, st, INDEX_LEFT_OUT, why);
 
 	if (why == INDEX_LEFT_DENIED)
 		e.where = (uint64_t)(rule - b->in->rules->list) + 1;
@@ -104,7 +110,7 @@ static int read_bytes(struct builder *b, const struct walk *w, const char *name)
 static int add_bytes(struct builder *b, const struct walk *w, const char *name,
 		     const struct stat *st, enum index_how how)
 {
-	struct index_entry e = entry_of(st, INDEX_PRISTINE, how);
+	struct index_entry e = entry_of(b, st, INDEX_PRISTINE, how);
 
 	return index_writer_add(b->writer, w->dir, name, &e, b->bytes.data, b->bytes.len, NULL);
 }
@@ -151,7 +157,7 @@ static int add_file(struct builder *b, const struct walk *w, const char *name,
 {
 	const struct package *owner = packages_owner(b->in->packages, b->path);
 	bool by_rule = rule && (rule->verb == RULE_SHARE || rule->verb == RULE_COPY);
-	struct index_entry e = entry_of(st, INDEX_SHARED, INDEX_AS_FOUND);
+	struct index_entry e = entry_of(b, st, INDEX_SHARED, INDEX_AS_FOUND);
 	int r;
 
 	if (w->pristine && !by_rule && packages_conffile(b->in->packages, b->path))
@@ -177,7 +183,7 @@ static int add_file(struct builder *b, const struct walk *w, const char *name,
 static int add_link(struct builder *b, const struct walk *w, const char *name,
 		    const struct stat *st, const struct rule *rule)
 {
-	struct index_entry e = entry_of(st, INDEX_LINK, INDEX_AS_FOUND);
+	struct index_entry e = entry_of(b, st, INDEX_LINK, INDEX_AS_FOUND);
 	bool by_rule = rule && (rule->verb == RULE_SHARE || rule->verb == RULE_COPY ||
 				rule->verb == RULE_LINKS);
 	char target[PATH_MAX];
@@ -196,7 +202,7 @@ static int walk_dir(struct builder *b, struct walk *w, const struct stat *st);
 static int add_dir(struct builder *b, const struct walk *w, const char *name, const struct stat *st,
 		   const struct rule *rule, struct walk *below)
 {
-	struct index_entry e = entry_of(st, INDEX_DIR, INDEX_AS_FOUND);
+	struct index_entry e = entry_of(b, st, INDEX_DIR, INDEX_AS_FOUND);
 	bool by_rule = rule && rule->verb != RULE_LINKS && rule->verb != RULE_DEFAULT;
 	int r;
 
@@ -395,8 +401,11 @@ int image_build(const struct build_input *in, uint8_t **out, size_t *len)
 		if (fstat(in->root, &st) < 0)
 			r = -errno;
 	}
-	if (r == 0)
+	if (r == 0) {
+		b->uid = st.st_uid;
+		b->gid = st.st_gid;
 		r = walk_dir(b, w, &st);
+	}
 	if (r == 0)
 		r = index_writer_finish(b->writer, in->head, out, len);
 	if (b) {

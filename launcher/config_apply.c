@@ -50,6 +50,8 @@ static int apply_entry(struct settings *s, const struct config_entry *e)
 		return setting_workdir(s, e->value);
 	case CONFIG_KEY_TIMEOUT:
 		return setting_timeout(s, e->value);
+	case CONFIG_KEY_ROOT:
+		return apply_path(s, &cfg->root, e->value);
 	case CONFIG_KEY_KERNEL:
 		return apply_path(s, &cfg->kernel, e->value);
 	case CONFIG_KEY_BATTERY:

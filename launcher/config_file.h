@@ -33,6 +33,7 @@ enum config_key {
 	CONFIG_KEY_ENV, /* may repeat */
 	CONFIG_KEY_WORKDIR,
 	CONFIG_KEY_TIMEOUT,
+	CONFIG_KEY_ROOT,
 	CONFIG_KEY_KERNEL,
 	CONFIG_KEY_BATTERY,
 	CONFIG_KEY_COMMAND, /* may repeat: run in order */

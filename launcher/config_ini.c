@@ -31,6 +31,7 @@ static const struct key_def sandbox_keys[] = {
 	{"env", CONFIG_KEY_ENV, NULL, NULL},
 	{"workdir", CONFIG_KEY_WORKDIR, NULL, NULL},
 	{"timeout", CONFIG_KEY_TIMEOUT, NULL, NULL},
+	{"root", CONFIG_KEY_ROOT, NULL, NULL},
 	{"kernel", CONFIG_KEY_KERNEL, NULL, NULL},
 	{"battery", CONFIG_KEY_BATTERY, NULL, NULL},
 	{"network", CONFIG_KEY_UNSUPPORTED, "none", "the sandbox has no network"},

@@ -42,6 +42,8 @@ void config_print(const struct config_file *f, const struct sandbox_config *cfg,
 		fprintf(out, "%-10s%llu.%03llu s\n", "timeout",
 			(unsigned long long)cfg->timeout_ms / 1000,
 			(unsigned long long)cfg->timeout_ms % 1000);
+	if (cfg->root)
+		fprintf(out, "%-10s%s\n", "root", cfg->root);
 	if (cfg->kernel)
 		fprintf(out, "%-10s%s\n", "kernel", cfg->kernel);
 	if (cfg->battery)
@@ -102,13 +104,15 @@ int config_print_json(const struct config_file *f, const struct sandbox_config *
 		      FILE *out)
 {
 	json_t *root = json_pack(
-		"{s:s, s:s, s:s?, s:I, s:i, s:s, s:s?, s:I, s:s?, s:s?, s:s, s:o, s:o, s:o, s:o}",
+		"{s:s, s:s, s:s?, s:I, s:i, s:s, s:s?, s:I, s:s?, s:s?, s:s?, s:s, s:o, s:o, s:o, "
+		"s:o}",
 		"file", f->path, "format", f->format == CONFIG_FORMAT_WSB ? "wsb" : "sandbox",
 		"name", named ? cfg->name : NULL, "memory", (json_int_t)cfg->memory, "cpus",
 		(int)cfg->cpus, "user", cfg->run_as ? cfg->run_as : cfg->user.name, "workdir",
-		cfg->workdir, "timeout_ms", (json_int_t)cfg->timeout_ms, "kernel", cfg->kernel,
-		"battery", cfg->battery, "network", "none", "maps", maps_json(cfg), "env",
-		strings_json(cfg->env), "run", entries_json(f, CONFIG_KEY_COMMAND), "unsupported",
+		cfg->workdir, "timeout_ms", (json_int_t)cfg->timeout_ms, "root", cfg->root,
+		"kernel", cfg->kernel, "battery", cfg->battery, "network", "none", "maps",
+		maps_json(cfg), "env", strings_json(cfg->env), "run",
+		entries_json(f, CONFIG_KEY_COMMAND), "unsupported",
 		entries_json(f, CONFIG_KEY_UNSUPPORTED));
 	int r;
 

@@ -145,7 +145,7 @@ int launch(struct sandbox_config *cfg, int tie_fd, struct timeline *tl, launch_r
 		return code;
 	if (check_kvm() == 0 && make_rundir(cfg, &l.rd) == 0 &&
 	    kernel_image_open(cfg->kernel, &kernel) == 0 &&
-	    base_image_open(NULL, BASE_CURRENT, &base) == 0) {
+	    base_image_open(cfg->root, BASE_CURRENT, &base) == 0) {
 		const struct sandbox_setup setup = {
 			.config = cfg,
 			.base = &base,

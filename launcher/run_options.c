@@ -22,6 +22,7 @@ enum {
 	OPT_WORKDIR,
 	OPT_USER,
 	OPT_TIMEOUT,
+	OPT_ROOT,
 	OPT_KERNEL,
 	OPT_BATTERY,
 	OPT_STATS,
@@ -54,6 +55,9 @@ static const struct option_def defs[] = {
 	{OPT_CPUS, 0, "cpus", "N", "processors (default: the host's, at most 4)"},
 	{OPT_TIMEOUT, 0, "timeout", "TIME", "end it after that time: 10s, 5m, 1h30m"},
 	{OPT_NAME, 0, "name", "NAME", "its name and host name (default: two words)"},
+	{OPT_ROOT, 0, "root", "DIR",
+	 "make the sandbox of the system below DIR instead of\n"
+	 "this host's, as debootstrap makes one"},
 	{OPT_KERNEL, 0, "kernel", "FILE",
 	 "bzImage or ELF vmlinux (default: the host's own\n"
 	 "from /boot)"},
@@ -177,6 +181,8 @@ static int apply_setting(struct run_parse *p, const struct option_def *def, cons
 		return apply_timeline(p, arg);
 	case OPT_STATS:
 		return setting_text(s, &cfg->stats, arg);
+	case OPT_ROOT:
+		return setting_text(s, &cfg->root, arg);
 	case OPT_KERNEL:
 		return setting_text(s, &cfg->kernel, arg);
 	case OPT_BATTERY:

@@ -34,6 +34,7 @@ void sandbox_config_fini(struct sandbox_config *cfg)
 	free(cfg->user.name);
 	free(cfg->user.home);
 	free(cfg->user.shell);
+	free(cfg->root);
 	free(cfg->kernel);
 	free(cfg->battery);
 	free(cfg->stats);

@@ -53,6 +53,7 @@ struct sandbox_config {
 	struct config_user user; /* the invoking user */
 	bool tty; /* stdin and stdout are terminals */
 
+	char *root; /* --root DIR: the system it is made of; NULL: this host */
 	char *kernel; /* --kernel FILE; NULL: choose */
 	uint64_t timeout_ms; /* 0: none */
 	bool tie_to_parent; /* end when the process that started us does */

@@ -13,7 +13,7 @@ _sandcastle_run()
 			((i++))
 			break
 			;;
-		--map | --env | --workdir | --user | --memory | --cpus | --timeout | --name | --kernel | --stats | --timeline | \
+		--map | --env | --workdir | --user | --memory | --cpus | --timeout | --name | --root | --kernel | --stats | --timeline | \
 			--config | -e | -w | -u | -m)
 			# bash makes words of --name=value and of a:b, at COMP_WORDBREAKS.
 			((i += 2))
@@ -118,7 +118,7 @@ _sandcastle()
 	run | start)
 		if [[ $cur == -* ]]; then
 			mapfile -t COMPREPLY < <(compgen -W "--map --env --workdir --user --memory --cpus \
-				--timeout --name --config --kernel --stats --timeline --battery --no-dax --tie-to-parent \
+				--timeout --name --config --root --kernel --stats --timeline --battery --no-dax --tie-to-parent \
 				--debug-console --verbose --help" -- "$cur")
 		fi
 		[[ ${COMP_WORDS[1]} == run ]] || return

@@ -63,3 +63,44 @@ nobody
 '"$(stat -c %a /usr/bin/su)"
 	[ ! -e /usr/bin/sc-test ] || fail "the package is installed on the host"
 }
+
+# Another system's tree, of an ordinary user's: busybox is all there is in it.
+test_another_system()
+{
+	local busybox
+
+	busybox=$(command -v busybox) || skip "no busybox on the host"
+	! ldd "$busybox" >/dev/null 2>&1 || skip "the host's busybox needs libraries"
+	mkdir -p tree/bin tree/etc tree/var/lib/dpkg/info
+	printf 'Package: busybox\nStatus: install ok installed\nVersion: 1\nArchitecture: all\nConffiles:\n /etc/release %s\n' \
+		"$(echo another system | md5sum | cut -d ' ' -f 1)" >tree/var/lib/dpkg/status
+	printf '/bin\n/bin/busybox\n/bin/sh\n/etc\n/etc/release\n' >tree/var/lib/dpkg/info/busybox.list
+	cp "$busybox" tree/bin/busybox
+	ln -s busybox tree/bin/sh
+	echo another system >tree/etc/release
+	echo somebody >tree/etc/secret
+	chmod 4755 tree/bin/busybox
+	# The user's own shell is not in it.
+	run_sandcastle run --root tree --memory 256M -- /bin/busybox sh -c '
+		b=/bin/busybox
+		$b cat /etc/release
+		$b ls -d /etc/secret /usr/bin/env /usr/share 2>/dev/null
+		$b stat -c "%u %g %a" /bin/busybox
+		$b test -e /lib/modules/$($b uname -r)/modules.dep && echo modules
+		$b awk -F: -v u=$($b id -u) "\$3 == u { print \$7 }" /etc/passwd
+		$b echo $SHELL
+		$b touch here 2>/dev/null || echo read-only
+		$b cp $b /tmp/copy && $b cmp $b /tmp/copy && echo same'
+	expect_code 0
+	expect_out 'another system
+0 0 4755
+modules
+/bin/sh
+/bin/sh
+read-only
+same'
+	run_sandcastle run --root tree/etc -- true
+	expect_one_line_error 'tree/etc has no package database'
+	run_sandcastle run --root tree/none -- true
+	expect_one_line_error 'tree/none.*--root wants the root directory of a system'
+}

@@ -379,6 +379,28 @@ Test(base, what_is_special_is_left_out)
 	cr_expect_eq(left_out("usr/bin", "socket"), INDEX_LEFT_SPECIAL);
 }
 
+Test(base, a_tree_of_an_ordinary_users_is_roots_in_the_image)
+{
+	char path[4096];
+
+	if (geteuid() == 0) {
+		cr_assert_eq(chown(tree, 1234, 1235), 0);
+		in_tree("usr/bin/tool", path);
+		cr_assert_eq(chown(path, 1234, 7), 0);
+		set_mode("usr/bin/tool", 04755);
+		in_tree("usr/lib", path);
+		cr_assert_eq(chown(path, 8, 1235), 0);
+	}
+	open_image(BASE_CURRENT);
+	cr_expect_eq(find("usr/bin/tool")->uid, 0);
+	cr_expect_eq(find("usr/bin/tool")->mode, S_IFREG | 04755);
+	cr_expect_eq(find("usr/lib")->gid, 0);
+	if (geteuid() == 0) {
+		cr_expect_eq(find("usr/bin/tool")->gid, 7);
+		cr_expect_eq(find("usr/lib")->uid, 8);
+	}
+}
+
 /* The places a real machine has them, the same as in the guest tests. */
 static void plant_secrets(void)
 {

@@ -91,6 +91,7 @@ static const char whole[] = "[sandbox]\n"
 			    "env = A=1\n"
 			    "workdir = /work\n"
 			    "timeout = 10s\n"
+			    "root = out\n"
 			    "kernel = src\n"
 			    "battery = none\n"
 			    "[map src]\n"
@@ -110,6 +111,7 @@ Test(config_apply, a_file_says_it_all)
 	cr_assert_str_eq(cfg.env[0], "A=1");
 	cr_assert_str_eq(cfg.workdir, "/work");
 	cr_assert_eq(cfg.timeout_ms, 10000);
+	cr_assert_str_eq(strrchr(cfg.root, '/'), "/out");
 	cr_assert_str_eq(strrchr(cfg.kernel, '/'), "/src", "a neighbour of the file");
 	cr_assert_str_eq(cfg.battery, "none");
 	cr_assert_eq(cfg.n_maps, 1, "the current directory is not mapped as well");

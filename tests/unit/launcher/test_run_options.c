@@ -67,6 +67,7 @@ Test(run_options, defaults)
 	cr_assert_str_eq(cfg.user.name, "ada");
 	cr_assert_eq(cfg.user.uid, 1000);
 	cr_assert_null(cfg.run_as);
+	cr_assert_null(cfg.root);
 	cr_assert_null(cfg.kernel);
 	cr_assert_null(cfg.battery, "the host's");
 	cr_assert_eq(cfg.timeout_ms, 0);
@@ -89,8 +90,8 @@ Test(run_options, a_small_host)
 Test(run_options, all_given)
 {
 	cr_assert_eq(PARSE("--cpus=2", "-m", "1000000001", "--timeout=1m30s", "--name=box",
-			   "-u1001", "-w/srv", "--kernel=/k", "--stats=/s", "--battery=none",
-			   "--debug-console", "--no-dax", "--", "-x"),
+			   "-u1001", "-w/srv", "--root=/r", "--kernel=/k", "--stats=/s",
+			   "--battery=none", "--debug-console", "--no-dax", "--", "-x"),
 		     0);
 	cr_assert_eq(cfg.cpus, 2);
 	cr_assert_eq(cfg.memory, 477ull * (2 << 20), "rounded up to 2 MiB");
@@ -98,6 +99,7 @@ Test(run_options, all_given)
 	cr_assert_str_eq(cfg.name, "box");
 	cr_assert_str_eq(cfg.run_as, "1001");
 	cr_assert_str_eq(cfg.workdir, "/srv");
+	cr_assert_str_eq(cfg.root, "/r");
 	cr_assert_str_eq(cfg.kernel, "/k");
 	cr_assert_str_eq(cfg.battery, "none");
 	cr_assert_str_eq(cfg.stats, "/s");
@@ -108,16 +110,16 @@ Test(run_options, all_given)
 Test(run_options, impossible_values)
 {
 	static const char *const bad[] = {
-		"--cpus=0",	     "--cpus=65",	   "--cpus=x",
-		"--memory=1M",	     "--memory=127M",	   "--memory=33G",
-		"--memory=99999T",   "--memory=",	   "--memory=16E",
-		"--timeout=0s",	     "--timeout=5",	   "--name=",
-		"--name=a_b",	     "--name=-a",	   "--env=",
-		"--env==x",	     "--env=1A=x",	   "--env=A B=x",
-		"--user=",	     "--kernel=",	   "--workdir=",
-		"--workdir=/a/../b", "--workdir=$NOT_SET", "--map=",
-		"--map=/nonesuch",   "--network=none",	   "--json",
-		"--battery=",
+		"--cpus=0",	   "--cpus=65",		"--cpus=x",
+		"--memory=1M",	   "--memory=127M",	"--memory=33G",
+		"--memory=99999T", "--memory=",		"--memory=16E",
+		"--timeout=0s",	   "--timeout=5",	"--name=",
+		"--name=a_b",	   "--name=-a",		"--env=",
+		"--env==x",	   "--env=1A=x",	"--env=A B=x",
+		"--user=",	   "--kernel=",		"--root=",
+		"--workdir=",	   "--workdir=/a/../b", "--workdir=$NOT_SET",
+		"--map=",	   "--map=/nonesuch",	"--network=none",
+		"--json",	   "--battery=",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
