@@ -254,43 +254,10 @@ static int make(const struct base *b, const struct index *old, uint8_t **file, s
 	return r;
 }
 
-static int write_all(int fd, const uint8_t *data, size_t len)
-{
-	for (size_t done = 0; done < len;) {
-		ssize_t n = write(fd, data + done, len - done);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0)
-			done += (size_t)n;
-	}
-	return 0;
-}
-
-/* Never seen half: a temporary file that is renamed. Not flushed, as a damaged one is noticed. */
-static int store(const struct base *b, int dir, const uint8_t *file, size_t len)
-{
-	char tmp[32];
-	AUTO_CLOSE int fd = -1;
-	int r;
-
-	snprintf(tmp, sizeof(tmp), "tmp-%ld", (long)getpid());
-	unlinkat(dir, tmp, 0);
-	fd = openat(dir, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (fd < 0)
-		return -errno;
-	r = fchmod(fd, 0644) < 0 ? -errno : write_all(fd, file, len);
-	if (r == 0 && renameat(dir, tmp, dir, b->name) < 0)
-		r = -errno;
-	if (r < 0)
-		unlinkat(dir, tmp, 0);
-	return r;
-}
-
 static int open_in_memory(const uint8_t *file, size_t len, struct index **out)
 {
 	AUTO_CLOSE int fd = memfd_create("sandcastle-base", MFD_CLOEXEC);
-	int r = fd < 0 ? -errno : write_all(fd, file, len);
+	int r = fd < 0 ? -errno : cache_write(fd, file, len);
 
 	return r < 0 ? r : index_open(fd, out);
 }
@@ -326,7 +293,8 @@ static int make_and_store(const struct base *b, enum base_want want, int dir, co
 	*index_path = NULL;
 	if (r < 0)
 		return r;
-	r = dir < 0 ? dir : store(b, dir, file, len);
+	/* Not flushed, as a damaged one is noticed. */
+	r = dir < 0 ? dir : cache_store(dir, b->name, file, len, false);
 	if (r == 0)
 		return open_in(b, path, ix, index_path);
 	log_warn("cannot keep the base image in %s (%s), so each start makes it again; make that "

@@ -19,6 +19,7 @@
 enum {
 	HASH_HEX = 2 * SHA256_DIGEST_SIZE,
 	ENTRY_NAME = HASH_HEX + 4, /* ".elf" */
+	NAME_LEN = ENTRY_NAME + 1, /* no name of a kind that is dropped is longer */
 	TEXT_MAX = 256,
 	CACHE_SCAN_MAX = 64, /* entries looked at when old ones are dropped */
 	PROGRESS_AFTER_MS = 1000,
@@ -30,13 +31,6 @@ struct kernel_cache {
 	int dir;
 	char key[TEXT_MAX]; /* the link that stands for the bzImage */
 };
-
-static void stat_text(const struct stat *st, char *out)
-{
-	snprintf(out, TEXT_MAX, "%ju-%jd-%jd.%09ld-%jd.%09ld", (uintmax_t)st->st_ino,
-		 (intmax_t)st->st_size, (intmax_t)st->st_mtim.tv_sec, st->st_mtim.tv_nsec,
-		 (intmax_t)st->st_ctim.tv_sec, st->st_ctim.tv_nsec);
-}
 
 static void hash_text(struct sha256_ctx *ctx, char *out)
 {
@@ -70,7 +64,7 @@ static int open_entry(int dir, const char *name, struct stat *st)
 /* The entry the key's link points to, if both are as they were; -ENOENT for any kind of miss. */
 static int lookup(const struct kernel_cache *c, int *out)
 {
-	char text[TEXT_MAX], now[TEXT_MAX];
+	char text[TEXT_MAX], now[CACHE_STAT_TEXT];
 	AUTO_CLOSE int fd = -1;
 	struct stat st = {0};
 	ssize_t n = readlinkat(c->dir, c->key, text, sizeof(text) - 1);
@@ -84,7 +78,7 @@ static int lookup(const struct kernel_cache *c, int *out)
 	fd = open_entry(c->dir, text, &st);
 	if (fd < 0)
 		return -ENOENT;
-	stat_text(&st, now);
+	cache_stat_text(&st, now);
 	if (strcmp(now, text + ENTRY_NAME + 1) != 0 || vmlinux_check(fd) < 0)
 		return -ENOENT;
 	*out = steal_fd(&fd);
@@ -232,43 +226,46 @@ static bool entry_is_whole(int dir, const char *name)
 /* Makes the key's link name the entry as it is now; a failure costs the next start time only. */
 static void link_key(const struct kernel_cache *c, const char *name, const struct stat *st)
 {
-	char now[TEXT_MAX], text[2 * TEXT_MAX];
+	char now[CACHE_STAT_TEXT], text[TEXT_MAX];
 
-	stat_text(st, now);
+	cache_stat_text(st, now);
 	snprintf(text, sizeof(text), "%s:%s", name, now);
 	unlinkat(c->dir, c->key, 0);
 	if (symlinkat(text, c->dir, c->key) < 0)
 		log_debug("kernel cache: cannot write the index: %s", strerror(errno));
 }
 
-/* Drops what nobody will ask for: broken-off files, and the oldest entries above CACHE_KEPT. */
-static void prune(int dir)
+static DIR *open_listing(int dir)
+{
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+
+	if (!d && fd >= 0)
+		close(fd);
+	return d;
+}
+
+void cache_drop_oldest(int dir, bool (*is_one)(const char *name))
 {
 	struct {
-		char name[ENTRY_NAME + 1];
+		char name[NAME_LEN];
 		struct timespec when;
 	} kept[CACHE_SCAN_MAX];
 	size_t n = 0;
-	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	DIR *d = open_listing(dir);
 	const struct dirent *e;
 
-	if (!d) {
-		if (fd >= 0)
-			close(fd);
-		return;
-	}
-	while ((e = readdir(d)) != NULL) {
+	while (d && (e = readdir(d)) != NULL) {
 		struct stat st;
 
-		if (strncmp(e->d_name, "tmp-", 4) == 0)
-			unlinkat(dir, e->d_name, 0);
-		if (!is_entry_name(e->d_name) || n == CACHE_SCAN_MAX ||
+		if (!is_one(e->d_name) || strlen(e->d_name) >= NAME_LEN || n == CACHE_SCAN_MAX ||
 		    fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
-		memcpy(kept[n].name, e->d_name, sizeof(kept[n].name));
+		memcpy(kept[n].name, e->d_name, strlen(e->d_name) + 1);
 		kept[n++].when = st.st_mtim;
 	}
+	if (d)
+		closedir(d);
 	while (n >= CACHE_KEPT) {
 		size_t oldest = 0;
 
@@ -278,11 +275,20 @@ static void prune(int dir)
 		unlinkat(dir, kept[oldest].name, 0);
 		kept[oldest] = kept[--n];
 	}
-	rewinddir(d);
-	while ((e = readdir(d)) != NULL) {
+}
+
+/* Drops what nobody will ask for: broken-off files, links to entries that are gone. */
+static void drop_leftovers(int dir)
+{
+	DIR *d = open_listing(dir);
+	const struct dirent *e;
+
+	while (d && (e = readdir(d)) != NULL) {
 		char text[TEXT_MAX];
 		ssize_t len;
 
+		if (strncmp(e->d_name, "tmp-", 4) == 0)
+			unlinkat(dir, e->d_name, 0);
 		if (strncmp(e->d_name, "file-", 5) != 0)
 			continue;
 		len = readlinkat(dir, e->d_name, text, sizeof(text));
@@ -291,7 +297,8 @@ static void prune(int dir)
 		if (len <= ENTRY_NAME || faccessat(dir, text, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
 			unlinkat(dir, e->d_name, 0);
 	}
-	closedir(d);
+	if (d)
+		closedir(d);
 }
 
 /* Under the lock: a new entry, or the one that has this content already, linked to the key. */
@@ -303,7 +310,8 @@ static int add_entry(const struct kernel_cache *c, int src, struct bzimage *bz, 
 	struct stat st = {0};
 	int r;
 
-	prune(c->dir);
+	cache_drop_oldest(c->dir, is_entry_name);
+	drop_leftovers(c->dir);
 	snprintf(tmp, sizeof(tmp), "tmp-%ld", (long)getpid());
 	fd = openat(c->dir, tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0400);
 	if (fd < 0)
@@ -374,21 +382,62 @@ int cache_lock(int dir)
 	return fd;
 }
 
+int cache_write(int fd, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+
+	for (size_t done = 0; done < len;) {
+		ssize_t n = write(fd, p + done, len - done);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0)
+			done += (size_t)n;
+	}
+	return 0;
+}
+
+int cache_store(int dir, const char *name, const void *data, size_t len, bool flush)
+{
+	char tmp[32];
+	AUTO_CLOSE int fd = -1;
+	int r;
+
+	snprintf(tmp, sizeof(tmp), "tmp-%ld", (long)getpid());
+	unlinkat(dir, tmp, 0);
+	fd = openat(dir, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd < 0)
+		return -errno;
+	r = fchmod(fd, 0644) < 0 ? -errno : cache_write(fd, data, len);
+	if (r == 0 && ((flush && fdatasync(fd) < 0) || renameat(dir, tmp, dir, name) < 0))
+		r = -errno;
+	if (r < 0)
+		unlinkat(dir, tmp, 0);
+	return r;
+}
+
+void cache_stat_text(const struct stat *st, char out[CACHE_STAT_TEXT])
+{
+	snprintf(out, CACHE_STAT_TEXT, "%ju-%jd-%jd.%09ld-%jd.%09ld", (uintmax_t)st->st_ino,
+		 (intmax_t)st->st_size, (intmax_t)st->st_mtim.tv_sec, st->st_mtim.tv_nsec,
+		 (intmax_t)st->st_ctim.tv_sec, st->st_ctim.tv_nsec);
+}
+
 /* 0; or -errno where the cache is of no use and the kernel may still be fine. */
 static int open_cached(const char *dir, int fd, struct bzimage *bz, const char *label, int *out)
 {
 	AUTO_CLOSE int dir_fd = cache_dir_open(dir);
 	AUTO_CLOSE int lock = -1;
 	struct kernel_cache c = {.dir = dir_fd};
-	char id[TEXT_MAX];
+	char id[CACHE_STAT_TEXT];
 	struct stat st;
 
 	if (dir_fd < 0)
 		return dir_fd;
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	stat_text(&st, id);
-	snprintf(c.key, sizeof(c.key), "file-%.*s", TEXT_MAX - 8, id);
+	cache_stat_text(&st, id);
+	snprintf(c.key, sizeof(c.key), "file-%s", id);
 	if (lookup(&c, out) == 0)
 		return 0;
 	lock = cache_lock(dir_fd);

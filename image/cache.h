@@ -3,6 +3,10 @@
 #ifndef IMAGE_CACHE_H
 #define IMAGE_CACHE_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/stat.h>
+
 #include "image/bzimage.h"
 
 /*
@@ -15,6 +19,7 @@
  *                stat() says of a bzImage (inode, size, mtime, ctime in ns),
  *                its text is the entry it unpacks to and what stat() said of
  *                that entry when it was made
+ *   initramfs-.. made of modules and agent, see image/initramfs_priv.h
  *   lock         held with flock() by whoever unpacks
  *   tmp-PID      an entry being written
  *
@@ -29,7 +34,7 @@
  * and kept. The oldest entries beyond CACHE_KEPT go when one is added.
  */
 
-enum { CACHE_KEPT = 4 };
+enum { CACHE_KEPT = 4, CACHE_STAT_TEXT = 128 };
 
 /*
  * The unpacked ELF of the bzImage open at fd as a read-only fd. `dir` NULL or
@@ -54,5 +59,19 @@ int cache_dir_open(const char *path) MUST_CHECK;
  * locks is no reason to fail: renames are atomic.
  */
 int cache_lock(int dir) MUST_CHECK;
+/* All of it, where the file stands. */
+int cache_write(int fd, const void *data, size_t len) MUST_CHECK;
+/*
+ * The file `name` in the directory, 0644. Never seen half: a temporary file that is
+ * renamed, on the disk before that with `flush`.
+ */
+int cache_store(int dir, const char *name, const void *data, size_t len, bool flush) MUST_CHECK;
+/*
+ * Makes room for one more entry of a kind: the oldest beyond CACHE_KEPT go. Under
+ * the lock.
+ */
+void cache_drop_oldest(int dir, bool (*is_one)(const char *name));
+/* What tells a file from what it was before, and from others. */
+void cache_stat_text(const struct stat *st, char out[CACHE_STAT_TEXT]);
 
 #endif

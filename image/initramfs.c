@@ -8,8 +8,7 @@
 #include <sys/sysmacros.h>
 
 #include "guest-agent/protocol.h"
-#include "image/kernel.h"
-#include "image/modules.h"
+#include "image/initramfs_priv.h"
 #include "image/unpack.h"
 #include "vmm/log.h"
 
@@ -220,7 +219,8 @@ static int write_archive(const struct kernel_image *k, const void *agent, size_t
 	return r;
 }
 
-static int resolve(const struct kernel_image *k, const char *const *wanted, struct module_list *out)
+int initramfs_resolve(const struct kernel_image *k, const char *const *wanted,
+		      struct module_list *out)
 {
 	struct buffer dep = {0}, builtin = {0};
 	const char *missing = NULL;
@@ -251,16 +251,18 @@ done:
 }
 
 int initramfs_build(const struct kernel_image *k, const void *agent, size_t agent_len,
-		    const char *const *modules, uint8_t **out, size_t *out_len)
+		    const struct module_list *modules, size_t room, uint8_t **out, size_t *out_len)
 {
 	struct buffer image = {0};
-	struct module_list list;
-	int r = resolve(k, modules, &list);
+	int r = buffer_reserve(&image, room);
 
-	if (r < 0)
+	if (r < 0) {
+		log_error("cannot build the initramfs: out of memory");
 		return r;
-	r = write_archive(k, agent, agent_len, &list, &image);
-	module_list_fini(&list);
+	}
+	memset(image.data, 0, room);
+	image.len = room;
+	r = write_archive(k, agent, agent_len, modules, &image);
 	if (r < 0) {
 		free(image.data);
 		return r;

@@ -42,6 +42,13 @@ void kernel_image_fini(struct kernel_image *k); /* zeroed is fine */
 /* Where unpacked kernels are kept; malloc'ed. NULL: no home, or no memory. */
 char *kernel_cache_dir(void) MUST_CHECK;
 
+/* An initramfs: `len` bytes of a file, from `off`. */
+struct initramfs {
+	int fd;
+	uint64_t off;
+	size_t len;
+};
+
 /*
  * An initramfs (newc cpio, uncompressed): the agent as /init, the modules the
  * machine's devices need with what those depend on (modules.dep), and
@@ -49,10 +56,10 @@ char *kernel_cache_dir(void) MUST_CHECK;
  * leading '?' marks one the guest can do without, and parameters may follow a
  * blank ("?battery cache_time=50"). One built into the kernel
  * (modules.builtin) is left out. Also /dev/console, and empty directories for
- * the agent to mount on: /dev /proc /sys /run /tmp /mnt. Logs on failure.
- * *out is malloc'ed.
+ * the agent to mount on: /dev /proc /sys /run /tmp /mnt. It is kept beside the
+ * unpacked kernel (image/initramfs_priv.h), else made in memory. Logs on failure.
  */
-int initramfs_build(const struct kernel_image *k, const void *agent, size_t agent_len,
-		    const char *const *modules, uint8_t **out, size_t *out_len) MUST_CHECK;
+int initramfs_open(const struct kernel_image *k, const void *agent, size_t agent_len,
+		   const char *const *modules, struct initramfs *out) MUST_CHECK;
 
 #endif

@@ -493,21 +493,22 @@ static const char *cmdline_of(const struct sandbox_config *cfg)
 
 static int load_kernel(struct machine *m, const struct machine_setup *s)
 {
-	AUTO_FREE uint8_t *initramfs = NULL;
-	size_t initramfs_len;
+	struct boot_input in = {.elf_fd = s->kernel->elf_fd, .cmdline = cmdline_of(s->config)};
+	struct initramfs initramfs;
 	struct boot_entry entry;
-	gpa_t rsdp;
 	int r;
 
-	r = initramfs_build(s->kernel, s->agent, s->agent_len, guest_modules, &initramfs,
-			    &initramfs_len);
+	r = initramfs_open(s->kernel, s->agent, s->agent_len, guest_modules, &initramfs);
 	if (r < 0)
 		return r;
+	in.initramfs_fd = initramfs.fd;
+	in.initramfs_off = initramfs.off;
+	in.initramfs_len = initramfs.len;
 	timeline_mark(m->timeline, TIMELINE_SET_UP, "initramfs");
-	r = acpi_write_tables(&m->vm->mem, s->config->cpus, &rsdp);
+	r = acpi_write_tables(&m->vm->mem, s->config->cpus, &in.rsdp);
 	if (r == 0)
-		r = boot_load(&m->vm->mem, s->kernel->elf_fd, initramfs, initramfs_len,
-			      cmdline_of(s->config), rsdp, &entry);
+		r = boot_load(&m->vm->mem, &in, &entry);
+	close(initramfs.fd);
 	if (r == 0)
 		r = vcpu_set_entry(m->vcpus[0], entry.entry, entry.start_info);
 	timeline_mark(m->timeline, TIMELINE_SET_UP, "kernel into memory");

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * bench_setup KERNEL [ROUNDS]: what of a sandbox's set-up and tear-down needs no virtualization, natively: the
- * kernel's file, guest memory, initramfs, kernel into memory, memory given back. CPU milliseconds, the
+ * kernel's file, base image, guest memory, initramfs, kernel into memory, memory given back. CPU milliseconds, the
  * median of ROUNDS (default 21), and the same over a memfd, where a host refuses user namespaces.
  */
 #include <stdbool.h>
 #include <stdio.h>
 #include <time.h>
 
+#include "image/base.h"
 #include "image/kernel.h"
 #include "vmm/ram.h"
 #include "vmm/x86/boot.h"
@@ -15,10 +16,11 @@
 enum { MAX_ROUNDS = 1001, AGENT_SIZE = 128 << 10 };
 #define MEMORY (2ull << 30)
 
-enum part { KERNEL_FILE, MEMORY_NEW, INITRAMFS, LOAD, MEMORY_BACK, N_PARTS };
+enum part { KERNEL_FILE, BASE, MEMORY_NEW, INITRAMFS, LOAD, MEMORY_BACK, N_PARTS };
 
 static const char *const part_names[N_PARTS] = {
-	"kernel's file", "guest memory", "initramfs", "kernel into memory", "memory given back",
+	"kernel's file", "base image",	       "guest memory",
+	"initramfs",	 "kernel into memory", "memory given back",
 };
 
 static const char *const modules[] = {
@@ -28,6 +30,9 @@ static const char *const modules[] = {
 	"overlay",
 	"?virtio_console",
 	"?virtio_rng",
+	"?virtio_balloon",
+	"?ac",
+	"?battery cache_time=50",
 	NULL,
 };
 
@@ -57,15 +62,19 @@ static int load(const struct ram *ram, const struct kernel_image *kernel, struct
 {
 	const struct guest_mem mem = {.regions = {{0, MEMORY, ram->host}}, .n_regions = 1};
 	static const uint8_t agent[AGENT_SIZE];
-	AUTO_FREE uint8_t *initramfs = NULL;
+	struct boot_input in = {.elf_fd = kernel->elf_fd, .cmdline = ""};
+	struct initramfs initramfs;
 	struct boot_entry entry;
-	size_t len;
-	int r = initramfs_build(kernel, agent, sizeof(agent), modules, &initramfs, &len);
+	int r = initramfs_open(kernel, agent, sizeof(agent), modules, &initramfs);
 
 	if (r < 0)
 		return r;
+	in.initramfs_fd = initramfs.fd;
+	in.initramfs_off = initramfs.off;
+	in.initramfs_len = initramfs.len;
 	mark(m, INITRAMFS, round);
-	r = boot_load(&mem, kernel->elf_fd, initramfs, len, "", 0, &entry);
+	r = boot_load(&mem, &in, &entry);
+	close(initramfs.fd);
 	mark(m, LOAD, round);
 	return r;
 }
@@ -73,6 +82,7 @@ static int load(const struct ram *ram, const struct kernel_image *kernel, struct
 static int measure(struct measure *m, const char *path, bool huge, unsigned int round)
 {
 	struct kernel_image kernel;
+	struct base_image base;
 	struct ram ram;
 	int r;
 
@@ -81,6 +91,10 @@ static int measure(struct measure *m, const char *path, bool huge, unsigned int 
 	if (r < 0)
 		return r;
 	mark(m, KERNEL_FILE, round);
+	r = base_image_open(NULL, BASE_CURRENT, &base);
+	if (r < 0)
+		return r;
+	mark(m, BASE, round);
 	r = huge ? ram_init(&ram, MEMORY) : ram_init_memfd(&ram, MEMORY);
 	mark(m, MEMORY_NEW, round);
 	if (r == 0) {
@@ -89,6 +103,7 @@ static int measure(struct measure *m, const char *path, bool huge, unsigned int 
 		ram_fini(&ram);
 		mark(m, MEMORY_BACK, round);
 	}
+	base_image_fini(&base);
 	kernel_image_fini(&kernel);
 	return r;
 }

@@ -174,18 +174,21 @@ static int load_kernel(struct loader *l)
 	return r;
 }
 
-static int place_initramfs(const struct loader *l, const void *data, size_t len, gpa_t *out)
+static int place_initramfs(const struct loader *l, const struct boot_input *in, gpa_t *out)
 {
 	uint64_t low = l->mem->regions[0].size;
+	size_t len = in->initramfs_len;
+	uint8_t *dst;
 	gpa_t addr;
 
 	if (len > low || l->end > low - len)
 		return -ENOSPC;
 	addr = (low - len) & ~(uint64_t)(PAGE - 1);
-	if (addr < l->end)
+	dst = addr < l->end ? NULL : guest_ptr(l->mem, addr, len);
+	if (!dst)
 		return -ENOSPC;
 	*out = addr;
-	return guest_write(l->mem, addr, data, len);
+	return read_at(in->initramfs_fd, dst, len, in->initramfs_off);
 }
 
 static unsigned int make_memmap(const struct guest_mem *mem, struct memmap_entry map[MEMMAP_MAX])
@@ -204,26 +207,25 @@ static unsigned int make_memmap(const struct guest_mem *mem, struct memmap_entry
 	return n;
 }
 
-static int write_start_info(const struct loader *l, const char *cmdline, gpa_t initramfs,
-			    size_t initramfs_len, gpa_t rsdp)
+static int write_start_info(const struct loader *l, const struct boot_input *in, gpa_t initramfs)
 {
 	struct memmap_entry map[MEMMAP_MAX];
-	struct module_entry module = {.addr = initramfs, .size = initramfs_len};
+	struct module_entry module = {.addr = initramfs, .size = in->initramfs_len};
 	struct start_info info = {
 		.magic = START_INFO_MAGIC,
 		.version = 1,
 		.n_modules = 1,
 		.modlist = BOOT_MODLIST,
 		.cmdline = BOOT_CMDLINE,
-		.rsdp = rsdp,
+		.rsdp = in->rsdp,
 		.memmap = BOOT_MEMMAP,
 	};
 	int r;
 
-	if (strlen(cmdline) >= BOOT_CMDLINE_MAX)
+	if (strlen(in->cmdline) >= BOOT_CMDLINE_MAX)
 		return -E2BIG;
 	info.n_memmap = make_memmap(l->mem, map);
-	r = guest_write(l->mem, BOOT_CMDLINE, cmdline, strlen(cmdline) + 1);
+	r = guest_write(l->mem, BOOT_CMDLINE, in->cmdline, strlen(in->cmdline) + 1);
 	if (r == 0)
 		r = guest_write(l->mem, BOOT_MEMMAP, map, info.n_memmap * sizeof(map[0]));
 	if (r == 0)
@@ -233,17 +235,16 @@ static int write_start_info(const struct loader *l, const char *cmdline, gpa_t i
 	return r;
 }
 
-int boot_load(const struct guest_mem *mem, int elf_fd, const void *initramfs, size_t initramfs_len,
-	      const char *cmdline, gpa_t rsdp, struct boot_entry *out)
+int boot_load(const struct guest_mem *mem, const struct boot_input *in, struct boot_entry *out)
 {
-	struct loader l = {.mem = mem, .fd = elf_fd};
+	struct loader l = {.mem = mem, .fd = in->elf_fd};
 	gpa_t initramfs_at;
 	int r = load_kernel(&l);
 
 	if (r == 0)
-		r = place_initramfs(&l, initramfs, initramfs_len, &initramfs_at);
+		r = place_initramfs(&l, in, &initramfs_at);
 	if (r == 0)
-		r = write_start_info(&l, cmdline, initramfs_at, initramfs_len, rsdp);
+		r = write_start_info(&l, in, initramfs_at);
 	if (r == 0)
 		*out = (struct boot_entry){.entry = l.entry, .start_info = BOOT_START_INFO};
 	return r;

@@ -22,14 +22,24 @@ struct boot_entry {
 	uint32_t start_info; /* its %ebx */
 };
 
+/* What is loaded: both files are read at the offsets named. */
+struct boot_input {
+	int elf_fd; /* an uncompressed kernel */
+	int initramfs_fd;
+	uint64_t initramfs_off;
+	size_t initramfs_len;
+	const char *cmdline;
+	gpa_t rsdp;
+};
+
 /*
  * Loads the ELF kernel behind elf_fd, puts the initramfs at the top of low RAM
- * and writes start_info, memory map and command line. The file's headers are
- * not trusted. -ENOEXEC: not an x86-64 ELF kernel with a PVH entry; -ENOSPC: it
- * does not fit the guest's memory; -E2BIG: command line too long; -errno of a
- * failed read.
+ * and writes start_info, memory map and command line. The files' contents are
+ * not trusted. -ENOEXEC: not an x86-64 ELF kernel with a PVH entry, or a file is
+ * shorter than it should be; -ENOSPC: it does not fit the guest's memory; -E2BIG:
+ * command line too long; -errno of a failed read.
  */
-int boot_load(const struct guest_mem *mem, int elf_fd, const void *initramfs, size_t initramfs_len,
-	      const char *cmdline, gpa_t rsdp, struct boot_entry *out) MUST_CHECK;
+int boot_load(const struct guest_mem *mem, const struct boot_input *in,
+	      struct boot_entry *out) MUST_CHECK;
 
 #endif

@@ -56,20 +56,40 @@ static void setup(void)
 	note.entry = ENTRY;
 }
 
+static size_t short_by; /* bytes that the initramfs lacks */
+
+/* 16 bytes that are none of the initramfs, then `len` that are. */
+static void fill(int fd, size_t len)
+{
+	char *text = malloc(len + 16);
+
+	memset(text, '-', 16);
+	memset(text + 16, 'i', len);
+	cr_assert_eq(write(fd, text, len + 16 - short_by), (ssize_t)(len + 16 - short_by));
+	free(text);
+}
+
 static int load(const char *cmdline, size_t initramfs_len, struct boot_entry *out)
 {
 	static uint8_t file[FILE_SIZE];
-	int fd = memfd_create("kernel", 0), r;
-	uint8_t *initramfs = calloc(1, initramfs_len + 1);
+	struct boot_input in = {
+		.elf_fd = memfd_create("kernel", 0),
+		.initramfs_fd = memfd_create("initramfs", 0),
+		.initramfs_off = 16,
+		.initramfs_len = initramfs_len,
+		.cmdline = cmdline,
+		.rsdp = ACPI_TABLES,
+	};
+	int r;
 
 	memcpy(file, &head, sizeof(head));
 	memcpy(file + NOTE_OFF, &note, sizeof(note));
 	memset(file + CODE_OFF, 0xc3, CODE_LEN);
-	cr_assert_eq(write(fd, file, sizeof(file)), FILE_SIZE);
-	memset(initramfs, 'i', initramfs_len);
-	r = boot_load(&mem, fd, initramfs, initramfs_len, cmdline, ACPI_TABLES, out);
-	free(initramfs);
-	close(fd);
+	cr_assert_eq(write(in.elf_fd, file, sizeof(file)), FILE_SIZE);
+	fill(in.initramfs_fd, initramfs_len);
+	r = boot_load(&mem, &in, out);
+	close(in.elf_fd);
+	close(in.initramfs_fd);
 	return r;
 }
 
@@ -108,9 +128,15 @@ Test(boot, a_kernel_is_placed_and_described)
 Test(boot, holes_of_the_file_are_zeroes)
 {
 	enum { AT = 1 << 20, LEN = 64 << 10 };
+	struct boot_input in = {.initramfs_fd = memfd_create("initramfs", 0),
+				.initramfs_off = 16,
+				.initramfs_len = 1,
+				.cmdline = ""};
 	int fd = memfd_create("kernel", 0);
 	struct boot_entry e;
 
+	in.elf_fd = fd;
+	fill(in.initramfs_fd, 1);
 	head.ph[0].p_offset = AT;
 	head.ph[0].p_filesz = head.ph[0].p_memsz = LEN;
 	cr_assert_eq(pwrite(fd, &head, sizeof(head), 0), (ssize_t)sizeof(head));
@@ -118,17 +144,26 @@ Test(boot, holes_of_the_file_are_zeroes)
 	cr_assert_eq(pwrite(fd, "first", 5, AT + 4091), 5);
 	cr_assert_eq(pwrite(fd, "fourth", 6, AT + 12288), 6);
 	cr_assert_eq(ftruncate(fd, AT + LEN - 1), 0);
-	cr_assert_eq(boot_load(&mem, fd, "i", 1, "", ACPI_TABLES, &e), -ENOEXEC);
+	cr_assert_eq(boot_load(&mem, &in, &e), -ENOEXEC);
 	cr_assert_eq(ftruncate(fd, AT + LEN), 0);
-	cr_assert_eq(boot_load(&mem, fd, "i", 1, "", ACPI_TABLES, &e), 0);
+	cr_assert_eq(boot_load(&mem, &in, &e), 0);
 	cr_assert_eq(memcmp(ram + CODE_ADDR + 4091, "first", 5), 0);
 	cr_assert_eq(memcmp(ram + CODE_ADDR + 12288, "fourth", 6), 0);
 	cr_assert_eq(ram[CODE_ADDR + 4096], 0);
 	cr_assert_eq(ram[CODE_ADDR + LEN - 1], 0);
 	head.ph[0].p_offset = UINT64_MAX - 100;
 	cr_assert_eq(pwrite(fd, &head, sizeof(head), 0), (ssize_t)sizeof(head));
-	cr_assert_eq(boot_load(&mem, fd, "i", 1, "", ACPI_TABLES, &e), -ENOEXEC);
+	cr_assert_eq(boot_load(&mem, &in, &e), -ENOEXEC);
 	close(fd);
+	close(in.initramfs_fd);
+}
+
+Test(boot, an_initramfs_that_was_cut_is_refused)
+{
+	struct boot_entry e;
+
+	short_by = 1;
+	cr_assert_eq(load("", 5000, &e), -ENOEXEC);
 }
 
 Test(boot, the_memory_map_covers_high_memory_too)
