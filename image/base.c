@@ -22,6 +22,8 @@ enum {
 	/* Part of the stamp: to be counted up when the same rules lead to another image. */
 	BUILD_VERSION = 1,
 	HALF_STAMP = INDEX_STAMP / 2,
+	NOTE_NAME = 128,
+	YOUNG_SECONDS = 2,
 };
 
 #define SYSTEM_CACHE "/var/cache/sandcastle/base"
@@ -33,6 +35,7 @@ struct base {
 	struct rules rules;
 	uint8_t stamp[INDEX_STAMP];
 	char name[80]; /* of the index's file */
+	enum base_want want;
 };
 
 /* --- what an image is made from ------------------------------------------------------------ */
@@ -102,13 +105,13 @@ static uint64_t probe_inode(int root)
 	return kind && fstatat(root, kind->probe, &st, 0) == 0 ? st.st_ino : 0;
 }
 
-static int base_init(struct base *b, const char *tree)
+static int base_init(struct base *b, const char *tree, enum base_want want)
 {
 	AUTO_FREE char *real = tree ? realpath(tree, NULL) : strdup("/");
 	uint8_t digest[8];
 	struct sha256_ctx hash;
 
-	*b = (struct base){.tree = tree, .root = -1, .name = "host.index"};
+	*b = (struct base){.tree = tree, .root = -1, .name = "host.index", .want = want};
 	b->root = real ? open(real, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 	if (b->root < 0) {
 		log_error("cannot open %s: %s; --root wants the root directory of a system",
@@ -140,12 +143,62 @@ static char *user_cache(void)
 	return cache_user_dir("XDG_CACHE_HOME", ".cache", "sandcastle/base");
 }
 
+/* The name of the note of an index, in the user's cache: that of `dir` or the system's. */
+static void note_name(const struct base *b, bool system, char out[NOTE_NAME])
+{
+	snprintf(out, NOTE_NAME, "%s%s.sound", system ? "system-" : "", b->name);
+}
+
+/* Whether an index that is as stat() says was checked before. */
+static bool is_known_sound(const struct base *b, bool system, const struct stat *st)
+{
+	AUTO_FREE char *dir = user_cache(), *path = NULL;
+	char name[NOTE_NAME], text[CACHE_STAT_TEXT], now[CACHE_STAT_TEXT];
+	ssize_t n;
+
+	note_name(b, system, name);
+	if (!dir || asprintf(&path, "%s/%s", dir, name) < 0) {
+		path = NULL;
+		return false;
+	}
+	n = readlink(path, text, sizeof(text) - 1);
+	if (n < 0)
+		return false;
+	text[n] = '\0';
+	cache_stat_text(st, now);
+	return strcmp(text, now) == 0;
+}
+
+/*
+ * Without a note the next start checks again. A file written to within a tick of the
+ * clock has the same time of change, so a young one is not noted yet.
+ */
+static void note_sound(const struct base *b, bool system, const struct stat *st)
+{
+	AUTO_FREE char *path = user_cache();
+	AUTO_CLOSE int dir = -1;
+	char name[NOTE_NAME], text[CACHE_STAT_TEXT];
+
+	if (time(NULL) - st->st_ctim.tv_sec < YOUNG_SECONDS)
+		return;
+	dir = path ? cache_dir_open(path) : -1;
+	if (dir < 0)
+		return;
+	note_name(b, system, name);
+	cache_stat_text(st, text);
+	unlinkat(dir, name, 0);
+	if (symlinkat(text, dir, name) < 0)
+		log_debug("base image: cannot note that it is sound: %s", strerror(errno));
+}
+
 /* The index of that name in a directory, if nobody but the user or root may have put it there. */
 static int open_in(const struct base *b, const char *dir, struct index **out, char **path)
 {
+	const bool system = strcmp(dir, SYSTEM_CACHE) == 0;
 	AUTO_CLOSE int fd = -1;
 	AUTO_FREE char *file = NULL;
 	struct stat st;
+	bool sound;
 	int r;
 
 	if (asprintf(&file, "%s/%s", dir, b->name) < 0) {
@@ -157,9 +210,12 @@ static int open_in(const struct base *b, const char *dir, struct index **out, ch
 		return -errno;
 	if ((st.st_uid != geteuid() && st.st_uid != 0) || (st.st_mode & (S_IWGRP | S_IWOTH)))
 		return -EPERM;
-	r = index_open(fd, out);
+	sound = is_known_sound(b, system, &st);
+	r = index_open(fd, sound, out);
 	if (r < 0)
 		return r;
+	if (!sound && b->want != BASE_EXISTING)
+		note_sound(b, system, &st);
 	(*out)->use_inodes = (*out)->head->probe_ino == probe_inode(b->root);
 	*path = file;
 	file = NULL;
@@ -259,19 +315,19 @@ static int open_in_memory(const uint8_t *file, size_t len, struct index **out)
 	AUTO_CLOSE int fd = memfd_create("sandcastle-base", MFD_CLOEXEC);
 	int r = fd < 0 ? -errno : cache_write(fd, file, len);
 
-	return r < 0 ? r : index_open(fd, out);
+	return r < 0 ? r : index_open(fd, false, out);
 }
 
 /* Under the lock, if there is one: what another process made meanwhile counts. */
-static int make_and_store(const struct base *b, enum base_want want, int dir, const char *path,
-			  struct index **ix, char **index_path)
+static int make_and_store(const struct base *b, int dir, const char *path, struct index **ix,
+			  char **index_path)
 {
 	AUTO_FREE uint8_t *file = NULL;
 	const struct index *old = NULL;
 	size_t len = 0;
 	int r;
 
-	if (want == BASE_CURRENT && dir >= 0) {
+	if (b->want == BASE_CURRENT && dir >= 0) {
 		struct index *newer = NULL;
 		char *newer_path = NULL;
 
@@ -284,7 +340,7 @@ static int make_and_store(const struct base *b, enum base_want want, int dir, co
 		free(newer_path);
 	}
 	/* Made with the same rules: its unchanged directories can be taken over. */
-	if (want == BASE_CURRENT && *ix && memcmp((*ix)->head->stamp, b->stamp, HALF_STAMP) == 0)
+	if (b->want == BASE_CURRENT && *ix && memcmp((*ix)->head->stamp, b->stamp, HALF_STAMP) == 0)
 		old = *ix;
 	r = make(b, old, &file, &len);
 	index_free(*ix);
@@ -307,21 +363,21 @@ static int make_and_store(const struct base *b, enum base_want want, int dir, co
 }
 
 /* Everything is in *b; *ix and *path are what was found, or NULL. */
-static int update(const struct base *b, enum base_want want, struct index **ix, char **path)
+static int update(const struct base *b, struct index **ix, char **path)
 {
 	AUTO_FREE char *dir_path = user_cache();
 	AUTO_CLOSE int dir = -1, lock = -1;
 
-	if (want == BASE_EXISTING)
+	if (b->want == BASE_EXISTING)
 		return *ix ? 0 : -ENOENT;
-	if (want == BASE_CURRENT && is_current(b, *ix))
+	if (b->want == BASE_CURRENT && is_current(b, *ix))
 		return 0;
 	dir = dir_path ? cache_dir_open(dir_path) : -ENOENT;
 	if (dir >= 0)
 		lock = cache_lock(dir);
 	if (dir >= 0 && lock < 0)
 		log_debug("base image: no lock: %s", strerror(-lock));
-	return make_and_store(b, want, dir, dir_path, ix, path);
+	return make_and_store(b, dir, dir_path, ix, path);
 }
 
 int base_image_open(const char *tree, enum base_want want, struct base_image *out)
@@ -329,7 +385,7 @@ int base_image_open(const char *tree, enum base_want want, struct base_image *ou
 	struct index *ix = NULL;
 	char *path = NULL;
 	struct base b;
-	int r = base_init(&b, tree);
+	int r = base_init(&b, tree, want);
 
 	if (r < 0)
 		return r;
@@ -339,7 +395,7 @@ int base_image_open(const char *tree, enum base_want want, struct base_image *ou
 	if (r == 0) {
 		if (find_index(&b, &ix, &path) < 0)
 			ix = NULL;
-		r = update(&b, want, &ix, &path);
+		r = update(&b, &ix, &path);
 	}
 	if (r < 0) {
 		base_fini(&b);
@@ -368,9 +424,10 @@ void base_image_fini(struct base_image *image)
 
 int base_image_clean(const char *tree)
 {
-	AUTO_FREE char *dir = user_cache(), *path = NULL;
+	AUTO_FREE char *dir = user_cache(), *path = NULL, *note = NULL;
+	char name[NOTE_NAME];
 	struct base b;
-	int r = base_init(&b, tree);
+	int r = base_init(&b, tree, BASE_EXISTING);
 
 	if (r < 0)
 		return r;
@@ -379,6 +436,11 @@ int base_image_clean(const char *tree)
 		path = NULL;
 		return -ENOENT;
 	}
+	note_name(&b, false, name);
+	if (asprintf(&note, "%s/%s", dir, name) < 0)
+		note = NULL;
+	else
+		unlink(note);
 	if (unlink(path) == 0)
 		return 0;
 	r = -errno;

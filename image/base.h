@@ -19,6 +19,11 @@
  * first half is a hash of the rules, the second one of the package database's
  * stamp. Where both are as they are now, nothing else is looked at; where the
  * first is, the index is brought up to date; else it is made anew.
+ *
+ * NAME.index.sound beside it, system-NAME.index.sound for the system's, is a
+ * symbolic link that is never followed. Its text is what stat() said of an index
+ * that was checked, time of change included, which no program can set back: one
+ * that is still that file is not checked again, as it would be 12 MB to read.
  */
 
 struct base_image {

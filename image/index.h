@@ -21,7 +21,8 @@
  *   blob                            the bytes of pristine files
  *
  * The header holds a checksum of all of it. index_open() checks that and every
- * bound once, so that nothing below has to look twice. This file needs nothing
+ * bound once, so that nothing below has to look twice; a file that was checked and
+ * has not changed since need not be (image/base.h). This file needs nothing
  * but vmm/util.h: the file server reads indexes too.
  */
 
@@ -129,9 +130,10 @@ uint64_t index_checksum(const void *data, size_t len);
 
 /*
  * The index in `fd`, mapped; the caller keeps fd. -EBADMSG: not an index of
- * this version, damaged or cut off; -errno of reading it.
+ * this version, damaged or cut off; -errno of reading it. With `known_sound` only
+ * the header is looked at: the caller knows that this very file was checked.
  */
-int index_open(int fd, struct index **out) MUST_CHECK;
+int index_open(int fd, bool known_sound, struct index **out) MUST_CHECK;
 /* The same for borrowed bytes, without the checksum: bounds only. */
 int index_from_memory(const void *data, size_t len, struct index **out) MUST_CHECK;
 void index_free(struct index *ix); /* NULL is fine */

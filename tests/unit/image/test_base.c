@@ -347,6 +347,53 @@ Test(base, a_damaged_one_is_made_again)
 	free(path);
 }
 
+/* Opens it until there is a note that it was checked; of a young file there is none. */
+static void open_until_noted(const char *note)
+{
+	const struct timespec a_moment = {.tv_nsec = 50000000};
+	char text[128];
+
+	while (readlink(note, text, sizeof(text)) < 0) {
+		nanosleep(&a_moment, NULL);
+		open_image(BASE_CURRENT);
+		base_image_fini(&image);
+	}
+}
+
+Test(base, a_sound_index_is_noted_and_a_change_is_seen, .timeout = 60)
+{
+	char note[512], text[128];
+	struct stat st;
+	char *path;
+	int fd;
+
+	open_image(BASE_CURRENT);
+	path = strdup(image.path);
+	base_image_fini(&image);
+	snprintf(note, sizeof(note), "%s.sound", path);
+	open_until_noted(note);
+	open_image(BASE_CURRENT);
+	cr_expect_not_null(find("usr/bin/tool"));
+	base_image_fini(&image);
+	unlink(note);
+	open_image(BASE_EXISTING);
+	base_image_fini(&image);
+	cr_expect_lt(readlink(note, text, sizeof(text)), 0, "asked not to write");
+	open_until_noted(note);
+
+	cr_assert_eq(stat(path, &st), 0);
+	fd = open(path, O_WRONLY);
+	cr_assert_eq(pwrite(fd, "x", 1, st.st_size / 2), 1);
+	cr_assert_eq(futimens(fd, (struct timespec[]){st.st_atim, st.st_mtim}), 0);
+	close(fd);
+	cr_expect_eq(base_image_open(tree, BASE_EXISTING, &image), -ENOENT);
+	open_image(BASE_CURRENT);
+	cr_expect_not_null(find("usr/bin/tool"));
+	cr_expect_eq(base_image_clean(tree), 0);
+	cr_expect_lt(readlink(note, text, sizeof(text)), 0);
+	free(path);
+}
+
 Test(base, without_a_place_to_keep_it)
 {
 	setenv("XDG_CACHE_HOME", "/proc/nonexistent", 1);

@@ -62,7 +62,7 @@ Test(index, what_was_written_is_found)
 	char path[64];
 	uint32_t top, n;
 
-	cr_assert_eq(index_open(fd, &ix), 0);
+	cr_assert_eq(index_open(fd, false, &ix), 0);
 	cr_assert_eq(index_check_names(ix), 0);
 	cr_assert_eq(ix->head->built, 99);
 	e = &ix->entries[find(ix, "usr/bin/a")];
@@ -120,7 +120,7 @@ Test(index, any_damaged_byte_is_noticed)
 
 		file[i] ^= 0x10;
 		fd = fd_of(file, len);
-		cr_assert_eq(index_open(fd, &ix), -EBADMSG, "byte %zu", i);
+		cr_assert_eq(index_open(fd, false, &ix), -EBADMSG, "byte %zu", i);
 		close(fd);
 		file[i] ^= 0x10;
 	}
@@ -136,7 +136,7 @@ Test(index, any_cut_is_noticed)
 		struct index *ix = NULL;
 		int fd = fd_of(file, n);
 
-		cr_assert_eq(index_open(fd, &ix), -EBADMSG, "%zu bytes", n);
+		cr_assert_eq(index_open(fd, false, &ix), -EBADMSG, "%zu bytes", n);
 		cr_assert_eq(index_from_memory(file, n, &ix), -EBADMSG);
 		close(fd);
 	}
