@@ -71,14 +71,6 @@ static struct keeper *to_keeper(struct balloon_observer *obs)
 	return CONTAINER_OF(obs, struct keeper, obs);
 }
 
-static uint64_t clock_ms(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 static uint64_t now_ms(void)
 {
 	return clock_ms(CLOCK_MONOTONIC);

@@ -269,10 +269,7 @@ static void drain(struct sandcastle *sb)
 
 static int64_t now_ms(void)
 {
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+	return (int64_t)clock_ms(CLOCK_MONOTONIC);
 }
 
 static void wait_for_other(struct sandcastle *sb, int64_t end_ms, int timeout_ms)

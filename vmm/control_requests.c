@@ -162,14 +162,6 @@ static void serve_stats(struct control *ctl, struct control_request *req)
 	}
 }
 
-static uint64_t clock_ms(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 void control_stats(struct control *ctl, const struct figures *memory)
 {
 	char line[FIGURES_LINE_MAX];

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MUST_CHECK	  __attribute__((warn_unused_result))
@@ -53,6 +54,15 @@ static inline uint64_t min_u64(uint64_t a, uint64_t b)
 static inline uint64_t align_up(uint64_t v, uint64_t align)
 {
 	return (v + align - 1) & ~(align - 1);
+}
+
+/* The time on one of the kernel's clocks. */
+static inline uint64_t clock_ms(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
 #endif

@@ -7,7 +7,7 @@ test_many_at_once()
 	local i many=20
 
 	for ((i = 1; i <= many; i++)); do
-		timeout 300 sandcastle run --cpus 1 --memory 256M -- echo "number $i" >"$i.out" 2>"$i.err" &
+		timeout 600 sandcastle run --cpus 1 --memory 256M -- echo "number $i" >"$i.out" 2>"$i.err" &
 		pids+=($!)
 	done
 	for ((i = 1; i <= many; i++)); do
