@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "image/archive_lib.h"
 
-#include <dlfcn.h>
-#include <errno.h>
-#include <string.h>
+#include "vmm/lazy_lib.h"
 
 /* The one of the ABI we were compiled for. */
 #define LIBRARY "libarchive.so.13"
 
-static const struct {
-	const char *name;
-	size_t member;
-} functions[] = {
+static const struct lazy_symbol functions[] = {
 	{"archive_read_new", offsetof(struct archive_lib, read_new)},
 	{"archive_read_free", offsetof(struct archive_lib, read_free)},
 	{"archive_read_open", offsetof(struct archive_lib, read_open)},
@@ -37,27 +32,5 @@ static const struct {
 
 int archive_lib_open(struct archive_lib *lib)
 {
-	struct archive_lib found = {.handle =
-					    dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE)};
-
-	for (size_t i = 0; found.handle && i < ARRAY_SIZE(functions); i++) {
-		void *function = dlsym(found.handle, functions[i].name);
-
-		if (!function)
-			archive_lib_close(&found);
-		else
-			/* ISO C has no conversion from an object's address to a function's. */
-			memcpy((char *)&found + functions[i].member, &function, sizeof(function));
-	}
-	if (!found.handle)
-		return -ELIBACC;
-	*lib = found;
-	return 0;
-}
-
-void archive_lib_close(struct archive_lib *lib)
-{
-	if (lib->handle)
-		dlclose(lib->handle);
-	*lib = (struct archive_lib){.handle = NULL};
+	return lazy_lib_open(LIBRARY, functions, ARRAY_SIZE(functions), lib);
 }

@@ -9,17 +9,10 @@
 #include "vmm/util.h"
 
 /*
- * DOC: why not linked
- *
- * A kernel is unpacked once and then started a thousand times. Linked,
- * libarchive would be mapped at each of those starts, with the eleven libraries
- * it brings along (an XML parser and the Unicode tables among them), and would
- * stay there beside a guest: half of the time and the memory a process costs
- * until main(). So it is found by name where it is used, and stays from then
- * on: a distribution that compresses its modules needs it for each of them.
+ * A kernel is unpacked once and then started a thousand times (vmm/lazy_lib.h). A
+ * distribution that compresses its modules needs it for each initramfs it makes.
  */
 struct archive_lib {
-	void *handle;
 	/* Named as the functions of libarchive are, without "archive_" and "support_". */
 	__typeof__(archive_read_new) *read_new;
 	__typeof__(archive_read_free) *read_free;
@@ -46,6 +39,5 @@ struct archive_lib {
 
 /* -ELIBACC: it is not installed, or not one of version 3. Before the machine starts. */
 int archive_lib_open(struct archive_lib *lib) MUST_CHECK;
-void archive_lib_close(struct archive_lib *lib); /* zeroed is fine */
 
 #endif

@@ -125,7 +125,6 @@ static int find_in_deb(int fd, const char *path, size_t max, struct buffer *out)
 	m->outer = m->lib.read_new();
 	r = m->outer ? find_data(m, fd, path, max, out) : -ENOMEM;
 	m->lib.read_free(m->outer);
-	archive_lib_close(&m->lib);
 	return r;
 }
 

@@ -99,6 +99,5 @@ int unpack_range(int fd, uint64_t off, uint64_t len, uint64_t max, struct unpack
 	if (r == 0)
 		r = copy_out(a, &src, max, sink);
 	lib.read_free(a);
-	archive_lib_close(&lib);
 	return r;
 }

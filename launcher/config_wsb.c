@@ -9,13 +9,16 @@
  */
 #include <ctype.h>
 #include <errno.h>
-#include <libxml/parser.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "launcher/config_file.h"
 #include "launcher/options.h"
+#include "launcher/xml_lib.h"
+
+/* Filled when the first file is read. */
+static struct xml_lib xml;
 
 /* Elements that switch something on or off; what a sandbox has if it cannot be switched on. */
 static const struct {
@@ -42,7 +45,7 @@ static bool is_named(const xmlNode *node, const char *name)
 
 static unsigned int line_of(const xmlNode *node)
 {
-	const long line = xmlGetLineNo(node);
+	const long line = xml.line_no(node);
 
 	return line > 0 ? (unsigned int)line : 0;
 }
@@ -52,7 +55,7 @@ static int next_element(struct config_file *f, const xmlNode *node, const xmlNod
 {
 	for (; node && node->type != XML_ELEMENT_NODE; node = node->next) {
 		if (node->type == XML_COMMENT_NODE || node->type == XML_PI_NODE ||
-		    xmlIsBlankNode(node))
+		    xml.is_blank(node))
 			continue;
 		return config_fail(f, line_of(node), "there is text in <%s> outside of an element",
 				   (const char *)node->parent->name);
@@ -72,7 +75,7 @@ static int text_of(struct config_file *f, const xmlNode *node, char **out)
 		if (n->type == XML_ELEMENT_NODE)
 			return config_fail(f, line_of(n), "<%s> takes a value and no element <%s>",
 					   (const char *)node->name, (const char *)n->name);
-	content = xmlNodeGetContent(node);
+	content = xml.content(node);
 	if (!content)
 		return -ENOMEM;
 	text = (const char *)content;
@@ -81,7 +84,8 @@ static int text_of(struct config_file *f, const xmlNode *node, char **out)
 	while (len > 0 && strchr(" \t\r\n", text[len - 1]))
 		len--;
 	*out = strndup(text, len);
-	xmlFree(content);
+	/* The library's own allocator is malloc()'s. */
+	free(content);
 	return *out ? 0 : -ENOMEM;
 }
 
@@ -303,7 +307,7 @@ static int read_element(struct config_file *f, const xmlNode *node)
 
 static int read_document(struct config_file *f, xmlDoc *doc)
 {
-	const xmlNode *root = xmlDocGetRootElement(doc), *node = NULL;
+	const xmlNode *root = xml.root_element(doc), *node = NULL;
 	int r;
 
 	if (!root || !is_named(root, "Configuration"))
@@ -324,14 +328,14 @@ static void refuse_doctype(void *context, const xmlChar *name, const xmlChar *id
 	(void)name;
 	(void)id;
 	(void)system;
-	(void)config_fail(parser->_private, (unsigned int)xmlSAX2GetLineNumber(parser),
+	(void)config_fail(parser->_private, (unsigned int)xml.sax_line(parser),
 			  "a DOCTYPE and what it declares are not read; leave it out");
-	xmlStopParser(parser);
+	xml.stop_parser(parser);
 }
 
 static int xml_failure(struct config_file *f, xmlParserCtxt *parser)
 {
-	const xmlError *e = xmlCtxtGetLastError(parser);
+	const xmlError *e = xml.last_error(parser);
 	const char *text = e && e->message ? e->message : "it cannot be read";
 
 	if (e && e->code == XML_ERR_NO_MEMORY)
@@ -349,21 +353,25 @@ int config_parse_wsb(struct config_file *f, const char *text, size_t len)
 	f->format = CONFIG_FORMAT_WSB;
 	if (len > CONFIG_FILE_MAX_BYTES)
 		return -EFBIG;
-	parser = xmlNewParserCtxt();
+	if (xml_lib_open(&xml) < 0)
+		return config_fail(f, 0,
+				   "a .wsb file cannot be read without libxml2; install it "
+				   "(Debian: sudo apt install libxml2)");
+	parser = xml.new_parser();
 	if (!parser)
 		return -ENOMEM;
 	parser->_private = f;
 	parser->sax->internalSubset = refuse_doctype;
-	doc = xmlCtxtReadMemory(parser, text, (int)len, NULL, NULL,
-				XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+	doc = xml.read_memory(parser, text, (int)len, NULL, NULL,
+			      XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
 	if (f->error[0])
 		r = -EINVAL;
 	else if (!doc)
 		r = xml_failure(f, parser);
 	else
 		r = read_document(f, doc);
-	xmlFreeDoc(doc);
-	xmlFreeParserCtxt(parser);
+	xml.free_doc(doc);
+	xml.free_parser(parser);
 	return r;
 }
 
