@@ -42,6 +42,7 @@ struct keeper {
 	struct policy policy;
 	bool running; /* there is a driver */
 	bool stalled; /* an event since the last step */
+	bool squeezing; /* as the owner was told */
 	bool polling; /* no trigger */
 	uint32_t again_ms; /* what the policy asked for */
 	uint64_t asked_ms; /* when statistics were asked for; 0: not waiting */
@@ -101,7 +102,8 @@ static void arm_next(struct keeper *k)
 	uint32_t ms = k->again_ms;
 
 	if (!k->running) {
-		arm(k, 0);
+		/* The driver went away on a vCPU's thread: what follows of it is done on ours. */
+		arm(k, k->ask_fn || k->squeezing ? 1 : 0);
 		return;
 	}
 	if (k->polling && (ms == 0 || ms > POLL_MS))
@@ -171,6 +173,18 @@ static void answer(struct keeper *k)
 	fn(k->ask_owner, &f);
 }
 
+static void tell_pressure(struct keeper *k)
+{
+	const bool squeezing =
+		k->policy.state == POLICY_SQUEEZING || k->policy.state == POLICY_HOLDING;
+
+	if (squeezing == k->squeezing)
+		return;
+	k->squeezing = squeezing;
+	if (k->owner_ops && k->owner_ops->pressure)
+		k->owner_ops->pressure(k->owner, squeezing);
+}
+
 /* `fresh`: the guest's statistics have just come. */
 static void step(struct keeper *k, const struct pressure_sample *host, bool fresh)
 {
@@ -206,6 +220,7 @@ static void step(struct keeper *k, const struct pressure_sample *host, bool fres
 			  (unsigned long long)(advice.target >> 20),
 			  (unsigned long long)(host->available >> 20),
 			  (unsigned long long)(guest->available >> 20));
+	tell_pressure(k);
 }
 
 /*
@@ -264,7 +279,12 @@ static void timer_fired(struct device *dev, struct device_event *ev, uint32_t ev
 	(void)dev;
 	(void)events;
 	(void)!read(k->timer_fd, &expirations, sizeof(expirations));
-	look(k);
+	if (k->running) {
+		look(k);
+		return;
+	}
+	tell_pressure(k);
+	answer(k);
 }
 
 static void stall(struct keeper *k)
@@ -382,7 +402,6 @@ static void keeper_event(struct balloon_observer *obs, enum balloon_event event)
 		k->again_ms = 0;
 		k->asked_ms = 0;
 		k->looks = 0;
-		answer(k);
 		arm_next(k);
 		break;
 	case BALLOON_STATS:

@@ -28,6 +28,8 @@ struct keeper_owner_ops {
 	void (*more_figures)(void *owner, char *buf, size_t size);
 	/* The host runs on its battery: wake as seldom as can be. */
 	bool (*saves_power)(void *owner);
+	/* Optional: the host is short and takes memory from the guest (true), or no more. */
+	void (*pressure)(void *owner, bool squeezing);
 };
 
 struct keeper_config {

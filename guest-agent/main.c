@@ -206,6 +206,20 @@ static void load_optional_modules(struct session *s)
 	_exit(0);
 }
 
+/*
+ * `run` has sent its command by now, and the modules wait until that is started.
+ * A sandbox that waits for its clients has nothing to wait for.
+ */
+static void load_optional_modules_if_idle(struct agent *a)
+{
+	struct pollfd p = {.fd = a->link.control, .events = POLLIN};
+
+	if (poll(&p, 1, 0) != 0)
+		return;
+	a->session.started = NULL;
+	load_optional_modules(&a->session);
+}
+
 /* A kernel without a console starts us without the three; nothing else may get their numbers. */
 static void open_stdio(void)
 {
@@ -274,6 +288,7 @@ int main(void)
 	guard();
 	if (start(&agent, &why) < 0)
 		fail(&agent, &why);
+	load_optional_modules_if_idle(&agent);
 	r = session_run(&agent.session);
 	/* Nothing may write any more once the writable folders are synced. */
 	(void)kill(-1, SIGKILL);

@@ -2,6 +2,7 @@
 #include "launcher/client.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -22,13 +23,14 @@ struct client {
 	char buf[CONTROL_MESSAGE_MAX + 1];
 };
 
-static int connect_in(int dir_fd)
+static int connect_in(int dir_fd, int flags)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0);
 
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/" CONTROL_SOCKET, dir_fd);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
+	    (flags & SOCK_NONBLOCK && fcntl(fd, F_SETFL, 0) < 0))
 		return -errno;
 	return steal_fd(&fd);
 }
@@ -69,9 +71,9 @@ static bool has_type(const json_t *message, const char *type)
 	return is && strcmp(is, type) == 0;
 }
 
-static int receive_hello(struct client *c)
+int client_greet(struct client *c, int timeout_ms)
 {
-	int r = receive(c, HELLO_LIMIT_MS, &c->hello);
+	int r = receive(c, timeout_ms, &c->hello);
 
 	if (r < 0)
 		return r == -EAGAIN ? -ETIMEDOUT : r;
@@ -82,7 +84,7 @@ static int receive_hello(struct client *c)
 	return 0;
 }
 
-int client_new(int dir_fd, struct client **out)
+static int open_client(int dir_fd, int flags, struct client **out)
 {
 	struct client *c = calloc(1, sizeof(*c));
 	int r;
@@ -90,8 +92,27 @@ int client_new(int dir_fd, struct client **out)
 	if (!c)
 		return -ENOMEM;
 	c->kept = json_array();
-	c->fd = connect_in(dir_fd);
-	r = c->fd < 0 ? c->fd : c->kept ? receive_hello(c) : -ENOMEM;
+	c->fd = connect_in(dir_fd, flags);
+	r = c->fd < 0 ? c->fd : c->kept ? 0 : -ENOMEM;
+	if (r < 0)
+		client_free(c);
+	else
+		*out = c;
+	return r;
+}
+
+int client_connect(int dir_fd, struct client **out)
+{
+	return open_client(dir_fd, SOCK_NONBLOCK, out);
+}
+
+int client_new(int dir_fd, struct client **out)
+{
+	struct client *c = NULL;
+	int r = open_client(dir_fd, 0, &c);
+
+	if (r == 0)
+		r = client_greet(c, HELLO_LIMIT_MS);
 	if (r < 0) {
 		client_free(c);
 		return r;

@@ -19,6 +19,13 @@ struct client;
  * another version of the protocol; -EPROTO: what is there is no sandbox.
  */
 int client_new(int dir_fd, struct client **out) MUST_CHECK;
+/*
+ * The two halves of it, for who asks several: the first does not wait (-EAGAIN:
+ * too many do already), requests may be sent after it; the second has to come before
+ * anything else is received, and waits at most timeout_ms (-ETIMEDOUT).
+ */
+int client_connect(int dir_fd, struct client **out) MUST_CHECK;
+int client_greet(struct client *c, int timeout_ms) MUST_CHECK;
 void client_free(struct client *c); /* NULL is fine */
 
 /* To poll for POLLIN; the client's own. */

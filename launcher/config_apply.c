@@ -65,48 +65,72 @@ static int apply_entry(struct settings *s, const struct config_entry *e)
 	return -EINVAL;
 }
 
-/*
- * Several commands become one that runs each by a shell of its own, in order,
- * and ends as the first that fails does. They are passed as arguments, so that
- * nothing has to be quoted.
- */
+static int add_command(char ***list, size_t n, const char *line)
+{
+	char **longer = realloc(*list, (n + 2) * sizeof(**list));
+
+	if (!longer)
+		return -ENOMEM;
+	*list = longer;
+	longer[n + 1] = NULL;
+	longer[n] = strdup(line);
+	return longer[n] ? 0 : -ENOMEM;
+}
+
 static int apply_commands(struct settings *s, const struct config_file *f)
 {
-	static const char each[] = "for c; do sh -c \"$c\" || exit; done";
-	const char *words[] = {"sh", "-c", each, "sh"};
-	size_t n = 0, argc = 0;
-	char **argv;
+	size_t n = 0;
+	int r = 0;
 
-	for (size_t i = 0; i < f->n_entries; i++) {
+	for (size_t i = 0; r == 0 && i < f->n_entries; i++) {
 		const struct config_entry *e = &f->entries[i];
 
 		if (e->key != CONFIG_KEY_COMMAND)
 			continue;
-		n++;
-		if (f->format != CONFIG_FORMAT_WSB || !config_is_windows_command(e->value))
-			continue;
 		set_subject(f, e->line);
-		log_error("'%s' is a command of Windows; write one of Linux, or give one on the "
-			  "command line",
-			  e->value);
-		return -EINVAL;
+		if (f->format == CONFIG_FORMAT_WSB && config_is_windows_command(e->value)) {
+			log_error("'%s' is a command of Windows; write one of Linux, or give one "
+				  "on the command line",
+				  e->value);
+			return -EINVAL;
+		}
+		r = add_command(&s->cfg->commands, n++, e->value);
 	}
+	if (r < 0)
+		log_error("out of memory");
+	return r;
+}
+
+/*
+ * Several become one that runs each by a shell of its own, in order, and ends
+ * as the first that fails does. They are passed as arguments, so that nothing
+ * has to be quoted. For a single command, "sh -c COMMAND" is enough.
+ */
+int config_commands_to_argv(struct sandbox_config *cfg)
+{
+	static const char each[] = "for c; do sh -c \"$c\" || exit; done";
+	static const char *const words[] = {"sh", "-c", each, "sh"};
+	size_t n = 0, argc, first;
+	char **argv;
+
+	while (cfg->commands && cfg->commands[n])
+		n++;
 	if (n == 0)
 		return 0;
-	argv = calloc(ARRAY_SIZE(words) + n + 1, sizeof(*argv));
-	s->cfg->argv = argv;
-	/* For a single command, "sh -c COMMAND" is enough. */
-	for (size_t i = 0; argv && i < (n == 1 ? 2 : ARRAY_SIZE(words)); i++)
-		argv[argc++] = strdup(words[i]);
-	for (size_t i = 0; argv && i < f->n_entries; i++)
-		if (f->entries[i].key == CONFIG_KEY_COMMAND)
-			argv[argc++] = strdup(f->entries[i].value);
-	while (argc > 0 && argv[argc - 1])
-		argc--;
-	if (argv && argc == 0)
-		return 0;
-	log_error("out of memory");
-	return -ENOMEM;
+	first = n == 1 ? 2 : ARRAY_SIZE(words);
+	argv = calloc(first + n + 1, sizeof(*argv));
+	cfg->argv = argv;
+	for (argc = 0; argv && argc < first; argc++)
+		if (!(argv[argc] = strdup(words[argc])))
+			break;
+	if (!argv || argc < first) {
+		log_error("out of memory");
+		return -ENOMEM;
+	}
+	memcpy(argv + first, cfg->commands, n * sizeof(*argv));
+	free(cfg->commands);
+	cfg->commands = NULL;
+	return 0;
 }
 
 /* Where Windows Sandbox puts a folder that was given no place: on the desktop. */

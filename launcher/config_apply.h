@@ -7,7 +7,8 @@
 #include "launcher/settings.h"
 
 enum config_apply_flags {
-	CONFIG_APPLY_COMMANDS = 1, /* its commands too; without, they are passed over */
+	CONFIG_APPLY_COMMANDS =
+		1, /* its commands too, as cfg->commands; else they are passed over */
 	CONFIG_APPLY_QUIETLY = 2, /* without a warning for each thing that is not supported yet */
 };
 
@@ -16,6 +17,9 @@ enum config_apply_flags {
  * with "path:line: ". s->base is as before on return. -errno: one line was logged.
  */
 int config_apply(struct settings *s, const struct config_file *f, unsigned int flags) MUST_CHECK;
+
+/* For a sandbox that ends with its commands: they become cfg->argv. Logs. */
+int config_commands_to_argv(struct sandbox_config *cfg) MUST_CHECK;
 
 /*
  * cfg's first n maps came from a file, the others from the command line: one

@@ -11,9 +11,9 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } commands[] = {
-	{"run", cmd_run},     {"start", cmd_start},   {"exec", cmd_exec},     {"list", cmd_list},
-	{"stats", cmd_stats}, {"logs", cmd_logs},     {"wait", cmd_wait},     {"stop", cmd_stop},
-	{"image", cmd_image}, {"config", cmd_config}, {"doctor", cmd_doctor},
+	{"run", cmd_run},     {"start", cmd_start}, {"exec", cmd_exec},	    {"list", cmd_list},
+	{"stats", cmd_stats}, {"logs", cmd_logs},   {"attach", cmd_attach}, {"wait", cmd_wait},
+	{"stop", cmd_stop},   {"image", cmd_image}, {"config", cmd_config}, {"doctor", cmd_doctor},
 };
 
 static const char help[] =
@@ -31,6 +31,7 @@ static const char help[] =
 	"  list        the sandboxes that are running\n"
 	"  stats       what one uses, and knows of power\n"
 	"  logs        what its kernel and detached commands said\n"
+	"  attach      a terminal at its console\n"
 	"  wait        wait until one has ended\n"
 	"  stop        end some of them\n"
 	"  image       the base image that sandboxes start from: build, info, verify, clean\n"
@@ -80,6 +81,9 @@ int main(int argc, char **argv)
 	fill_stdio();
 	if (!word) {
 		fputs(help, stderr);
+		fputc('\n', stderr);
+		log_error("a command is missing; `sandcastle run -- bash` opens a shell in a "
+			  "sandbox");
 		return EXIT_SANDCASTLE_FAILED;
 	}
 	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {

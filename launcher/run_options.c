@@ -38,7 +38,7 @@ enum {
 static const struct option_def defs[] = {
 	{OPT_CONFIG, 0, "config", "FILE",
 	 "take what is not said here from a .sandbox or .wsb\n"
-	 "file, COMMAND too; nothing else is mapped then"},
+	 "file, its commands too; nothing else is mapped then"},
 	{OPT_MAP, 0, "map", "HOST[:GUEST][:rw]",
 	 "show a host folder or file at GUEST (default: at\n"
 	 "the same path); read-only without :rw; may repeat"},
@@ -117,7 +117,9 @@ static const char start_head[] =
 	"Options:\n";
 
 static const char start_tail[] = "\n"
-				 "The current directory is mapped as `sandcastle run` does.\n"
+				 "The current directory is mapped as `sandcastle run` does. The\n"
+				 "commands of a --config file run once it is ready;\n"
+				 "`sandcastle logs NAME` shows what they say.\n"
 				 "\n"
 				 "Exit code: 0 it is ready; 125 Sandcastle failed.\n";
 
@@ -300,18 +302,6 @@ static int copy_command(struct sandbox_config *cfg, int argc, char **argv)
 	return -ENOMEM;
 }
 
-/* `start` has no command of its own yet: a file's are not left out in silence. */
-static void warn_of_commands(const struct config_file *f)
-{
-	for (size_t i = 0; i < f->n_entries; i++)
-		if (f->entries[i].key == CONFIG_KEY_COMMAND) {
-			log_warn("%s:%u: start does not run the file's commands; `sandcastle exec` "
-				 "runs one",
-				 f->path, f->entries[i].line);
-			return;
-		}
-}
-
 static int apply_file(struct run_parse *p, unsigned int flags)
 {
 	struct config_file file;
@@ -319,8 +309,6 @@ static int apply_file(struct run_parse *p, unsigned int flags)
 
 	if (r == 0)
 		r = config_apply(&p->settings, &file, flags);
-	if (r == 0 && p->serves)
-		warn_of_commands(&file);
 	config_file_fini(&file);
 	return r;
 }
@@ -350,7 +338,9 @@ static int parse_twice(struct run_parse *p, int argc, char **argv)
 	if (p->help)
 		return print_help(p->serves);
 	if (p->config) {
-		r = apply_file(p, first == argc && !p->serves ? CONFIG_APPLY_COMMANDS : 0);
+		r = apply_file(p, first == argc ? CONFIG_APPLY_COMMANDS : 0);
+		if (r == 0 && !p->serves)
+			r = config_commands_to_argv(cfg);
 		if (r < 0)
 			return r;
 	}

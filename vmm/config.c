@@ -27,6 +27,7 @@ void sandbox_config_fini(struct sandbox_config *cfg)
 		config_map_fini(&cfg->maps[i]);
 	free(cfg->maps);
 	strings_free(cfg->argv);
+	strings_free(cfg->commands);
 	strings_free(cfg->env);
 	free(cfg->name);
 	free(cfg->workdir);

@@ -46,6 +46,8 @@ struct sandbox_config {
 	size_t n_maps;
 
 	char **argv; /* NULL-terminated, at least one; NULL: none but those of clients */
+	/* Without argv: lines for sh(1), run in order once the guest is ready; NULL-terminated. */
+	char **commands;
 	/* These are also what clients' commands get where they do not say otherwise. */
 	char **env; /* NULL-terminated "K=V" */
 	char *workdir; /* in the guest; NULL: the home directory */

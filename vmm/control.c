@@ -18,7 +18,7 @@
 
 enum {
 	REQUESTS_A_TURN = 8, /* of one client, before the others have theirs */
-	LOG_READS_A_TURN = 16,
+	LOG_READS_A_TURN = 16, /* of 4 KiB: a whole pipe */
 };
 
 void control_hang_up(struct control_client *client)
@@ -323,19 +323,23 @@ static void listen_event(struct loop_source *src, uint32_t events)
 	}
 }
 
-static void log_event(struct loop_source *src, uint32_t events)
+void control_collect_log(struct control *ctl)
 {
-	struct control *ctl = CONTAINER_OF(src, struct control, log_source);
 	char buf[4096];
 	ssize_t n;
 
-	(void)events;
 	for (unsigned int i = 0; i < LOG_READS_A_TURN; i++) {
-		n = read(src->fd, buf, sizeof(buf));
+		n = read(ctl->log_source.fd, buf, sizeof(buf));
 		if (n <= 0)
 			return;
 		guest_log_add(ctl->setup.log, buf, (size_t)n);
 	}
+}
+
+static void log_event(struct loop_source *src, uint32_t events)
+{
+	(void)events;
+	control_collect_log(CONTAINER_OF(src, struct control, log_source));
 }
 
 static int open_log(struct control *ctl)
@@ -384,6 +388,7 @@ void control_end(struct control *ctl, const char *reason, const char *message)
 
 	ctl->ended = true;
 	control_forget_commands(ctl);
+	control_detach_all(ctl);
 	for (struct control_client *c = ctl->clients; c; c = c->next)
 		control_send(c, json_incref(event));
 	json_decref(event);
@@ -396,6 +401,7 @@ void control_free(struct control *ctl)
 		return;
 	ctl->ended = true;
 	control_forget_commands(ctl);
+	control_detach_all(ctl);
 	while (ctl->clients)
 		client_free(ctl->clients);
 	loop_remove(&ctl->listen);
@@ -420,6 +426,7 @@ void control_ready(struct control *ctl)
 		return;
 	ctl->state = CONTROL_RUNNING;
 	tell_state(ctl, "ready");
+	control_startup(ctl);
 }
 
 void control_stopping(struct control *ctl)
@@ -428,4 +435,11 @@ void control_stopping(struct control *ctl)
 		return;
 	ctl->state = CONTROL_STOPPING;
 	tell_state(ctl, "stopping");
+}
+
+void control_pressure(struct control *ctl, bool squeezing)
+{
+	ctl->squeezing = squeezing;
+	control_tell(ctl, json_pack("{s:s, s:s, s:s}", "type", "event", "event", "pressure",
+				    "pressure", control_pressure_name(ctl)));
 }

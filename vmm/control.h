@@ -33,6 +33,12 @@ struct control_ops {
 	void (*stop)(void *owner, uint64_t timeout_ms, bool force);
 	/* "stats": control_stats() is to be called, now or later. -errno: it will not be. */
 	int (*stats)(void *owner);
+	/* Bytes of guest memory that the host has given. */
+	uint64_t (*resident)(void *owner);
+	/* What was typed at the guest's console; returns how many bytes it took. */
+	size_t (*console_input)(void *owner, const void *buf, size_t len);
+	/* The size of the window it is seen in. */
+	void (*console_resize)(void *owner, uint16_t rows, uint16_t columns);
 	/* The last of the clients' commands has ended. */
 	void (*idle)(void *owner);
 };
@@ -71,6 +77,15 @@ void control_set_main(struct control *ctl, struct command *main);
 /* What is to be told to watchers, and by "info". */
 void control_ready(struct control *ctl);
 void control_stopping(struct control *ctl);
+/* The host takes memory from the guest, or no more. */
+void control_pressure(struct control *ctl, bool squeezing);
+
+/*
+ * The guest wrote to its console; it took a part of what was typed, and takes
+ * more now. With the console's lock held: neither calls console_*().
+ */
+void control_console_output(struct control *ctl, const void *buf, size_t len);
+void control_console_room(struct control *ctl);
 
 /* Answers every "stats" that waits. */
 void control_stats(struct control *ctl, const struct figures *memory);

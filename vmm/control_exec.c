@@ -180,6 +180,8 @@ static void on_ended(struct command *cmd, void *owner)
 			control_send(cc->client, json_incref(event));
 		control_tell(ctl, event);
 	}
+	if (cc->own_ended)
+		cc->own_ended(ctl, res);
 	command_drop(cc);
 	if (ctl->n_commands == 0)
 		ctl->setup.ops->idle(ctl->setup.owner);
@@ -261,6 +263,15 @@ static int start(struct control_command *cc, struct control_request *req,
 				   &cc->command);
 }
 
+static void add_command(struct control_command *cc)
+{
+	struct control *ctl = cc->control;
+
+	cc->next = ctl->commands;
+	ctl->commands = cc;
+	ctl->n_commands++;
+}
+
 static void refuse_start(const struct control_request *req, int r)
 {
 	if (r == -E2BIG)
@@ -305,15 +316,48 @@ void control_exec(struct control *ctl, struct control_request *req)
 		r = start(cc, req, &e);
 	}
 	if (r == 0) {
-		cc->next = ctl->commands;
-		ctl->commands = cc;
-		ctl->n_commands++;
+		add_command(cc);
 	} else {
 		if (cc)
 			command_drop(cc);
 		refuse_start(req, r);
 	}
 	exec_request_fini(&e);
+}
+
+static json_t *list_strings(char *const *strings)
+{
+	json_t *list = json_array();
+
+	for (; list && *strings; strings++)
+		(void)json_array_append_new(list, control_bytes_new(*strings));
+	return list;
+}
+
+int control_exec_own(struct control *ctl, const struct control_own *own)
+{
+	const struct exec_request e = {.argv = own->argv, .env = own->env, .user = own->run_as};
+	struct control_request no_descriptors = {.client = NULL};
+	struct control_command *cc = calloc(1, sizeof(*cc));
+	int r;
+
+	if (!cc)
+		return -ENOMEM;
+	*cc = (struct control_command){
+		.control = ctl,
+		.own_ended = own->ended,
+		.stop_signal = own->stop_signal,
+		.argv = list_strings(own->argv),
+		.detached = true,
+		.stdio = {-1, -1, -1},
+	};
+	r = cc->argv ? start(cc, &no_descriptors, &e) : -ENOMEM;
+	if (r < 0) {
+		command_drop(cc);
+		return r;
+	}
+	add_command(cc);
+	return 0;
 }
 
 struct command *control_find(const struct control *ctl, uint32_t number)
@@ -361,6 +405,7 @@ void control_forget_commands(struct control *ctl)
 unsigned int control_signal_all(struct control *ctl, int signo)
 {
 	for (struct control_command *cc = ctl->commands; cc; cc = cc->next)
-		command_signal(cc->command, signo);
+		command_signal(cc->command,
+			       signo == SIGTERM && cc->stop_signal ? cc->stop_signal : signo);
 	return ctl->n_commands;
 }

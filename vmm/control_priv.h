@@ -28,11 +28,25 @@ struct control_client {
 	size_t queued; /* bytes in it */
 };
 
-/* A command that a client asked for. */
+/* Hears of the end of a command that no client asked for. */
+typedef void (*control_own_fn)(struct control *ctl, const struct command_result *result);
+
+/* Such a command; borrowed. */
+struct control_own {
+	char **argv;
+	char **env; /* besides the sandbox's; NULL: none */
+	const char *run_as; /* NULL: the sandbox's */
+	int stop_signal; /* what asks it to end; 0: SIGTERM */
+	control_own_fn ended;
+};
+
+/* A command that a client asked for, or that is the sandbox's own. */
 struct control_command {
 	struct control *control;
 	struct control_command *next;
-	struct control_client *client; /* NULL: it has gone */
+	struct control_client *client; /* NULL: it has gone, or there was none */
+	control_own_fn own_ended; /* NULL: a client's */
+	int stop_signal; /* in the place of SIGTERM; 0: none */
 	struct command *command;
 	json_t *argv; /* as it came */
 	int64_t request_id;
@@ -48,6 +62,7 @@ struct control {
 	struct loop_source listen;
 	enum control_state state;
 	bool ended;
+	bool squeezing; /* the host takes memory from the guest */
 	uint64_t started_ms; /* CLOCK_REALTIME */
 	uint64_t started_ns; /* CLOCK_MONOTONIC */
 
@@ -56,6 +71,11 @@ struct control {
 	struct control_command *commands;
 	unsigned int n_commands;
 	struct command *main;
+	unsigned int startup_next; /* of the configuration's commands */
+
+	struct control_attachment *attachments;
+	unsigned int n_attachments;
+	bool console_runs; /* there is a shell on the console */
 
 	int null_fd; /* input of commands without */
 	int log_fd; /* where their output goes: a pipe we read ourselves */
@@ -85,11 +105,15 @@ void control_refuse(struct control_client *client, int64_t id, const char *error
 		    const char *fmt, ...) PRINTF_LIKE(5, 6);
 /* To watchers; event is taken over. */
 void control_tell(struct control *ctl, json_t *event);
+/* What commands without descriptors said so far is put into the log. */
+void control_collect_log(struct control *ctl);
 /* Its packets are not worth going on with. */
 void control_hang_up(struct control_client *client);
 
 /* ---- control_requests.c ---- */
 
+/* As docs/control.md has it. */
+const char *control_pressure_name(const struct control *ctl);
 /* Does what is asked and sees to it that a reply is sent, now or later. */
 void control_serve(struct control *ctl, struct control_request *req);
 
@@ -98,10 +122,22 @@ void control_serve(struct control *ctl, struct control_request *req);
 void control_exec(struct control *ctl, struct control_request *req);
 /* The command of that number, NULL: none. */
 struct command *control_find(const struct control *ctl, uint32_t number);
+/* Starts one of the sandbox's own, which counts as a detached one. */
+int control_exec_own(struct control *ctl, const struct control_own *own) MUST_CHECK;
 /* A JSON array of what runs; NULL without memory. */
 json_t *control_list(const struct control *ctl);
 /* Its commands are hung up on, or become nobody's. */
 void control_forget_client(struct control *ctl, const struct control_client *client);
 void control_forget_commands(struct control *ctl);
+
+/* ---- control_startup.c ---- */
+
+/* Runs the configuration's commands, one after the other. */
+void control_startup(struct control *ctl);
+
+/* ---- control_attach.c ---- */
+
+void control_attach(struct control *ctl, struct control_request *req);
+void control_detach_all(struct control *ctl);
 
 #endif

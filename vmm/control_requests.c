@@ -67,17 +67,21 @@ static void serve_signal(struct control *ctl, struct control_request *req)
 
 static void serve_winsize(struct control *ctl, struct control_request *req)
 {
-	struct command *cmd = get_command(ctl, req);
+	const bool console = json_is_true(json_object_get(req->body, "console"));
+	struct command *cmd = console ? NULL : get_command(ctl, req);
 	int64_t rows = -1, columns = -1;
 
-	if (!cmd)
+	if (!cmd && !console)
 		return;
 	if (!get_number(req, "rows", 0, UINT16_MAX, &rows) ||
 	    !get_number(req, "columns", 0, UINT16_MAX, &columns) || rows < 0 || columns < 0) {
 		bad_request(req, "rows and columns: numbers from 0 to 65535 are needed");
 		return;
 	}
-	command_winsize(cmd, (uint16_t)rows, (uint16_t)columns);
+	if (console)
+		ctl->setup.ops->console_resize(ctl->setup.owner, (uint16_t)rows, (uint16_t)columns);
+	else
+		command_winsize(cmd, (uint16_t)rows, (uint16_t)columns);
 	control_reply(req->client, req->id, NULL);
 }
 
@@ -109,10 +113,17 @@ static const char *state_name(const struct control *ctl)
 	return names[ctl->state];
 }
 
+const char *control_pressure_name(const struct control *ctl)
+{
+	return ctl->squeezing ? "squeezing" : "calm";
+}
+
 static void serve_watch(struct control *ctl, struct control_request *req)
 {
 	req->client->watches = true;
-	control_reply(req->client, req->id, json_pack("{s:s}", "state", state_name(ctl)));
+	control_reply(req->client, req->id,
+		      json_pack("{s:s, s:s}", "state", state_name(ctl), "pressure",
+				control_pressure_name(ctl)));
 }
 
 static json_t *list_shares(const struct sandbox_config *cfg)
@@ -131,13 +142,15 @@ static json_t *list_shares(const struct sandbox_config *cfg)
 static void serve_info(struct control *ctl, struct control_request *req)
 {
 	const struct sandbox_config *cfg = ctl->setup.config;
-	json_t *info = json_pack("{s:s, s:i, s:s, s:I, s:i, s:I, s:s, s:b, s:o, s:o, s:o}", "name",
-				 cfg->name, "pid", (int)getpid(), "state", state_name(ctl),
-				 "started_ms", (json_int_t)ctl->started_ms, "cpus", (int)cfg->cpus,
-				 "memory", (json_int_t)cfg->memory, "kernel", ctl->setup.kernel,
-				 "tied", (int)ctl->setup.tied, "main",
-				 ctl->main ? json_integer(command_id(ctl->main)) : json_null(),
-				 "shares", list_shares(cfg), "commands", control_list(ctl));
+	const uint64_t resident = ctl->setup.ops->resident(ctl->setup.owner);
+	json_t *info =
+		json_pack("{s:s, s:i, s:s, s:I, s:i, s:I, s:I, s:s, s:b, s:o, s:o, s:o}", "name",
+			  cfg->name, "pid", (int)getpid(), "state", state_name(ctl), "started_ms",
+			  (json_int_t)ctl->started_ms, "cpus", (int)cfg->cpus, "memory",
+			  (json_int_t)cfg->memory, "resident", (json_int_t)resident, "kernel",
+			  ctl->setup.kernel, "tied", (int)ctl->setup.tied, "main",
+			  ctl->main ? json_integer(command_id(ctl->main)) : json_null(), "shares",
+			  list_shares(cfg), "commands", control_list(ctl));
 
 	if (info)
 		control_reply(req->client, req->id, info);
@@ -208,7 +221,7 @@ static const struct {
 } requests[] = {
 	{"exec", control_exec}, {"signal", serve_signal}, {"winsize", serve_winsize},
 	{"stop", serve_stop},	{"watch", serve_watch},	  {"info", serve_info},
-	{"stats", serve_stats}, {"logs", serve_logs},
+	{"stats", serve_stats}, {"logs", serve_logs},	  {"attach", control_attach},
 };
 
 void control_serve(struct control *ctl, struct control_request *req)

@@ -2,6 +2,7 @@
 #include "vmm/guest_log.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 void guest_log_init(struct guest_log *log, bool echo)
@@ -16,16 +17,31 @@ void guest_log_fini(struct guest_log *log)
 	pthread_mutex_destroy(&log->lock);
 }
 
-void guest_log_add(struct guest_log *log, const void *buf, size_t len)
+static void put(struct guest_log *log, const char *p, size_t len)
 {
-	const char *p = buf;
-
-	pthread_mutex_lock(&log->lock);
 	for (size_t i = 0; i < len; i++)
 		log->ring[log->written++ % GUEST_LOG_SIZE] = p[i];
+}
+
+void guest_log_add(struct guest_log *log, const void *buf, size_t len)
+{
+	pthread_mutex_lock(&log->lock);
+	put(log, buf, len);
 	pthread_mutex_unlock(&log->lock);
 	if (log->echo)
 		(void)!write(STDERR_FILENO, buf, len);
+}
+
+void guest_log_line(struct guest_log *log, const char *line)
+{
+	pthread_mutex_lock(&log->lock);
+	if (log->written > 0 && log->ring[(log->written - 1) % GUEST_LOG_SIZE] != '\n')
+		put(log, "\n", 1);
+	put(log, line, strlen(line));
+	put(log, "\n", 1);
+	pthread_mutex_unlock(&log->lock);
+	if (log->echo)
+		dprintf(STDERR_FILENO, "%s\n", line);
 }
 
 /* The ring unrolled into text; returns its length. */

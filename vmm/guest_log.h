@@ -24,6 +24,8 @@ void guest_log_init(struct guest_log *log, bool echo);
 void guest_log_fini(struct guest_log *log);
 
 void guest_log_add(struct guest_log *log, const void *buf, size_t len);
+/* A line of ours, without its newline; it begins one of its own. */
+void guest_log_line(struct guest_log *log, const char *line);
 
 /*
  * Up to `lines` lines into buf (NUL-terminated), each indented, printable

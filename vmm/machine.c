@@ -78,7 +78,11 @@ struct machine {
 	struct guest_log *log;
 	struct timeline *timeline;
 	machine_end_fn ended;
+	void (*pressure)(void *owner, bool squeezing);
+	void (*console_output)(void *owner, const void *buf, size_t len);
+	void (*console_room)(void *owner);
 	void *owner;
+	struct console *console;
 
 	struct vm *vm;
 	struct bus *mmio, *pio;
@@ -389,13 +393,30 @@ static int add_rng(struct machine *m)
 	return r < 0 ? r : add_virtio(m, vdev, m->loop);
 }
 
-static const struct console_ops console_ops = {.output = log_output};
+static void console_output(void *owner, const void *buf, size_t len)
+{
+	const struct machine *m = owner;
+
+	log_output(m->log, buf, len);
+	m->console_output(m->owner, buf, len);
+}
+
+static void console_room(void *owner)
+{
+	const struct machine *m = owner;
+
+	m->console_room(m->owner);
+}
+
+static const struct console_ops console_ops = {
+	.output = console_output,
+	.input_room = console_room,
+};
 
 static int add_console(struct machine *m)
 {
 	struct virtio_device *vdev = NULL;
-	struct console *console;
-	int r = virtio_console_new(&console_ops, m->log, &vdev, &console);
+	int r = virtio_console_new(&console_ops, m, &vdev, &m->console);
 
 	return r < 0 ? r : add_virtio(m, vdev, m->loop);
 }
@@ -430,9 +451,17 @@ static bool saves_power(void *owner)
 	return atomic_load(&m->on_battery);
 }
 
+static void pressure_changed(void *owner, bool squeezing)
+{
+	const struct machine *m = owner;
+
+	m->pressure(m->owner, squeezing);
+}
+
 static const struct keeper_owner_ops keeper_ops = {
 	.more_figures = more_figures,
 	.saves_power = saves_power,
+	.pressure = pressure_changed,
 };
 
 static int add_balloon(struct machine *m)
@@ -570,6 +599,9 @@ int machine_build(const struct machine_setup *setup, struct machine **out)
 	m->log = setup->log;
 	m->timeline = setup->timeline;
 	m->ended = setup->ended;
+	m->pressure = setup->pressure;
+	m->console_output = setup->console_output;
+	m->console_room = setup->console_room;
 	m->owner = setup->owner;
 	m->files = (struct side_loop){.machine = m, .name = "files"};
 	m->power_loop = (struct side_loop){.machine = m, .name = "power"};
@@ -698,6 +730,23 @@ void machine_power_button(struct machine *m)
 void machine_ask_memory(struct machine *m, machine_memory_fn fn, void *owner)
 {
 	keeper_ask(m->keeper, fn, owner);
+}
+
+size_t machine_console_input(struct machine *m, const void *buf, size_t len)
+{
+	return console_input(m->console, buf, len);
+}
+
+void machine_console_resize(struct machine *m, uint16_t rows, uint16_t columns)
+{
+	console_resize(m->console, columns, rows);
+}
+
+uint64_t machine_resident(const struct machine *m)
+{
+	uint64_t bytes = 0;
+
+	return ram_resident(&m->vm->ram, &bytes) < 0 ? 0 : bytes;
 }
 
 void machine_free(struct machine *m)

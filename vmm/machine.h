@@ -40,6 +40,11 @@ struct machine_setup {
 	struct loop *loop; /* where its devices' events run; borrowed */
 	struct guest_log *log; /* borrowed */
 	machine_end_fn ended;
+	/* The loop's thread, the balloon's lock held: as keeper_owner_ops has it. */
+	void (*pressure)(void *owner, bool squeezing);
+	/* The loop's thread, the console's lock held: console_ops has what they are. */
+	void (*console_output)(void *owner, const void *buf, size_t len);
+	void (*console_room)(void *owner);
 	void *owner;
 	struct timeline *timeline; /* borrowed until machine_free() returns */
 };
@@ -65,6 +70,12 @@ void machine_power_button(struct machine *m);
  */
 typedef void (*machine_memory_fn)(void *owner, const struct figures *figures);
 void machine_ask_memory(struct machine *m, machine_memory_fn fn, void *owner);
+/* Bytes of guest memory that the host has given. Any thread. */
+uint64_t machine_resident(const struct machine *m);
+
+/* The guest's console, hvc0; as console_input() and console_resize(). Loop thread. */
+size_t machine_console_input(struct machine *m, const void *buf, size_t len);
+void machine_console_resize(struct machine *m, uint16_t rows, uint16_t columns);
 
 /* Stops everything, then frees it. NULL and half-built are fine. */
 void machine_free(struct machine *m);

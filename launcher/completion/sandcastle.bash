@@ -86,7 +86,7 @@ _sandcastle()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "run start exec list stats logs wait stop image config doctor \
+		mapfile -t COMPREPLY < <(compgen -W "run start exec list stats logs attach wait stop image config doctor \
 			--version --help" -- "$cur")
 		return
 	fi
@@ -131,11 +131,12 @@ _sandcastle()
 	list)
 		mapfile -t COMPREPLY < <(compgen -W "--json --quiet --help" -- "$cur")
 		;;
-	stats | wait | stop | logs)
+	stats | wait | stop | logs | attach)
 		if [[ $cur == -* ]]; then
 			mapfile -t COMPREPLY < <(compgen -W "--json --help" -- "$cur")
 			[[ ${COMP_WORDS[1]} != stop ]] ||
 				mapfile -t COMPREPLY < <(compgen -W "--time --force --all --help" -- "$cur")
+			[[ ${COMP_WORDS[1]} != attach ]] || mapfile -t COMPREPLY < <(compgen -W "--help" -- "$cur")
 			[[ ${COMP_WORDS[1]} != logs ]] ||
 				mapfile -t COMPREPLY < <(compgen -W "--follow --help" -- "$cur")
 		else

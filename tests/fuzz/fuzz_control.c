@@ -41,12 +41,39 @@ static int on_stats(void *owner)
 	return 0;
 }
 
+static size_t on_input(void *owner, const void *buf, size_t len)
+{
+	(void)owner;
+	(void)buf;
+	return len / 2;
+}
+
+static void on_resize(void *owner, uint16_t rows, uint16_t columns)
+{
+	(void)owner;
+	(void)rows;
+	(void)columns;
+}
+
+static uint64_t on_resident(void *owner)
+{
+	(void)owner;
+	return 0;
+}
+
 static void on_idle(void *owner)
 {
 	(void)owner;
 }
 
-static const struct control_ops ops = {.stop = on_stop, .stats = on_stats, .idle = on_idle};
+static const struct control_ops ops = {
+	.stop = on_stop,
+	.stats = on_stats,
+	.resident = on_resident,
+	.console_input = on_input,
+	.console_resize = on_resize,
+	.idle = on_idle,
+};
 
 static void on_ready(struct session *s, void *owner)
 {

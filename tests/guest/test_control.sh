@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sandboxes that stay: start, exec, list, stats, wait, stop. Two of them carry all the checks.
+# Sandboxes that stay: start, exec, list, stats, wait, stop. Few of them carry all the checks.
 
 # The first number called $1 in the JSON of the last command.
 json_number()
@@ -10,6 +10,12 @@ json_number()
 runtime_dir()
 {
 	printf '%s/sandcastle' "${XDG_RUNTIME_DIR:-/run/user/$UID}"
+}
+
+# runs_commands NAME N: that many commands run in the sandbox.
+runs_commands()
+{
+	[ "$(sandcastle list | awk -v name="$1" '$1 == name { print $NF }')" = "$2" ]
 }
 
 test_a_sandbox_that_stays()
@@ -38,7 +44,19 @@ test_a_sandbox_that_stays()
 	expect_match '"state": "running"'
 	expect_match '"main": null'
 	expect_match '"guest": "/srv/shared"'
+	[ "$(json_number resident)" -gt 1048576 ] || fail "memory in use was expected"
+	[ "$(json_number resident)" -lt "$(json_number memory)" ] || fail "more is in use than may be"
 	pid=$(json_number pid)
+	run_sandcastle list
+	expect_match "^quiet-dune +$pid running .* [0-9.]+[MG] / [0-9.]+[MG] +0\$"
+	# One that is stuck holds nobody up for long, and is said to be.
+	kill -STOP "$pid"
+	run_sandcastle list
+	expect_code 0
+	expect_match '^quiet-dune +- no answer$'
+	run_sandcastle list --json
+	expect_match '"state": "no-answer"'
+	kill -CONT "$pid"
 	run_sandcastle exec other true
 	expect_one_line_error "no sandbox named 'other'"
 
@@ -94,15 +112,19 @@ box"
 	expect_match '^[0-9]+$'
 	expect_within 60 sh -c "sandcastle logs $box | grep -q '^nobody waits for this$'"
 
-	# Many at once.
-	for ((i = 1; i <= 24; i++)); do
-		sandcastle exec "$box" sh -c "read -r word; echo \$word; exit $i" <<<"number $i" >"$i.out" &
+	# 64 at once: none ends before all run, since they wait for the end of one pipe.
+	mkfifo gate
+	exec 5<>gate
+	for ((i = 1; i <= 64; i++)); do
+		sandcastle exec "$box" sh -c "cat; echo number $i; exit $i" <gate 5>&- >"$i.out" &
 		pids+=($!)
 	done
-	for ((i = 1; i <= 24; i++)); do
+	expect_within 120 runs_commands "$box" 64
+	exec 5>&-
+	for ((i = 1; i <= 64; i++)); do
 		wait "${pids[i - 1]}"
 		expect_same "$i" $?
-		expect_same "number $i" "$(cat "$i.out")"
+		expect_same "number $i" "$(<"$i.out")"
 	done
 
 	run_sandcastle stats --json "$box"
@@ -132,6 +154,92 @@ box"
 	expect_within 60 test ! -e "/proc/$pid"
 	run_sandcastle stop "$box"
 	expect_one_line_error "no sandbox named 'quiet-dune'"
+}
+
+test_a_terminal_and_commands_of_a_file()
+{
+	command -v script >/dev/null || skip "no script(1)"
+	mkdir work
+	cat >box.sandbox <<-'END'
+		[sandbox]
+		name = quiet-dune
+		env = COLOUR=sand
+		[map work]
+		host = work
+		guest = /work
+		[command]
+		run = echo "$COLOUR in $(pwd)"; printf unfinished
+		run = touch /work/x; exit 6
+		run = echo not reached
+	END
+	run_sandcastle start --config box.sandbox
+	expect_code 0
+	expect_out quiet-dune
+	expect_within 30 sh -c 'sandcastle logs quiet-dune | grep -q "^sandcastle: command 2 failed"'
+	run sh -c 'sandcastle logs quiet-dune | sed -n "/^sandcastle: command 1/,\$p"'
+	expect_match "^sand in $HOME\$"
+	expect_match '^unfinished$'
+	expect_match '^touch: .*Read-only file system$'
+	expect_match '^sandcastle: command 2 failed with exit code 6; those after it are not run$'
+	expect_no_match 'not reached$'
+
+	# Its terminal is the guest's: size, keys, raw mode; and ours is as before afterwards.
+	mkfifo keys
+	exec 5<>keys
+	cat >typing <<-'END'
+		tty >terminal
+		stty rows 33 cols 99
+		stty -g >before
+		sandcastle exec quiet-dune sh -c '
+			trap "echo interrupted" INT
+			tty; stty size; cat
+			until [ "$(stty size)" = "40 120" ]; do sleep 0.2; done
+			echo resized; read -r line; echo "got $line"; exit 7'
+		echo "code $?"
+		stty -g >after
+	END
+	script -qec "sh typing" /dev/null <keys >screen 5>&- &
+	expect_within 30 grep -q '^33 99' screen
+	grep -q '^/dev/pts/' screen || fail "no terminal"
+	stty -F "$(<terminal)" -a | grep -q -- '-isig' || fail "keys do not go to the command as they are"
+	printf 'echoed\r' >&5
+	# Once by the terminal, once by cat.
+	# shellcheck disable=SC2016
+	expect_within 20 sh -c '[ "$(grep -c "^echoed" screen)" = 2 ]'
+	printf '\003' >&5
+	expect_within 20 grep -q 'interrupted' screen
+	stty -F "$(<terminal)" rows 40 cols 120
+	expect_within 20 grep -q '^resized' screen
+	printf 'it\r' >&5
+	expect_within 20 grep -q '^code 7' screen
+	grep -q '^got it' screen || fail "what was typed did not arrive"
+	wait $!
+	expect_same "$(<before)" "$(<after)"
+
+	# The console: a shell of root's, which is there again after a detach.
+	TERM=dumb script -qec 'stty rows 33 cols 99; sandcastle attach quiet-dune; echo "code $?"' \
+		/dev/null <keys >screen 5>&- &
+	expect_within 30 grep -q 'Ctrl-] detaches' screen
+	printf 'kept=it; stty size; tty\r' >&5
+	expect_within 60 grep -q '^33 99' screen
+	expect_within 20 grep -q '^/dev/hvc0' screen
+	# Another one sees what is typed.
+	sandcastle attach quiet-dune </dev/null >second 5>&- &
+	expect_within 30 grep -q hvc0 second
+	# shellcheck disable=SC2016
+	printf 'echo $((6 * 7))\r' >&5
+	expect_within 20 grep -q '^42' second
+	printf '\035' >&5
+	expect_within 20 grep -q '^code 0' screen
+	# shellcheck disable=SC2016 # for the shell in the guest
+	run_sandcastle attach quiet-dune <<<'echo "still $kept, $(id -un)"; exit'
+	expect_code 0
+	expect_match '^still it, root'
+	# The shell has ended, and with it whoever was there.
+	wait
+	exec 5>&-
+	run_sandcastle stop quiet-dune
+	expect_code 0
 }
 
 test_a_sandbox_ends_with_whom_it_is_tied_to_or_is_killed()

@@ -33,7 +33,17 @@ static bool saves_power(void *owner)
 	return true;
 }
 
-static const struct keeper_owner_ops owner_ops = {more_figures, saves_power};
+static unsigned int changes;
+static bool squeezing;
+
+static void pressure(void *owner, bool is_squeezing)
+{
+	cr_assert_eq(owner, &host);
+	changes++;
+	squeezing = is_squeezing;
+}
+
+static const struct keeper_owner_ops owner_ops = {more_figures, saves_power, pressure};
 
 static void setup(void)
 {
@@ -96,6 +106,22 @@ Test(keeper, a_host_that_is_short_takes_from_the_guest)
 	say(1ull << 30, 0, 900ull << 20);
 	/* Never more than the RAM it has, whatever it claims. */
 	cr_assert_eq(target(), BALLOON_RAM_SIZE / BALLOON_PAGE);
+}
+
+Test(keeper, the_owner_hears_when_it_begins_and_ends)
+{
+	say(1ull << 30, 900ull << 20, 900ull << 20);
+	cr_assert_eq(changes, 0);
+	fake_host_memory(&host, 8192, 100);
+	say(1ull << 30, 0, 900ull << 20);
+	say(1ull << 30, 0, 900ull << 20);
+	cr_assert(changes == 1 && squeezing, "once");
+	/* On the loop's thread, although the driver goes on a vCPU's. */
+	fake_guest_reset(bg.g);
+	cr_assert_eq(changes, 1);
+	usleep(20000);
+	fake_guest_settle(bg.g);
+	cr_assert(changes == 2 && !squeezing);
 }
 
 Test(keeper, a_guest_that_lies_about_everything_harms_nobody)
@@ -179,6 +205,9 @@ Test(keeper, who_asks_is_told_without_a_driver_too)
 	say(1ull << 30, 0, 900ull << 20);
 	keeper_ask(keeper, on_figures, &told);
 	fake_guest_reset(bg.g);
+	cr_assert_eq(tellings, 0, "not on the thread that resets");
+	usleep(20000);
+	fake_guest_settle(bg.g);
 	cr_assert_eq(tellings, 1);
 	keeper_ask(keeper, on_figures, &told);
 	cr_assert_eq(tellings, 2);

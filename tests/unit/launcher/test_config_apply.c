@@ -56,14 +56,14 @@ static void write_file(const char *file, const char *text)
 	fclose(f);
 }
 
-/* `run OPTION... --config FILE [WORD...]` with a file of that text. */
-static int run(const char *file, const char *text, const char *const *words)
+/* `run OPTION... --config FILE [WORD...]`, or start, with a file of that text. */
+static int run(const char *command, const char *file, const char *text, const char *const *words)
 {
 	char copy[16][64], *argv[17] = {NULL};
 	int argc = 0;
 
 	write_file(file, text);
-	sprintf(copy[argc++], "run");
+	sprintf(copy[argc++], "%s", command);
 	for (; *words; words++)
 		sprintf(copy[argc++], "%s", strcmp(*words, "FILE") == 0 ? path : *words);
 	for (int i = 0; i < argc; i++)
@@ -72,7 +72,8 @@ static int run(const char *file, const char *text, const char *const *words)
 	return run_options_parse(argc, argv, &host, &cfg);
 }
 
-#define RUN(file, text, ...) run(file, text, (const char *const[]){__VA_ARGS__, NULL})
+#define RUN(file, text, ...)   run("run", file, text, (const char *const[]){__VA_ARGS__, NULL})
+#define START(file, text, ...) run("start", file, text, (const char *const[]){__VA_ARGS__, NULL})
 
 static const char *said(void)
 {
@@ -154,8 +155,26 @@ Test(config_apply, several_commands_in_order)
 	cr_assert_str_eq(cfg.argv[4], "a 'b'");
 	cr_assert_str_eq(cfg.argv[5], "c");
 	cr_assert_null(cfg.argv[6]);
+	cr_assert_null(cfg.commands);
 	cr_assert_eq(RUN("a.sandbox", "[sandbox]\ncpus = 1\n", "--config", "FILE"), -EINVAL,
 		     "nothing to run");
+}
+
+Test(config_apply, a_started_sandbox_keeps_the_commands_apart)
+{
+	cr_assert_eq(START("a.sandbox", "[command]\nrun = a 'b'\nrun = c\n", "--config", "FILE"),
+		     0);
+	cr_assert_null(cfg.argv);
+	cr_assert_str_eq(cfg.commands[0], "a 'b'");
+	cr_assert_str_eq(cfg.commands[1], "c");
+	cr_assert_null(cfg.commands[2]);
+	cr_assert_eq(START("a.sandbox", "[sandbox]\ncpus = 1\n", "--config", "FILE"), 0);
+	cr_assert_null(cfg.commands);
+	cr_assert_eq(START("b.wsb",
+			   "<Configuration><LogonCommand><Command>cmd</Command></LogonCommand></"
+			   "Configuration>",
+			   "--config", "FILE"),
+		     -EINVAL);
 }
 
 Test(config_apply, a_windows_sandbox_file)

@@ -62,13 +62,48 @@ static int on_stats(void *owner)
 	return 0;
 }
 
+static uint64_t on_resident(void *owner)
+{
+	(void)owner;
+	return 190840832;
+}
+
+static char typed[256];
+static size_t typed_len, console_room;
+static uint16_t console_rows, console_columns;
+
+static size_t on_typed(void *owner, const void *buf, size_t len)
+{
+	const size_t n = min_size(len, console_room);
+
+	(void)owner;
+	memcpy(typed + typed_len, buf, n);
+	typed_len += n;
+	console_room -= n;
+	return n;
+}
+
+static void on_resized(void *owner, uint16_t rows, uint16_t columns)
+{
+	(void)owner;
+	console_rows = rows;
+	console_columns = columns;
+}
+
 static void on_idle(void *owner)
 {
 	(void)owner;
 	idles++;
 }
 
-static const struct control_ops ops = {.stop = on_stop, .stats = on_stats, .idle = on_idle};
+static const struct control_ops ops = {
+	.stop = on_stop,
+	.stats = on_stats,
+	.resident = on_resident,
+	.console_input = on_typed,
+	.console_resize = on_resized,
+	.idle = on_idle,
+};
 
 static void on_ready(struct session *s, void *owner)
 {
@@ -333,7 +368,8 @@ Test(control, what_is_no_request_costs_the_connection)
 	}
 	/* The others do not notice. */
 	ask(client, "{\"type\":\"request\",\"id\":1,\"op\":\"watch\"}");
-	expect(client, "{\"id\":1,\"ok\":true,\"state\":\"starting\",\"type\":\"reply\"}");
+	expect(client, "{\"id\":1,\"ok\":true,\"pressure\":\"calm\",\"state\":\"starting\","
+		       "\"type\":\"reply\"}");
 }
 
 Test(control, a_packet_that_is_too_long)
@@ -361,7 +397,8 @@ Test(control, too_many_descriptors)
 	const int fds[5] = {0, 0, 0, 0, 0};
 
 	send_with(client, "{\"type\":\"request\",\"id\":1,\"op\":\"watch\"}", fds, 3);
-	expect(client, "{\"id\":1,\"ok\":true,\"state\":\"starting\",\"type\":\"reply\"}");
+	expect(client, "{\"id\":1,\"ok\":true,\"pressure\":\"calm\",\"state\":\"starting\","
+		       "\"type\":\"reply\"}");
 	send_with(client, "{\"type\":\"request\",\"id\":1,\"op\":\"watch\"}", fds, 4);
 	expect_hung_up(client);
 	close(client);
@@ -390,7 +427,8 @@ Test(control, a_client_that_reads_late_gets_everything)
 	for (unsigned int i = 0; i < 1000; i++)
 		ask(client, "{\"type\":\"request\",\"id\":5,\"op\":\"watch\"}");
 	while (got < 1000) {
-		expect(client, "{\"id\":5,\"ok\":true,\"state\":\"starting\",\"type\":\"reply\"}");
+		expect(client, "{\"id\":5,\"ok\":true,\"pressure\":\"calm\",\"state\":\"starting\","
+			       "\"type\":\"reply\"}");
 		got++;
 		settle();
 	}
@@ -610,6 +648,235 @@ Test(control, output_without_descriptors_goes_to_the_log)
 		       "\"type\":\"reply\"}");
 }
 
+static void expect_in_log(const char *text)
+{
+	char log[4096];
+	uint64_t start;
+
+	(void)guest_log_read(&guest_log, 0, log, sizeof(log), &start);
+	cr_assert_str_eq(log, text);
+}
+
+Test(control, the_sandboxs_own_commands_run_in_turn)
+{
+	static char make[] = "make", check[] = "make check", never[] = "never";
+	static char *commands[] = {make, check, never, NULL};
+	char fields[512];
+	uint32_t id = 0;
+
+	cfg.commands = commands;
+	start_agent();
+	cr_assert_eq(agent_hears(&id, fields, sizeof(fields)), SC_MSG_EXEC);
+	cr_assert_not_null(strstr(fields, "-c"));
+	cr_assert_not_null(strstr(fields, "make"));
+	cr_assert_null(strstr(fields, "check"));
+	for (uint32_t i = 0; i < 3; i++)
+		open_stream(1, i);
+	agent_says(SC_MSG_STARTED, 1, SC_FIELD_PID, 1);
+	cr_assert_eq(socks[AGENT].total, agent_read, "one after the other");
+	(void)fake_sock_write(&fv, &socks[STREAM1], "built", 5);
+	agent_says(SC_MSG_EXITED, 1, SC_FIELD_CODE, 0);
+	cr_assert_eq(idles, 0);
+	cr_assert_eq(agent_hears(&id, fields, sizeof(fields)), SC_MSG_EXEC);
+	cr_assert_eq(id, 2);
+	cr_assert_not_null(strstr(fields, "make check"));
+	agent_says(SC_MSG_STARTED, 2, SC_FIELD_PID, 2);
+	/* Seen as any other, and nobody's to be hung up on. */
+	ask(client, "{\"type\":\"request\",\"id\":1,\"op\":\"info\"}");
+	{
+		json_t *m = receive(client), *list = json_object_get(m, "commands");
+
+		cr_assert_eq(json_array_size(list), 1);
+		cr_assert(json_is_true(json_object_get(json_array_get(list, 0), "detached")));
+		json_decref(m);
+	}
+	agent_says(SC_MSG_EXITED, 2, SC_FIELD_CODE, 5);
+	cr_assert_eq(socks[AGENT].total, agent_read, "the first that fails is the last");
+	cr_assert_eq(idles, 1);
+	expect_in_log(
+		"sandcastle: command 1: make\nbuilt\nsandcastle: command 2: make check\n"
+		"sandcastle: command 2 failed with exit code 5; those after it are not run\n");
+}
+
+Test(control, the_sandboxs_own_commands_end_with_it)
+{
+	static char line[] = "sleep 9", after[] = "after";
+	static char *commands[] = {line, after, NULL};
+	uint32_t id = 0;
+
+	cfg.commands = commands;
+	start_agent();
+	cr_assert_eq(agent_hears(&id, NULL, 0), SC_MSG_EXEC);
+	agent_says(SC_MSG_STARTED, 1, SC_FIELD_PID, 1);
+	control_stopping(control);
+	cr_assert_eq(control_signal_all(control, SIGTERM), 1);
+	settle();
+	cr_assert_eq(agent_hears(&id, NULL, 0), SC_MSG_SIGNAL);
+	agent_says(SC_MSG_EXITED, 1, SC_FIELD_CODE, 0);
+	cr_assert_eq(socks[AGENT].total, agent_read, "nothing is begun any more");
+	cr_assert_eq(idles, 1);
+}
+
+/* Attaches; our end of the stream. */
+static int attach(int64_t id)
+{
+	int ends[2];
+	char text[128];
+
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
+	snprintf(text, sizeof(text), "{\"type\":\"request\",\"id\":%lld,\"op\":\"attach\"}",
+		 (long long)id);
+	send_with(client, text, &ends[1], 1);
+	close(ends[1]);
+	snprintf(text, sizeof(text), "{\"id\":%lld,\"ok\":true,\"type\":\"reply\"}", (long long)id);
+	expect(client, text);
+	return ends[0];
+}
+
+/* What can be read there is that; NULL: it was hung up on. */
+static void expect_shown(int fd, const char *text)
+{
+	char buf[4096];
+	ssize_t n = read(fd, buf, sizeof(buf) - 1);
+
+	if (!text) {
+		cr_assert_eq(n, 0);
+		return;
+	}
+	cr_assert_gt(n, 0, "nothing came, expected %s", text);
+	buf[n] = '\0';
+	cr_assert_str_eq(buf, text);
+}
+
+Test(control, what_it_takes_to_attach)
+{
+	const int fds[2] = {0, 0};
+	int ends[2], seq[2], attached[16];
+
+	cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, seq), 0);
+	ask(client, "{\"type\":\"request\",\"id\":1,\"op\":\"attach\"}");
+	send_with(client, "{\"type\":\"request\",\"id\":1,\"op\":\"attach\"}", fds, 2);
+	send_with(client, "{\"type\":\"request\",\"id\":1,\"op\":\"attach\"}", ends, 1);
+	send_with(client, "{\"type\":\"request\",\"id\":1,\"op\":\"attach\"}", seq, 1);
+	for (int i = 0; i < 4; i++)
+		expect(client,
+		       "{\"error\":\"bad-request\",\"id\":1,\"message\":\"one descriptor is "
+		       "needed, a stream socket\",\"ok\":false,\"type\":\"reply\"}");
+	for (int i = 0; i < 16; i++)
+		attached[i] = attach(2);
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	send_with(client, "{\"type\":\"request\",\"id\":3,\"op\":\"attach\"}", &ends[1], 1);
+	expect(client, "{\"error\":\"busy\",\"id\":3,\"message\":\"there are 16 at the console "
+		       "already\",\"ok\":false,\"type\":\"reply\"}");
+	/* One that leaves makes room. */
+	close(attached[5]);
+	settle();
+	attached[5] = attach(4);
+	for (int i = 0; i < 16; i++)
+		close(attached[i]);
+	settle();
+}
+
+Test(control, the_console_and_its_shell)
+{
+	char fields[1024];
+	uint32_t id = 0;
+	int one, two;
+
+	start_agent();
+	guest_log_add(&guest_log, "before\n", 7);
+	one = attach(1);
+	expect_shown(one, "before\r\n");
+	cr_assert_eq(agent_hears(&id, fields, sizeof(fields)), SC_MSG_EXEC);
+	cr_assert_not_null(strstr(fields, "/dev/hvc0"));
+	cr_assert_not_null(strstr(fields, "TERM=vt100"));
+	cr_assert_not_null(strstr(fields, "root"));
+	agent_says(SC_MSG_STARTED, 1, SC_FIELD_PID, 1);
+	two = attach(2);
+	cr_assert_eq(socks[AGENT].total, agent_read, "one shell for all");
+	expect_shown(two, "before\r\n");
+	control_console_output(control, "# ", 2);
+	expect_shown(one, "# ");
+	expect_shown(two, "# ");
+	/* Input waits where it is until there is room for it. */
+	console_room = 3;
+	cr_assert_eq(write(one, "ls -l\n", 6), 6);
+	settle();
+	settle();
+	cr_assert_eq(typed_len, 3);
+	console_room = 100;
+	control_console_room(control);
+	settle();
+	cr_assert_eq(memcmp(typed, "ls -l\n", 6), 0);
+	cr_assert_eq(typed_len, 6);
+	ask(client, "{\"type\":\"request\",\"id\":3,\"op\":\"winsize\",\"console\":true,"
+		    "\"rows\":33,\"columns\":99}");
+	expect(client, "{\"id\":3,\"ok\":true,\"type\":\"reply\"}");
+	cr_assert(console_rows == 33 && console_columns == 99);
+	/* Who types no more may go on looking. */
+	shutdown(two, SHUT_WR);
+	settle();
+	control_console_output(control, "x", 1);
+	expect_shown(two, "x");
+	/* A stop hangs up on the shell, which would not hear SIGTERM. */
+	cr_assert_eq(control_signal_all(control, SIGTERM), 1);
+	settle();
+	cr_assert_eq(agent_hears(&id, fields, sizeof(fields)), SC_MSG_SIGNAL);
+	cr_assert_eq(fields[8], '.');
+	agent_says(SC_MSG_EXITED, 1, SC_FIELD_SIGNAL, SIGHUP);
+	expect_shown(one, "x");
+	expect_shown(one, NULL);
+	expect_shown(two, NULL);
+	/* The next finds a new one. */
+	close(one);
+	one = attach(4);
+	cr_assert_eq(agent_hears(&id, fields, sizeof(fields)), SC_MSG_EXEC);
+	cr_assert_eq(id, 2);
+	close(one);
+	close(two);
+	settle();
+}
+
+Test(control, one_at_the_console_who_does_not_read)
+{
+	static char flood[4096];
+	int one, two;
+	ssize_t n, got = 0;
+	char *text = malloc(1 << 20);
+
+	start_agent();
+	one = attach(1);
+	two = attach(2);
+	memset(flood, 'f', sizeof(flood));
+	for (int i = 0; i < 1000; i++) {
+		control_console_output(control, flood, sizeof(flood));
+		while (read(two, text, sizeof(flood)) > 0)
+			;
+	}
+	while ((n = read(one, text + got, sizeof(flood))) > 0)
+		got += n;
+	cr_assert(got > 4096 && got < 1000000, "what it has no room for is dropped");
+	settle();
+	n = read(one, text, 4096);
+	cr_assert_gt(n, 0);
+	text[n] = '\0';
+	cr_assert_not_null(strstr(text, "[some output was lost here]"));
+	control_console_output(control, "again", 5);
+	expect_shown(one, "again");
+	/* One that is gone costs nothing more. */
+	close(one);
+	for (int i = 0; i < 3; i++)
+		control_console_output(control, flood, sizeof(flood));
+	settle();
+	control_end(control, "stopped", "");
+	while ((n = read(two, text, 4096)) > 0)
+		;
+	cr_assert_eq(n, 0);
+	close(two);
+	free(text);
+}
+
 Test(control, watchers_hear_of_everything_once)
 {
 	int other = new_client();
@@ -625,6 +892,8 @@ Test(control, watchers_hear_of_everything_once)
 	agent_says(SC_MSG_EXITED, 1, SC_FIELD_CODE, 0);
 	expect(client, "{\"code\":0,\"command\":1,\"event\":\"exited\",\"type\":\"event\"}");
 	expect_silence(other);
+	control_pressure(control, true);
+	expect(client, "{\"event\":\"pressure\",\"pressure\":\"squeezing\",\"type\":\"event\"}");
 	control_stopping(control);
 	expect(client, "{\"event\":\"stopping\",\"type\":\"event\"}");
 	ask(other, "{\"type\":\"request\",\"id\":1,\"op\":\"exec\",\"argv\":[\"a\"]}");
@@ -661,6 +930,8 @@ Test(control, info_and_stats)
 	m = receive(client);
 	cr_assert_str_eq(json_string_value(json_object_get(m, "state")), "starting");
 	cr_assert(json_is_null(json_object_get(m, "main")));
+	cr_assert_eq(json_integer_value(json_object_get(m, "memory")), 1 << 30);
+	cr_assert_eq(json_integer_value(json_object_get(m, "resident")), 190840832);
 	shares = json_object_get(m, "shares");
 	cr_assert_eq(json_array_size(shares), 1);
 	cr_assert_str_eq(json_string_value(json_object_get(

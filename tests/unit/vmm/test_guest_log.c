@@ -29,6 +29,17 @@ Test(guest_log, the_tail_is_the_last_lines)
 	cr_assert_str_eq(buf, "  one\n  two\n  three");
 }
 
+Test(guest_log, a_line_of_ours_begins_its_own)
+{
+	char buf[100];
+
+	guest_log_line(&guest, "ours");
+	say("theirs, unfinished");
+	guest_log_line(&guest, "ours again");
+	guest_log_excerpt(&guest, NULL, 9, buf, sizeof(buf));
+	cr_assert_str_eq(buf, "  ours\n  theirs, unfinished\n  ours again");
+}
+
 Test(guest_log, an_empty_log_has_an_empty_tail)
 {
 	char buf[8] = "x";
