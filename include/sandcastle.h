@@ -77,11 +77,13 @@ struct sandcastle_options {
 	uint64_t memory; /* ceiling in bytes; 0: half of the host's, at most 8 GiB */
 	uint32_t cpus; /* 0: the host's, at most 4 */
 	uint32_t outlive; /* not 0: it stays when this process ends */
+	uint32_t pressure_events; /* not 0: SANDCASTLE_EVENT_PRESSURE is wanted */
+	uint32_t reserved; /* 0 */
 };
 
-#define SANDCASTLE_OPTIONS_INIT                                                       \
-	{                                                                             \
-		sizeof(struct sandcastle_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 \
+#define SANDCASTLE_OPTIONS_INIT                                                             \
+	{                                                                                   \
+		sizeof(struct sandcastle_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 \
 	}
 
 /* Only SANDCASTLE_E_MEMORY and SANDCASTLE_E_SYSTEM, and there is no message. */
@@ -113,6 +115,13 @@ int sandcastle_wait(struct sandcastle *sb, int timeout_ms);
 
 /* Its name once it is ready, NULL before; valid as long as the handle. */
 const char *sandcastle_name(struct sandcastle *sb);
+
+/*
+ * Copies what the guest's kernel, its console, and commands nobody reads said from
+ * *position on (0: what is kept of it, the last 16 KiB), as far as it fits into len
+ * bytes with a NUL, and moves *position behind it. Printable ASCII; "": nothing new.
+ */
+int sandcastle_logs(struct sandcastle *sb, uint64_t *position, char *buf, size_t len);
 
 /*
  * Copies what the last failed call on this handle said, in one line, cut to len
@@ -150,11 +159,19 @@ struct sandcastle_exec_options {
 	struct sandcastle_stdio stdio[3];
 	sandcastle_output_fn output;
 	void *data; /* for output() */
+	/*
+	 * Not 0: the command has a terminal of the sandbox's. stdio[0] is what is typed
+	 * at it, stdio[1] what it shows, stdio[2] is not used. The library touches no
+	 * terminal of yours: raw mode is the caller's.
+	 */
+	uint32_t tty;
+	uint16_t rows, columns; /* of the terminal; 0: not known */
 };
 
-#define SANDCASTLE_EXEC_OPTIONS_INIT                                                               \
-	{                                                                                          \
-		sizeof(struct sandcastle_exec_options), 0, 0, 0, 0, {{0, 0}, {0, 0}, {0, 0}}, 0, 0 \
+#define SANDCASTLE_EXEC_OPTIONS_INIT                                                             \
+	{                                                                                        \
+		sizeof(struct sandcastle_exec_options), 0, 0, 0, 0, {{0, 0}, {0, 0}, {0, 0}}, 0, \
+			0, 0, 0, 0                                                               \
 	}
 
 /*
@@ -179,6 +196,9 @@ int sandcastle_command_wait(struct sandcastle_command *cmd, int timeout_ms, int 
 
 int sandcastle_command_signal(struct sandcastle_command *cmd, int signal);
 
+/* The window of its terminal has another size; the command gets SIGWINCH. */
+int sandcastle_command_winsize(struct sandcastle_command *cmd, uint16_t rows, uint16_t columns);
+
 /* Kills it if it runs. NULL is fine. */
 void sandcastle_command_free(struct sandcastle_command *cmd);
 
@@ -189,6 +209,13 @@ enum sandcastle_event_type {
 	SANDCASTLE_EVENT_READY = 1,
 	SANDCASTLE_EVENT_EXITED = 2, /* .command, .code as sandcastle_command_wait() */
 	SANDCASTLE_EVENT_ENDED = 3, /* .reason; the last one */
+	SANDCASTLE_EVENT_PRESSURE = 4, /* .code: enum sandcastle_pressure; if it is wanted */
+};
+
+/* How the sandbox's memory fares. An event tells of the latest change, not of each. */
+enum sandcastle_pressure {
+	SANDCASTLE_PRESSURE_CALM = 0, /* as at the start */
+	SANDCASTLE_PRESSURE_SQUEEZING = 1, /* the host is short, and takes some from the guest */
 };
 
 enum sandcastle_reason {

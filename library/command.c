@@ -114,6 +114,9 @@ static json_t *compose(const struct sandcastle_exec_options *o)
 	if (request &&
 	    ((o->workdir &&
 	      json_object_set_new(request, "workdir", control_bytes_new(o->workdir)) < 0) ||
+	     (o->tty && json_object_update_new(request, json_pack("{s:b, s:i, s:i}", "tty", 1,
+								  "rows", (int)o->rows, "columns",
+								  (int)o->columns)) < 0) ||
 	     (o->user && json_object_set_new(request, "user", json_string(o->user)) < 0))) {
 		json_decref(request);
 		return NULL;
@@ -280,6 +283,25 @@ int sandcastle_command_signal(struct sandcastle_command *cmd, int signal)
 
 	(void)pthread_mutex_lock(&cmd->sb->lock);
 	r = signal_command(cmd, signal);
+	(void)pthread_mutex_unlock(&cmd->sb->lock);
+	return r;
+}
+
+int sandcastle_command_winsize(struct sandcastle_command *cmd, uint16_t rows, uint16_t columns)
+{
+	json_t *reply = NULL;
+	int r = SANDCASTLE_OK;
+
+	(void)pthread_mutex_lock(&cmd->sb->lock);
+	if (!cmd->exited)
+		r = lib_call(cmd->sb,
+			     json_pack("{s:s, s:I, s:i, s:i}", "op", "winsize", "command",
+				       cmd->number, "rows", (int)rows, "columns", (int)columns),
+			     NULL, 0, NULL, &reply);
+	json_decref(reply);
+	/* It ended meanwhile. */
+	if (cmd->exited)
+		r = SANDCASTLE_OK;
 	(void)pthread_mutex_unlock(&cmd->sb->lock);
 	return r;
 }

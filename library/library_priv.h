@@ -78,6 +78,9 @@ struct sandcastle {
 	struct call *calls;
 	struct sandcastle_command *commands;
 	bool ready_fetched, ended_fetched;
+	bool pressure_wanted;
+	int pressure,
+		pressure_fetched; /* enum sandcastle_pressure: now, and as the program knows */
 	int reason;
 	char end_message[LIB_MESSAGE_MAX];
 	char message[LIB_MESSAGE_MAX];

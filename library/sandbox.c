@@ -12,6 +12,7 @@
 
 #include "launcher/rundir.h"
 #include "library/library_priv.h"
+#include "vmm/control_protocol.h"
 
 /* How long the sandbox may take to end when the handle is freed. */
 enum { FREE_LIMIT_MS = 5000 };
@@ -75,6 +76,7 @@ static bool has_event(void *data)
 	const struct sandcastle *sb = data;
 
 	return (sb->client && !sb->ready_fetched) || ended_command(sb) ||
+	       sb->pressure != sb->pressure_fetched ||
 	       (sb->state == LIB_ENDED && !sb->ended_fetched);
 }
 
@@ -103,6 +105,8 @@ static void end(struct sandcastle *sb, int reason, const char *message)
 	lib_unwatch(sb, &sb->name_from);
 	lib_unwatch(sb, &sb->said_from);
 	lib_unwatch(sb, &sb->control);
+	/* What is no more is not short of anything. */
+	sb->pressure = sb->pressure_fetched;
 }
 
 static void read_said(struct sandcastle *sb)
@@ -139,6 +143,34 @@ static const char *why_not(struct sandcastle *sb)
 	return *line ? line : "the sandbox's process ended before it was ready";
 }
 
+static const char *text_of(const json_t *message, const char *key)
+{
+	const char *text = json_string_value(json_object_get(message, key));
+
+	return text ? text : "";
+}
+
+/* Of an event, and of the reply to "watch"; there may be none in it. */
+static void take_pressure(struct sandcastle *sb, const json_t *message)
+{
+	const char *word = text_of(message, "pressure");
+
+	if (strcmp(word, "squeezing") == 0)
+		sb->pressure = SANDCASTLE_PRESSURE_SQUEEZING;
+	else if (strcmp(word, "calm") == 0)
+		sb->pressure = SANDCASTLE_PRESSURE_CALM;
+}
+
+/* Events of the whole sandbox come to who asks for them; the reply is taken in as they are. */
+static int watch_pressure(struct sandcastle *sb)
+{
+	int64_t id;
+
+	if (!sb->pressure_wanted)
+		return 0;
+	return client_send(sb->client, json_pack("{s:s}", "op", "watch"), NULL, 0, &id);
+}
+
 /* It is ready, by its name: connects to it. */
 static void connect_client(struct sandcastle *sb)
 {
@@ -150,6 +182,9 @@ static void connect_client(struct sandcastle *sb)
 		close(dir_fd);
 	if (r == 0) {
 		sb->control.fd = client_fd(sb->client);
+		r = watch_pressure(sb);
+	}
+	if (r == 0) {
 		r = lib_watch(sb, &sb->control);
 	}
 	if (r == 0) {
@@ -190,13 +225,6 @@ static void read_name(struct sandcastle *sb)
 	end(sb, SANDCASTLE_REASON_FAILED, why_not(sb));
 }
 
-static const char *text_of(const json_t *message, const char *key)
-{
-	const char *text = json_string_value(json_object_get(message, key));
-
-	return text ? text : "";
-}
-
 static void take_reply(struct sandcastle *sb, json_t *reply)
 {
 	const json_int_t id = json_integer_value(json_object_get(reply, "id"));
@@ -233,6 +261,7 @@ static void read_control(struct sandcastle *sb)
 		end(sb, SANDCASTLE_REASON_FAILED, "the sandbox's process was killed");
 		return;
 	}
+	take_pressure(sb, message);
 	if (strcmp(text_of(message, "type"), "reply") == 0)
 		take_reply(sb, message);
 	else if (strcmp(text_of(message, "event"), "ended") == 0)
@@ -463,8 +492,11 @@ int sandcastle_start(struct sandcastle *sb, const struct sandcastle_options *opt
 	r = lib_take_options(sb, &ours, sizeof(ours), options);
 	if (r == SANDCASTLE_OK && sb->state != LIB_NEW)
 		r = lib_fail(sb, SANDCASTLE_E_INVALID, "a handle can be started once");
+	if (r == SANDCASTLE_OK && ours.reserved != 0)
+		r = lib_fail(sb, SANDCASTLE_E_INVALID, "the reserved member has to be 0");
 	if (r == SANDCASTLE_OK)
 		r = lib_spawn(sb, &ours);
+	sb->pressure_wanted = r == SANDCASTLE_OK && ours.pressure_events != 0;
 	if (r == SANDCASTLE_OK)
 		sb->state = LIB_STARTING;
 	(void)pthread_mutex_unlock(&sb->lock);
@@ -564,6 +596,12 @@ static void fetch_event(struct sandcastle *sb, struct sandcastle_event *event)
 		*event = (struct sandcastle_event){SANDCASTLE_EVENT_EXITED, 0, c->code, c};
 		return;
 	}
+	if (sb->pressure != sb->pressure_fetched) {
+		sb->pressure_fetched = sb->pressure;
+		event->type = SANDCASTLE_EVENT_PRESSURE;
+		event->code = sb->pressure;
+		return;
+	}
 	sb->ended_fetched = true;
 	event->type = SANDCASTLE_EVENT_ENDED;
 	event->reason = sb->reason;
@@ -583,6 +621,32 @@ int sandcastle_next_event(struct sandcastle *sb, int timeout_ms, struct sandcast
 	if (r == SANDCASTLE_OK)
 		fetch_event(sb, event);
 	show_pending(sb);
+	(void)pthread_mutex_unlock(&sb->lock);
+	return r;
+}
+
+int sandcastle_logs(struct sandcastle *sb, uint64_t *position, char *buf, size_t len)
+{
+	json_t *reply = NULL;
+	int r;
+
+	(void)pthread_mutex_lock(&sb->lock);
+	if (len < 2 || *position > (uint64_t)CONTROL_MAX_ID)
+		r = lib_fail(sb, SANDCASTLE_E_INVALID, "there is no room, or no such position");
+	else
+		r = lib_call(sb,
+			     json_pack("{s:s, s:I}", "op", "logs", "from", (json_int_t)*position),
+			     NULL, 0, NULL, &reply);
+	if (r == SANDCASTLE_OK) {
+		const char *text = text_of(reply, "text");
+		const size_t n = min_size(strlen(text), len - 1);
+
+		memcpy(buf, text, n);
+		buf[n] = '\0';
+		/* A byte of the text is a position. */
+		*position = (uint64_t)json_integer_value(json_object_get(reply, "from")) + n;
+	}
+	json_decref(reply);
 	(void)pthread_mutex_unlock(&sb->lock);
 	return r;
 }

@@ -23,6 +23,7 @@ static void sizes(void)
 	FIELD(sandcastle_options, memory);
 	FIELD(sandcastle_options, cpus);
 	FIELD(sandcastle_options, outlive);
+	FIELD(sandcastle_options, pressure_events);
 	SIZE(sandcastle_map);
 	SIZE(sandcastle_exec_options);
 	FIELD(sandcastle_exec_options, argv);
@@ -32,6 +33,9 @@ static void sizes(void)
 	FIELD(sandcastle_exec_options, stdio);
 	FIELD(sandcastle_exec_options, output);
 	FIELD(sandcastle_exec_options, data);
+	FIELD(sandcastle_exec_options, tty);
+	FIELD(sandcastle_exec_options, rows);
+	FIELD(sandcastle_exec_options, columns);
 	SIZE(sandcastle_stdio);
 	SIZE(sandcastle_event);
 	SIZE(sandcastle_stats);
@@ -56,6 +60,9 @@ int main(void)
 	VALUE(SANDCASTLE_EVENT_READY);
 	VALUE(SANDCASTLE_EVENT_EXITED);
 	VALUE(SANDCASTLE_EVENT_ENDED);
+	VALUE(SANDCASTLE_EVENT_PRESSURE);
+	VALUE(SANDCASTLE_PRESSURE_CALM);
+	VALUE(SANDCASTLE_PRESSURE_SQUEEZING);
 	VALUE(SANDCASTLE_REASON_STOPPED);
 	VALUE(SANDCASTLE_REASON_POWERED_OFF);
 	VALUE(SANDCASTLE_REASON_PANICKED);

@@ -15,6 +15,15 @@ test_the_examples()
 	expect_out /
 }
 
+test_a_shell_on_a_terminal()
+{
+	command -v script >/dev/null || skip "no script(1)"
+	run script -qec "stty rows 33 cols 99; $examples/shell sh -c 'stty size; tty; exit 8'" /dev/null </dev/null
+	expect_code 8
+	expect_match '^33 99'
+	expect_match '^/dev/pts/'
+}
+
 test_a_runner_and_its_sudden_end()
 {
 	local pid

@@ -57,6 +57,15 @@ static void run(const json_t *request, json_int_t id, const int *fds)
 	}
 	pid = fork();
 	if (pid == 0) {
+		/* There is no terminal: what was asked for is told. */
+		if (json_is_true(json_object_get(request, "tty"))) {
+			char size[32];
+
+			snprintf(size, sizeof(size), "%d by %d",
+				 (int)json_integer_value(json_object_get(request, "rows")),
+				 (int)json_integer_value(json_object_get(request, "columns")));
+			setenv("TERMINAL", size, 1);
+		}
 		for (int i = 0; i < 3; i++) {
 			(void)fcntl(fds[i], F_SETFL, 0);
 			(void)dup2(fds[i], i);
@@ -75,7 +84,25 @@ static void run(const json_t *request, json_int_t id, const int *fds)
 		free(argv[i]);
 }
 
-/* False: hang up. */
+static void logs(json_int_t id, size_t from)
+{
+	static const char log[] = "one\ntwo\n";
+	const size_t end = sizeof(log) - 1;
+
+	from = from < end ? from : end;
+	say(json_pack("{s:s, s:I, s:b, s:I, s:I, s:s}", "type", "reply", "id", id, "ok", 1, "from",
+		      (json_int_t)from, "next", (json_int_t)end, "text", log + from));
+}
+
+/* A window of 40 by 120 is all that is expected. */
+static void resize(json_int_t number, const json_t *request)
+{
+	if (number > 0 && number <= fake.n_commands && fake.commands[number - 1] &&
+	    json_integer_value(json_object_get(request, "rows")) == 40 &&
+	    json_integer_value(json_object_get(request, "columns")) == 120)
+		(void)kill(fake.commands[number - 1], SIGWINCH);
+}
+
 static void handle(const json_t *request, const int *fds)
 {
 	const char *op = json_string_value(json_object_get(request, "op"));
@@ -93,6 +120,14 @@ static void handle(const json_t *request, const int *fds)
 		say(json_pack("{s:s, s:I, s:b, s:i, s:i, s:i, s:{s:i, s:i}}", "type", "reply", "id",
 			      id, "ok", 1, "uptime_ms", 5, "cpu_ms", 4, "commands", fake.n_commands,
 			      "memory", "resident", 3000, "private", 2000));
+	} else if (strcmp(op, "winsize") == 0) {
+		resize(number, request);
+		say(json_pack("{s:s, s:I, s:b}", "type", "reply", "id", id, "ok", 1));
+	} else if (strcmp(op, "logs") == 0) {
+		logs(id, (size_t)json_integer_value(json_object_get(request, "from")));
+	} else if (strcmp(op, "watch") == 0) {
+		say(json_pack("{s:s, s:I, s:b, s:s, s:s}", "type", "reply", "id", id, "ok", 1,
+			      "state", "running", "pressure", "squeezing"));
 	} else if (strcmp(op, "stop") == 0) {
 		say(json_pack("{s:s, s:I, s:b}", "type", "reply", "id", id, "ok", 1));
 		say(json_pack("{s:s, s:s, s:s, s:s}", "type", "event", "event", "ended", "reason",

@@ -249,6 +249,97 @@ Test(library, figures)
 	cr_assert_eq(stats.cpu_ms, 0, "an older program has no room for it");
 }
 
+Test(library, a_terminal)
+{
+	struct sandcastle_exec_options x = SANDCASTLE_EXEC_OPTIONS_INIT;
+	struct sandcastle_command *cmd = NULL;
+	int code = -1;
+
+	start();
+	x.argv = (const char *const[]){"sh", "-c",
+				       "trap 'echo changed; exit 4' WINCH; echo $TERMINAL; "
+				       "while :; do sleep 0.05; done",
+				       NULL};
+	x.stdio[1].kind = SANDCASTLE_STDIO_CALLBACK;
+	x.output = collect;
+	x.tty = 1;
+	x.rows = 24;
+	x.columns = 80;
+	cr_assert_eq(sandcastle_exec(sb, &x, &cmd), SANDCASTLE_OK, "%s", message());
+	while (!strstr(text, "24 by 80\n"))
+		cr_assert_eq(sandcastle_command_wait(cmd, 10, &code), SANDCASTLE_E_TIMEOUT);
+	cr_assert_eq(sandcastle_command_winsize(cmd, 40, 120), SANDCASTLE_OK, "%s", message());
+	cr_assert_eq(sandcastle_command_wait(cmd, -1, &code), SANDCASTLE_OK);
+	cr_assert_eq(code, 4);
+	cr_assert_not_null(strstr(text, "changed\n"));
+	cr_assert_eq(sandcastle_command_winsize(cmd, 40, 120), SANDCASTLE_OK, "it is over");
+}
+
+Test(library, logs_a_piece_at_a_time)
+{
+	uint64_t position = 0;
+	char buf[6];
+
+	cr_assert_eq(sandcastle_logs(sb, &position, buf, sizeof(buf)), SANDCASTLE_E_INVALID);
+	start();
+	cr_assert_eq(sandcastle_wait_ready(sb, -1), SANDCASTLE_OK);
+	cr_assert_eq(sandcastle_logs(sb, &position, buf, 1), SANDCASTLE_E_INVALID);
+	cr_assert_eq(sandcastle_logs(sb, &position, buf, sizeof(buf)), SANDCASTLE_OK);
+	cr_assert_str_eq(buf, "one\nt");
+	cr_assert_eq(position, 5);
+	cr_assert_eq(sandcastle_logs(sb, &position, buf, sizeof(buf)), SANDCASTLE_OK);
+	cr_assert_str_eq(buf, "wo\n");
+	cr_assert_eq(sandcastle_logs(sb, &position, buf, sizeof(buf)), SANDCASTLE_OK);
+	cr_assert_str_empty(buf);
+	cr_assert_eq(position, 8);
+}
+
+Test(library, pressure_is_told_to_who_wants_to_know)
+{
+	struct sandcastle_event ev;
+
+	options.pressure_events = 1;
+	start();
+	cr_assert_eq(sandcastle_next_event(sb, -1, &ev), SANDCASTLE_OK);
+	cr_assert_eq(ev.type, SANDCASTLE_EVENT_READY);
+	cr_assert_eq(sandcastle_next_event(sb, -1, &ev), SANDCASTLE_OK);
+	cr_assert_eq(ev.type, SANDCASTLE_EVENT_PRESSURE);
+	cr_assert_eq(ev.code, SANDCASTLE_PRESSURE_SQUEEZING);
+	cr_assert_eq(sandcastle_next_event(sb, 0, &ev), SANDCASTLE_E_TIMEOUT);
+	cr_assert_eq(sandcastle_stop(sb, 0), SANDCASTLE_OK);
+	cr_assert_eq(sandcastle_next_event(sb, -1, &ev), SANDCASTLE_OK);
+	cr_assert_eq(ev.type, SANDCASTLE_EVENT_ENDED);
+}
+
+/* The structs as the first version of the header had them. */
+Test(library, a_program_of_the_first_version)
+{
+	struct sandcastle_exec_options x = SANDCASTLE_EXEC_OPTIONS_INIT;
+	struct sandcastle_command *cmd = NULL;
+	struct sandcastle_event ev;
+	int code = -1;
+
+	cr_assert_eq(offsetof(struct sandcastle_options, pressure_events), 96);
+	cr_assert_eq(offsetof(struct sandcastle_exec_options, tty), 80);
+	options.size = 96;
+	options.pressure_events = 1;
+	start();
+	x.size = 80;
+	x.tty = 1;
+	x.argv = (const char *const[]){"sh", "-c", "echo none$TERMINAL", NULL};
+	x.stdio[1].kind = SANDCASTLE_STDIO_CALLBACK;
+	x.output = collect;
+	cr_assert_eq(sandcastle_exec(sb, &x, &cmd), SANDCASTLE_OK, "%s", message());
+	cr_assert_eq(sandcastle_command_wait(cmd, -1, &code), SANDCASTLE_OK);
+	cr_assert_str_eq(text, "none\n", "what lies behind its struct was not looked at");
+	cr_assert_eq(sandcastle_next_event(sb, 0, &ev), SANDCASTLE_OK);
+	cr_assert_eq(ev.type, SANDCASTLE_EVENT_READY);
+	cr_assert_eq(sandcastle_next_event(sb, 0, &ev), SANDCASTLE_OK);
+	cr_assert_eq(ev.type, SANDCASTLE_EVENT_EXITED);
+	cr_assert_eq(sandcastle_next_event(sb, 0, &ev), SANDCASTLE_E_TIMEOUT,
+		     "no event that it does not know");
+}
+
 Test(library, options_of_other_versions)
 {
 	struct {
