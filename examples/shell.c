@@ -44,7 +44,7 @@ static int run(struct sandcastle *sb, const char *const *argv, int signals, int 
 	static const char *const env[] = {"TERM=vt100", NULL};
 	struct sandcastle_options options = SANDCASTLE_OPTIONS_INIT;
 	struct sandcastle_exec_options command = SANDCASTLE_EXEC_OPTIONS_INIT;
-	struct sandcastle_command *cmd;
+	struct sandcastle_command *cmd = NULL;
 	int r;
 
 	options.pressure_events = 1;

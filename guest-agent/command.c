@@ -27,6 +27,7 @@ struct command {
 	unsigned int n_open;
 	struct stream streams[3];
 	int child_fds[3]; /* the command's ends, until it has been started; -1: none */
+	int local_fds[3]; /* ours, until a stream has them; -1: none */
 };
 
 void commands_init(struct commands *c, int epfd, struct link *link, const struct user *invoker)
@@ -34,12 +35,12 @@ void commands_init(struct commands *c, int epfd, struct link *link, const struct
 	*c = (struct commands){.epfd = epfd, .link = link, .invoker = invoker};
 }
 
-static void close_child_fds(struct command *cmd)
+static void close_fds(int fds[3])
 {
 	for (unsigned int i = 0; i < 3; i++) {
-		if (cmd->child_fds[i] >= 0)
-			close(cmd->child_fds[i]);
-		cmd->child_fds[i] = -1;
+		if (fds[i] >= 0)
+			close(fds[i]);
+		fds[i] = -1;
 	}
 }
 
@@ -49,7 +50,8 @@ static void command_free(struct command *cmd)
 		return;
 	for (unsigned int i = 0; i < 3; i++)
 		stream_close(&cmd->streams[i]);
-	close_child_fds(cmd);
+	close_fds(cmd->child_fds);
+	close_fds(cmd->local_fds);
 	free(cmd);
 }
 
@@ -120,39 +122,44 @@ static void stderr_over(struct stream *s)
 	stream_over(s, 2);
 }
 
-static int open_stream(struct command *cmd, uint32_t number, enum stream_kind kind, int local_fd)
+/* Joins our ends of the pipes, or of the pty, with connections to the host. */
+static int open_streams(struct command *cmd)
 {
 	static const stream_fn over[] = {stdin_over, stdout_over, stderr_over};
-	int fd = link_open_stream(cmd->owner->link, cmd->id, number);
-	int r;
+	static const enum stream_kind kinds[] = {STREAM_IN, STREAM_OUT, STREAM_OUT};
+	const unsigned int n = cmd->tty ? 1 : 3;
+	int fds[3];
+	int r = link_open_streams(cmd->owner->link, cmd->id, n, fds);
 
-	if (fd < 0) {
-		close(local_fd);
-		return fd;
+	if (r < 0)
+		return r;
+	for (unsigned int i = 0; i < n; i++) {
+		/* Those behind one that failed have no stream to close them. */
+		if (r < 0) {
+			close(fds[i]);
+			continue;
+		}
+		r = stream_start(&cmd->streams[i], cmd->owner->epfd,
+				 cmd->tty ? STREAM_TTY : kinds[i], fds[i],
+				 steal_fd(&cmd->local_fds[i]), over[i]);
+		if (r == 0)
+			cmd->n_open++;
 	}
-	r = stream_start(&cmd->streams[number], cmd->owner->epfd, kind, fd, local_fd, over[number]);
-	if (r == 0)
-		cmd->n_open++;
 	return r;
 }
 
 /* Owned by the user, who may want to open /dev/stdout or the tty by its name. */
 static int open_pipes(struct command *cmd, const struct user *u)
 {
-	for (uint32_t i = 0; i < 3; i++) {
-		int ends[2], child = i == 0 ? 0 : 1, r;
+	for (unsigned int i = 0; i < 3; i++) {
+		int ends[2], child = i == 0 ? 0 : 1;
 
 		if (pipe2(ends, O_CLOEXEC) < 0)
 			return -errno;
 		cmd->child_fds[i] = ends[child];
-		if (geteuid() == 0 && fchown(ends[child], u->uid, u->gid) < 0) {
-			r = -errno;
-			close(ends[1 - child]);
-			return r;
-		}
-		r = open_stream(cmd, i, i == 0 ? STREAM_IN : STREAM_OUT, ends[1 - child]);
-		if (r < 0)
-			return r;
+		cmd->local_fds[i] = ends[1 - child];
+		if (geteuid() == 0 && fchown(ends[child], u->uid, u->gid) < 0)
+			return -errno;
 	}
 	return 0;
 }
@@ -178,7 +185,8 @@ static int open_pty(struct command *cmd, const struct user *u, const struct wins
 	if (geteuid() == 0 && fchown(slave, u->uid, (gid_t)-1) < 0)
 		return -errno;
 	set_winsize(slave, w);
-	return open_stream(cmd, 0, STREAM_TTY, steal_fd(&master));
+	cmd->local_fds[0] = steal_fd(&master);
+	return 0;
 }
 
 /* The account to run as, and its groups. */
@@ -297,6 +305,10 @@ static const char **env_join(const struct environment *e, const struct exec_requ
 	return all;
 }
 
+/*
+ * The program is on its way while the connections for its streams are made: both
+ * are waited for, one at the file server and one at the session.
+ */
 static int spawn(struct command *cmd, const struct account *who, const struct exec_request *req,
 		 struct text *why)
 {
@@ -310,6 +322,7 @@ static int spawn(struct command *cmd, const struct account *who, const struct ex
 		.cwd_may_fail = !req->cwd,
 		.tty = req->tty,
 	};
+	struct exec_child child;
 	const char **env;
 	int r;
 
@@ -320,7 +333,18 @@ static int spawn(struct command *cmd, const struct account *who, const struct ex
 	if (!env)
 		return text_fail(why, -ENOMEM, "run", req->argv[0]);
 	plan.env = env;
-	r = exec_spawn(&plan, &cmd->pid, why);
+	r = exec_begin(&plan, &child, why);
+	if (r == 0) {
+		r = open_streams(cmd);
+		if (r < 0) {
+			exec_abandon(&child);
+			(void)text_fail(why, r, "set up its input and output", NULL);
+		} else {
+			r = exec_await(&plan, &child, why);
+		}
+	}
+	if (r == 0)
+		cmd->pid = child.pid;
 	free(env);
 	return r;
 }
@@ -342,7 +366,7 @@ static int command_start(struct command *cmd, const struct exec_request *req, st
 	if (r == 0)
 		r = spawn(cmd, who, req, why);
 	free(who);
-	close_child_fds(cmd);
+	close_fds(cmd->child_fds);
 	return r;
 }
 
@@ -378,7 +402,7 @@ int commands_exec(struct commands *c, uint32_t id, const struct exec_request *re
 	cmd->id = id;
 	cmd->tty = req->tty;
 	for (unsigned int i = 0; i < 3; i++)
-		cmd->child_fds[i] = -1;
+		cmd->child_fds[i] = cmd->local_fds[i] = -1;
 	r = command_start(cmd, req, &why);
 	if (r < 0) {
 		command_free(cmd);

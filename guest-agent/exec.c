@@ -177,39 +177,50 @@ static int explain(const struct exec_plan *plan, const struct exec_failure *f, s
 	}
 }
 
-int exec_spawn(const struct exec_plan *plan, pid_t *pid, struct text *why)
+int exec_begin(const struct exec_plan *plan, struct exec_child *out, struct text *why)
 {
-	struct exec_failure f;
-	int status[2];
-	ssize_t n;
-	pid_t p;
+	int status[2], err;
+	pid_t pid;
 
 	if (pipe2(status, O_CLOEXEC) < 0)
 		return text_fail(why, -errno, "make a pipe", NULL);
-	p = fork();
-	if (p == 0)
+	pid = fork();
+	if (pid == 0)
 		child(plan, status[1]);
+	err = -errno;
 	close(status[1]);
-	if (p < 0) {
-		int err = -errno;
-
+	if (pid < 0) {
 		close(status[0]);
 		return text_fail(why, err, "make a process", NULL);
 	}
+	*out = (struct exec_child){.pid = pid, .status_fd = status[0]};
+	return 0;
+}
+
+int exec_await(const struct exec_plan *plan, struct exec_child *child, struct text *why)
+{
+	struct exec_failure f;
+	ssize_t n;
+
 	/*
 	 * Waits for the exec, which closes the pipe. It reads from the host's file
 	 * server, which never waits for the agent, so this ends.
 	 */
 	do
-		n = read(status[0], &f, sizeof(f));
+		n = read(child->status_fd, &f, sizeof(f));
 	while (n < 0 && errno == EINTR);
-	close(status[0]);
-	if (n == 0) {
-		*pid = p;
+	close(child->status_fd);
+	if (n == 0)
 		return 0;
-	}
-	(void)waitpid(p, NULL, 0);
+	(void)waitpid(child->pid, NULL, 0);
 	if (n != (ssize_t)sizeof(f))
 		return text_fail(why, -EIO, "learn whether it runs", NULL);
 	return explain(plan, &f, why);
+}
+
+void exec_abandon(struct exec_child *child)
+{
+	close(child->status_fd);
+	(void)kill(child->pid, SIGKILL);
+	(void)waitpid(child->pid, NULL, 0);
 }

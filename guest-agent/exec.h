@@ -23,11 +23,24 @@ struct exec_plan {
 	int stdio[3]; /* what become descriptors 0, 1 and 2 */
 };
 
+/* A process on its way to the program. */
+struct exec_child {
+	pid_t pid;
+	int status_fd; /* says how that went */
+};
+
 /*
- * Starts the program as leader of a session of its own, with default signal
- * actions, and returns once it runs. On failure -errno of the exec (-ENOENT: no
- * such command, -EACCES, -ENOEXEC: not one) or of a step before it, and *why.
+ * Starts a process that is to become the program, as leader of a session of its
+ * own, with default signal actions. -errno and *why: there is none.
  */
-int exec_spawn(const struct exec_plan *plan, pid_t *pid, struct text *why) MUST_CHECK;
+int exec_begin(const struct exec_plan *plan, struct exec_child *out, struct text *why) MUST_CHECK;
+
+/*
+ * Returns once it runs, and *child is its pid. On failure -errno of the exec (-ENOENT: no
+ * such command, -EACCES, -ENOEXEC: not one) or of a step before it, and *why; it is gone then.
+ */
+int exec_await(const struct exec_plan *plan, struct exec_child *child, struct text *why) MUST_CHECK;
+/* Instead: it is not wanted any more. */
+void exec_abandon(struct exec_child *child);
 
 #endif

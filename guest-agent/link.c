@@ -3,6 +3,8 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <linux/vm_sockets.h>
@@ -16,12 +18,32 @@ enum {
 	CONNECT_LIMIT_S = 60,
 };
 
+/* Until a connection that was begun is there. */
+static int await_connection(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	while (poll(&p, 1, -1) < 0)
+		if (errno != EINTR)
+			return -errno;
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+		return -errno;
+	return -error;
+}
+
 int link_init(struct link *l, link_connect_fn connect)
 {
 	int fd = connect(l, SC_PORT_CONTROL);
+	int r = fd < 0 ? fd : await_connection(fd);
 
-	*l = (struct link){.connect = connect, .control = fd};
-	return fd < 0 ? fd : 0;
+	if (r == 0 && fcntl(fd, F_SETFL, 0) < 0)
+		r = -errno;
+	if (r < 0 && fd >= 0)
+		close(fd);
+	*l = (struct link){.connect = connect, .control = r < 0 ? r : fd};
+	return r;
 }
 
 void link_fini(struct link *l)
@@ -92,20 +114,34 @@ int link_send(struct link *l, const struct wire_message *m)
 	return write_all(l->control, m->buf, m->len);
 }
 
-int link_open_stream(struct link *l, uint32_t id, uint32_t stream)
+static int greet(int fd, uint32_t id, uint32_t stream)
 {
 	struct sc_stream_hello hello = {.id = htole32(id), .stream = htole32(stream)};
-	int fd = l->connect(l, SC_PORT_STREAM);
-	int r;
+	int r = await_connection(fd);
 
-	if (fd < 0)
-		return fd;
-	r = write_all(fd, &hello, sizeof(hello));
-	if (r < 0) {
-		close(fd);
+	if (r < 0)
 		return r;
+	/* There is room: nothing was sent on it before. */
+	return send(fd, &hello, sizeof(hello), MSG_NOSIGNAL) == sizeof(hello) ? 0 : -EIO;
+}
+
+int link_open_streams(struct link *l, uint32_t id, unsigned int n, int fds[])
+{
+	unsigned int begun = 0;
+	int r = 0;
+
+	while (r == 0 && begun < n) {
+		r = l->connect(l, SC_PORT_STREAM);
+		if (r < 0)
+			break;
+		fds[begun++] = r;
+		r = 0;
 	}
-	return fd;
+	for (unsigned int i = 0; r == 0 && i < n; i++)
+		r = greet(fds[i], id, i);
+	while (r < 0 && begun > 0)
+		close(fds[--begun]);
+	return r;
 }
 
 int link_connect_vsock(struct link *l, unsigned int port)
@@ -117,7 +153,7 @@ int link_connect_vsock(struct link *l, unsigned int port)
 		.svm_cid = VMADDR_CID_HOST,
 		.svm_port = port,
 	};
-	AUTO_CLOSE int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	AUTO_CLOSE int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	(void)l;
 	if (fd < 0)
@@ -125,6 +161,8 @@ int link_connect_vsock(struct link *l, unsigned int port)
 	/* A kernel that has no such option keeps its own. */
 	(void)setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, &limit, sizeof(limit));
 	for (unsigned int i = 0; connect(fd, (struct sockaddr *)&host, sizeof(host)) < 0; i++) {
+		if (errno == EINPROGRESS)
+			break;
 		/* The driver finds its device on its own time. */
 		if ((errno != ENODEV && errno != ENETUNREACH) || i == CONNECT_TRIES)
 			return -errno;

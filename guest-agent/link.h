@@ -10,8 +10,8 @@
 #include "vmm/util.h"
 
 /*
- * How a connection is made: vsock in a sandbox, a socketpair in a test. Returns
- * a connected, blocking socket (close-on-exec) or -errno.
+ * How a connection is begun: vsock in a sandbox, a socketpair in a test. Returns a
+ * socket (close-on-exec, non-blocking or not) that is connected or about to be, or -errno.
  */
 struct link;
 typedef int (*link_connect_fn)(struct link *l, unsigned int port);
@@ -41,8 +41,12 @@ int link_receive(struct link *l, struct sc_header *header, uint8_t **body) MUST_
 /* Waits for room: messages to the host are few and short, and it always reads them. */
 int link_send(struct link *l, const struct wire_message *m) MUST_CHECK;
 
-/* A connection for one stdio stream, with its hello sent; the fd or -errno. */
-int link_open_stream(struct link *l, uint32_t id, uint32_t stream) MUST_CHECK;
+/*
+ * Connections for a command's first n stdio streams, with their hellos sent. All
+ * are begun before one is waited for: a round trip to the host, not n. On failure
+ * none is left.
+ */
+int link_open_streams(struct link *l, uint32_t id, unsigned int n, int fds[]) MUST_CHECK;
 
 /* AF_VSOCK to the host. Waits a moment for the device if its driver just came. */
 int link_connect_vsock(struct link *l, unsigned int port);

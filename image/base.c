@@ -295,6 +295,7 @@ static int make(const struct base *b, const struct index *old, uint8_t **file, s
 	if (old && !old->use_inodes)
 		head.probe_ino = 0;
 	memcpy(head.stamp, b->stamp, sizeof(head.stamp));
+	log_info("%s the index of the base image", old ? "bringing up to date" : "making");
 	clock_gettime(CLOCK_MONOTONIC, &progress.start);
 	in.root = root;
 	if (r == 0)

@@ -174,6 +174,7 @@ static int unpack_into(int fd, int src, struct bzimage *bz, const char *label, c
 	struct file_sink sink = {.base = {.write = file_sink_write}, .fd = fd, .label = label};
 	int r;
 
+	log_info("unpacking %s", label);
 	sha256_init(&sink.hash);
 	clock_gettime(CLOCK_MONOTONIC, &sink.start);
 	r = bzimage_unpack(bz, src, &sink.base);

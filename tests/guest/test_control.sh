@@ -12,10 +12,11 @@ runtime_dir()
 	printf '%s/sandcastle' "${XDG_RUNTIME_DIR:-/run/user/$UID}"
 }
 
-# runs_commands NAME N: that many commands run in the sandbox.
+# runs_commands N: that many commands run in the only sandbox. To ask costs what is waited for.
 runs_commands()
 {
-	[ "$(sandcastle list | awk -v name="$1" '$1 == name { print $NF }')" = "$2" ]
+	sleep 1
+	[[ $(sandcastle list) =~ [[:space:]]$1$ ]]
 }
 
 test_a_sandbox_that_stays()
@@ -51,10 +52,8 @@ test_a_sandbox_that_stays()
 	expect_match "^quiet-dune +$pid running .* [0-9.]+[MG] / [0-9.]+[MG] +0\$"
 	# One that is stuck holds nobody up for long, and is said to be.
 	kill -STOP "$pid"
-	run_sandcastle list
-	expect_code 0
-	expect_match '^quiet-dune +- no answer$'
 	run_sandcastle list --json
+	expect_code 0
 	expect_match '"state": "no-answer"'
 	kill -CONT "$pid"
 	run_sandcastle exec other true
@@ -119,7 +118,7 @@ box"
 		sandcastle exec "$box" sh -c "cat; echo number $i; exit $i" <gate 5>&- >"$i.out" &
 		pids+=($!)
 	done
-	expect_within 120 runs_commands "$box" 64
+	expect_within 120 runs_commands 64
 	exec 5>&-
 	for ((i = 1; i <= 64; i++)); do
 		wait "${pids[i - 1]}"

@@ -4,6 +4,7 @@
  * program as the host: real commands, real pipes and ptys. A plain program,
  * because it forks and waits; every check that fails ends it with the line.
  */
+#include <dirent.h>
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -657,6 +658,59 @@ static void test_many(struct host *h)
 		close_run(&r[i]);
 }
 
+static unsigned int count_fds(pid_t pid)
+{
+	unsigned int n = 0;
+	char path[64];
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	dir = opendir(path);
+	CHECK(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+static unsigned long resident_pages(pid_t pid)
+{
+	unsigned long all = 0, resident = 0;
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+	f = fopen(path, "r");
+	CHECK(f && fscanf(f, "%lu %lu", &all, &resident) == 2);
+	fclose(f);
+	return resident;
+}
+
+static void run_true(struct host *h, uint32_t first, uint32_t n)
+{
+	for (uint32_t id = first; id < first + n; id++) {
+		struct run r = run_sh(h, id, "exit 0");
+
+		expect_code(h, id, 0);
+		close_run(&r);
+	}
+}
+
+/* What one command leaves behind would be seen here a thousand times. */
+static void test_row(struct host *h)
+{
+	enum { FIRST = 100000, ROW = 1000, SLACK = 256 /* pages: a sanitizer keeps some */ };
+	unsigned int fds;
+	unsigned long pages;
+
+	run_true(h, FIRST, 100);
+	fds = count_fds(h->agent);
+	pages = resident_pages(h->agent);
+	run_true(h, FIRST + 100, ROW);
+	CHECK(count_fds(h->agent) == fds);
+	CHECK(resident_pages(h->agent) < pages + SLACK);
+}
+
 static void test_endings(void)
 {
 	struct host h;
@@ -715,6 +769,7 @@ int main(void)
 		{"orphans", test_orphans},
 		{"tty", test_tty},
 		{"many at once", test_many},
+		{"a thousand in a row", test_row},
 	};
 	struct host h;
 	struct out o;

@@ -12,12 +12,14 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "image/base.h"
 #include "image/packages.h"
 #include "tests/unit/image/image_files.h"
+#include "vmm/log.h"
 
 static char *tree;
 static struct base_image image;
@@ -322,6 +324,45 @@ Test(base, it_is_kept_until_the_packages_change)
 	cr_expect_not_null(find("opt/app/run"));
 	cr_expect_eq(left_out("opt/app", ".env"), INDEX_LEFT_DENIED);
 	expect_bytes("etc/kept.conf", "as packaged\n");
+}
+
+/* Makes it in a process of its own, which says on `fd` if it did the work. */
+static void make_one(int fd)
+{
+	const pid_t pid = fork();
+
+	if (pid != 0)
+		return;
+	(void)dup2(fd, STDERR_FILENO);
+	log_set_level(LOG_LEVEL_INFO);
+	open_image(BASE_CURRENT);
+	_exit(image.current ? 0 : 1);
+}
+
+Test(base, eight_at_once_on_a_cold_cache_do_the_work_once)
+{
+	char said[4096];
+	unsigned int made = 0;
+	int ends[2];
+	ssize_t n;
+
+	cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+	for (int i = 0; i < 8; i++)
+		make_one(ends[1]);
+	for (int i = 0; i < 8; i++) {
+		int status = -1;
+
+		wait(&status);
+		cr_assert_eq(status, 0);
+	}
+	close(ends[1]);
+	n = read(ends[0], said, sizeof(said) - 1);
+	cr_assert_gt(n, 0);
+	said[n] = '\0';
+	for (const char *at = said; (at = strstr(at, "making the index")); at++)
+		made++;
+	cr_assert_eq(made, 1, "%s", said);
+	close(ends[0]);
 }
 
 Test(base, a_damaged_one_is_made_again)
