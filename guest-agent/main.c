@@ -206,6 +206,14 @@ static void load_optional_modules(struct session *s)
 	_exit(0);
 }
 
+static int change_map(struct session *s, const struct setup_map *map, bool remove, struct text *why)
+{
+	struct agent *a = CONTAINER_OF(s, struct agent, session);
+
+	return remove ? mounts_remove(&a->mounts, map, why)
+		      : mounts_add(&a->mounts, map, &a->setup, why);
+}
+
 /*
  * `run` has sent its command by now, and the modules wait until that is started.
  * A sandbox that waits for its clients has nothing to wait for.
@@ -272,6 +280,7 @@ static int start(struct agent *a, struct text *why)
 	if (r < 0)
 		return text_fail(why, r, "start its loop", NULL);
 	a->session.started = load_optional_modules;
+	a->session.map = change_map;
 	return say_ready(a, why);
 }
 
@@ -292,7 +301,7 @@ int main(void)
 	r = session_run(&agent.session);
 	/* Nothing may write any more once the writable folders are synced. */
 	(void)kill(-1, SIGKILL);
-	mounts_sync(&agent.setup);
+	(void)mounts_sync(&agent.mounts);
 	if (r < 0 && r != -EPIPE) {
 		(void)text_fail(&why, r, "go on serving the host", NULL);
 		fail(&agent, &why);

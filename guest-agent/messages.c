@@ -54,12 +54,12 @@ static bool path_is_plain(const char *path)
 	return true;
 }
 
-static int take_map(struct arena *a, const struct wire_field *f, struct setup *s)
+/* One map; its path is copied into the arena. */
+static int read_map(struct arena *a, const struct wire_field *f, struct setup_map *out)
 {
 	struct setup_map m;
-	size_t at = s->n_maps;
 
-	if (s->n_maps == SETUP_MAX_MAPS || f->length < sizeof(m.map) ||
+	if (f->length < sizeof(m.map) ||
 	    wire_str(&(struct wire_field){.length = f->length - (uint32_t)sizeof(m.map),
 					  .data = f->data + sizeof(m.map)}) < 0)
 		return -EPROTO;
@@ -70,11 +70,42 @@ static int take_map(struct arena *a, const struct wire_field *f, struct setup *s
 	m.path = copy_bytes(a, f->data + sizeof(m.map), f->length - sizeof(m.map));
 	if (m.map.writable > 1 || m.map.is_file > 1 || !path_is_plain(m.path))
 		return -EPROTO;
+	*out = m;
+	return 0;
+}
+
+static int take_map(struct arena *a, const struct wire_field *f, struct setup *s)
+{
+	struct setup_map m;
+	size_t at = s->n_maps;
+
+	if (s->n_maps == SETUP_MAX_MAPS || read_map(a, f, &m) < 0)
+		return -EPROTO;
 	/* In the order of their names a folder comes before everything below it. */
 	for (; at > 0 && strcmp(s->maps[at - 1].path, m.path) > 0; at--)
 		s->maps[at] = s->maps[at - 1];
 	s->maps[at] = m;
 	s->n_maps++;
+	return 0;
+}
+
+int map_parse(const uint8_t *body, size_t len, struct setup_map *out, char **path)
+{
+	struct wire_reader r = {.next = body, .left = len};
+	struct wire_field f;
+	struct arena a;
+	char *block;
+
+	if (wire_next(&r, &f) <= 0 || r.left || f.tag != SC_FIELD_MAP)
+		return -EPROTO;
+	a.next = block = malloc(len + 1);
+	if (!block)
+		return -ENOMEM;
+	if (read_map(&a, &f, out) < 0) {
+		free(block);
+		return -EPROTO;
+	}
+	*path = block;
 	return 0;
 }
 

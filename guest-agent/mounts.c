@@ -89,8 +89,8 @@ static int fill_memory(struct text *why)
 	return 0;
 }
 
-/* Puts a folder or file of one of the two top mounts at `path`, which exists. */
-static int bind_at(int top, const char *name, const char *path, uint64_t attributes)
+/* Puts a folder or file of one of the two top mounts at `path`, which exists, below dir_fd. */
+static int bind_on(int top, const char *name, int dir_fd, const char *path, uint64_t attributes)
 {
 	struct mount_attr attr = {.attr_set = attributes};
 	AUTO_CLOSE int fd = open_tree(top, name, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
@@ -99,9 +99,16 @@ static int bind_at(int top, const char *name, const char *path, uint64_t attribu
 		return -errno;
 	if (attributes && mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
 		return -errno;
-	if (move_mount(fd, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS) < 0)
+	if (move_mount(fd, "", dir_fd, path,
+		       MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS | MOVE_MOUNT_T_EMPTY_PATH) <
+	    0)
 		return -errno;
 	return 0;
+}
+
+static int bind_at(int top, const char *name, const char *path, uint64_t attributes)
+{
+	return bind_on(top, name, AT_FDCWD, path, attributes);
 }
 
 static int mount_private_dirs(const struct mounts *m, struct text *why)
@@ -221,48 +228,92 @@ static bool is_below(const char *path, const char *dir)
 	return strncmp(path, dir, n) == 0 && path[n] == '/';
 }
 
+/* At or below the user's home: what is made there is the user's, as if they had made it. */
+static bool is_users(const char *path, const struct setup *s)
+{
+	return strcmp(path, s->home) == 0 || is_below(path, s->home);
+}
+
 /*
- * Makes what is missing of a path (plain, see messages.h). What is made at or
- * below the user's home is the user's, as if they had made it.
+ * Opens a folder of the path, `part`, below its parent, and makes it if it is
+ * missing. What we made is not looked up again by a link that somebody put in its place.
  */
+static int open_part(int parent, const char *name, const char *part, const struct setup *s)
+{
+	const bool made = mkdirat(parent, name, strcmp(part, s->home) == 0 ? 0700 : 0755) == 0;
+	AUTO_CLOSE int fd = -1;
+
+	if (!made && errno != EEXIST)
+		return -errno;
+	fd = openat(parent, name, O_PATH | O_DIRECTORY | O_CLOEXEC | (made ? O_NOFOLLOW : 0));
+	if (fd < 0 ||
+	    (made && is_users(part, s) && fchownat(fd, "", s->uid, s->gid, AT_EMPTY_PATH) < 0))
+		return -errno;
+	return steal_fd(&fd);
+}
+
+/* Makes what is missing of a path (plain, see messages.h; "" is the root); O_PATH. */
 static int make_path(const char *path, const struct setup *s)
 {
+	AUTO_CLOSE int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	char part[PATH_MAX];
-	size_t len = strlen(path);
+	size_t len = strlen(path), from = 1;
 
-	for (size_t i = 1; i <= len; i++) {
+	for (size_t i = 1; fd >= 0 && i <= len; i++) {
+		int next;
+
 		if (path[i] != '/' && path[i] != '\0')
 			continue;
 		memcpy(part, path, i);
 		part[i] = '\0';
-		if (mkdir(part, strcmp(part, s->home) == 0 ? 0700 : 0755) < 0) {
-			if (errno != EEXIST)
-				return -errno;
-			continue;
-		}
-		if ((strcmp(part, s->home) == 0 || is_below(part, s->home)) &&
-		    chown(part, s->uid, s->gid) < 0)
-			return -errno;
+		next = open_part(fd, part + from, part, s);
+		if (next < 0)
+			return next;
+		close(fd);
+		fd = next;
+		from = i + 1;
 	}
-	return 0;
+	return fd < 0 ? -errno : steal_fd(&fd);
 }
 
-static int make_file(const char *path, const struct setup *s)
+/* The file to put another one over, made if it is missing; O_PATH. */
+static int make_file(int parent, const char *name, const char *path, const struct setup *s)
 {
-	AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	AUTO_CLOSE int fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	int r;
 
-	if (fd < 0)
-		return errno == EEXIST ? 0 : -errno;
-	return is_below(path, s->home) && fchown(fd, s->uid, s->gid) < 0 ? -errno : 0;
+	if (fd < 0 && errno != EEXIST)
+		return -errno;
+	if (fd >= 0 && is_users(path, s) && fchown(fd, s->uid, s->gid) < 0)
+		return -errno;
+	r = openat(parent, name, O_PATH | O_CLOEXEC);
+	return r < 0 ? -errno : r;
+}
+
+/* An O_PATH descriptor of the place where the map is to be mounted. */
+static int make_place(const struct setup_map *map, const struct setup *s)
+{
+	char parent[PATH_MAX];
+	const char *name = strrchr(map->path, '/');
+	size_t len = (size_t)(name - map->path);
+	int dir, fd;
+
+	if (!map->map.is_file)
+		return make_path(map->path, s);
+	memcpy(parent, map->path, len);
+	parent[len] = '\0';
+	dir = make_path(parent, s);
+	fd = dir < 0 ? dir : make_file(dir, name + 1, map->path, s);
+	if (dir >= 0)
+		close(dir);
+	return fd;
 }
 
 static int mount_map(const struct mounts *m, const struct setup_map *map, const struct setup *s)
 {
 	uint64_t attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+	AUTO_CLOSE int place = make_place(map, s);
 	struct text name = {.len = 0};
-	char parent[PATH_MAX];
-	size_t len = (size_t)(strrchr(map->path, '/') - map->path);
-	int r;
 
 	text_add(&name, "map");
 	text_add_u32(&name, map->map.index);
@@ -270,23 +321,57 @@ static int mount_map(const struct mounts *m, const struct setup_map *map, const 
 		text_add(&name, "/file");
 	if (!map->map.writable)
 		attributes |= MOUNT_ATTR_RDONLY;
-	memcpy(parent, map->path, len);
-	parent[len] = '\0';
-	r = make_path(map->map.is_file ? parent : map->path, s);
-	if (r == 0 && map->map.is_file)
-		r = make_file(map->path, s);
-	return r < 0 ? r : bind_at(m->fs, name.buf, map->path, attributes);
+	return place < 0 ? place : bind_on(m->fs, name.buf, place, "", attributes);
+}
+
+int mounts_add(const struct mounts *m, const struct setup_map *map, const struct setup *s,
+	       struct text *why)
+{
+	int r = mount_map(m, map, s);
+
+	return r < 0 ? text_fail(why, r, "mount the share at", map->path) : 0;
+}
+
+/* Whether something of the virtio-fs is there; without asking the host, which may refuse. */
+static bool is_of_fs(const struct mounts *m, int fd)
+{
+	struct statx top, there;
+	const int flags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
+
+	return statx(m->fs, "", flags, 0, &top) == 0 && statx(fd, "", flags, 0, &there) == 0 &&
+	       top.stx_dev_major == there.stx_dev_major && top.stx_dev_minor == there.stx_dev_minor;
+}
+
+static int detach(int fd)
+{
+	struct text path = {.len = 0};
+
+	text_add(&path, "/proc/self/fd/");
+	text_add_u32(&path, (uint32_t)fd);
+	return umount2(path.buf, MNT_DETACH) < 0 ? -errno : 0;
+}
+
+int mounts_remove(const struct mounts *m, const struct setup_map *map, struct text *why)
+{
+	AUTO_CLOSE int fd = open(map->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	int synced = map->map.writable ? mounts_sync(m) : 0;
+	int r = 0;
+
+	/* If it is not there, someone in here has unmounted it. */
+	if (fd >= 0 && is_of_fs(m, fd))
+		r = detach(fd);
+	if (r < 0 && r != -EINVAL)
+		return text_fail(why, r, "detach the share at", map->path);
+	if (synced < 0)
+		return text_fail(why, synced, "write back what was changed below", map->path);
+	return 0;
 }
 
 /* Lazily: what was bound from a top keeps working without it. */
 static int detach_top(int *fd)
 {
-	struct text path = {.len = 0};
-	int r;
+	int r = detach(*fd);
 
-	text_add(&path, "/proc/self/fd/");
-	text_add_u32(&path, (uint32_t)*fd);
-	r = umount2(path.buf, MNT_DETACH) < 0 ? -errno : 0;
 	close(*fd);
 	*fd = -1;
 	return r;
@@ -298,6 +383,7 @@ int mounts_finish(struct mounts *m, const struct setup *s, struct text *why)
 
 	if (r < 0)
 		return text_fail(why, r, "make the home directory", s->home);
+	close(r);
 	for (size_t i = 0; i < s->n_maps; i++) {
 		r = mount_map(m, &s->maps[i], s);
 		if (r < 0)
@@ -308,24 +394,14 @@ int mounts_finish(struct mounts *m, const struct setup *s, struct text *why)
 		return r;
 	if (mkdir("/run/user", 0755) < 0 || mkdir("/run/lock", 01777) < 0)
 		return text_fail(why, -errno, "make a folder in", "/run");
-	r = detach_top(&m->fs);
-	if (r == 0)
-		r = detach_top(&m->memory);
-	return r < 0 ? text_fail(why, r, "detach", "the top mounts") : 0;
+	r = detach_top(&m->memory);
+	return r < 0 ? text_fail(why, r, "detach", "the memory file system") : 0;
 }
 
-void mounts_sync(const struct setup *s)
+int mounts_sync(const struct mounts *m)
 {
-	for (size_t i = 0; i < s->n_maps; i++) {
-		int fd = s->maps[i].map.writable
-				 ? open(s->maps[i].path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
-				 : -1;
+	/* All maps are of the one virtio-fs. */
+	AUTO_CLOSE int fd = openat(m->fs, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-		/* All maps are of the one virtio-fs. */
-		if (fd >= 0) {
-			(void)syncfs(fd);
-			close(fd);
-			return;
-		}
-	}
+	return fd < 0 || syncfs(fd) < 0 ? -errno : 0;
 }

@@ -22,26 +22,36 @@
  *   the maps         folders and files of the virtio-fs, as the user asked
  *
  * The tops of the virtio-fs and of the memory file system are mounted in the
- * initramfs, bound from there, and detached at the end: no path leads to them.
- * Root in the guest can mount the virtio-fs again by its tag and see every
+ * initramfs and bound from there. No path leads to them: the new root covers the
+ * initramfs, and the second is detached at the end; the first stays, for maps
+ * that come later. Root in the guest can mount the virtio-fs again by its tag and see every
  * export there; what it may do with them is decided on the host.
  *
  * Errors: -errno, with *why set to what was being done.
  */
 
-/* O_PATH descriptors of the two top mounts, between the first step and the last. */
+/* O_PATH descriptors of the two top mounts. */
 struct mounts {
 	int fs;
-	int memory;
+	int memory; /* -1 after the last step */
 };
 
 /* /dev in the initramfs, where it is no error to have it already. */
 int mounts_early(struct text *why) MUST_CHECK;
 /* Builds the new root and makes it the root of this process. Needs the modules. */
 int mounts_root(struct mounts *m, struct text *why) MUST_CHECK;
-/* What depends on who runs it and how: home, maps, host name, accounts. Ends the use of *m. */
+/* What depends on who runs it and how: home, maps, host name, accounts. */
 int mounts_finish(struct mounts *m, const struct setup *s, struct text *why) MUST_CHECK;
+
+/*
+ * A map that comes while programs run, which see it at once unless they have a mount
+ * namespace of their own. What is missing of its path is made, as at set-up.
+ */
+int mounts_add(const struct mounts *m, const struct setup_map *map, const struct setup *s,
+	       struct text *why) MUST_CHECK;
+/* Writes back what is due if it is writable, and detaches it also from programs that use it. */
+int mounts_remove(const struct mounts *m, const struct setup_map *map, struct text *why) MUST_CHECK;
 /* Puts what was written to mapped folders onto the host's file system. */
-void mounts_sync(const struct setup *s);
+int mounts_sync(const struct mounts *m);
 
 #endif

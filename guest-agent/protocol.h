@@ -30,8 +30,11 @@
  *     STARTED id {PID}                ->
  *                                     <-   SIGNAL id, WINSIZE id
  *     EXITED id {CODE or SIGNAL}      ->   after the last byte of stdout and stderr was sent
+ *                                     <-   MAP id {MAP}, UNMAP id {MAP}
+ *     MAP_DONE id                     ->
  *                                     <-   SHUTDOWN
  *
+ *   MAP_FAILED id {ERRNO, TEXT} instead of MAP_DONE; their ids are counted apart from commands'
  *   EXEC_FAILED id {ERRNO, TEXT} instead of STARTED when the command cannot be run
  *   FAILED {TEXT} whenever the agent cannot go on; it powers off after it
  *
@@ -60,12 +63,16 @@ enum sc_message {
 	SC_MSG_EXEC_FAILED = 4,
 	SC_MSG_EXITED = 5,
 	SC_MSG_FAILED = 6,
+	SC_MSG_MAP_DONE = 7,
+	SC_MSG_MAP_FAILED = 8,
 	/* host to guest */
 	SC_MSG_SETUP = 32,
 	SC_MSG_EXEC = 33,
 	SC_MSG_SIGNAL = 34,
 	SC_MSG_WINSIZE = 35,
 	SC_MSG_SHUTDOWN = 36,
+	SC_MSG_MAP = 37, /* mount it where it says */
+	SC_MSG_UNMAP = 38, /* write back what is due, and detach it, in use or not */
 };
 
 /* Type in brackets: u32, str. "many": may repeat, order kept. */
@@ -73,8 +80,8 @@ enum sc_field_tag {
 	SC_FIELD_VERSION = 1, /* [u32] HELLO */
 	SC_FIELD_KERNEL = 2, /* [str] HELLO: uname -r */
 	SC_FIELD_PID = 3, /* [u32] STARTED */
-	SC_FIELD_ERRNO = 4, /* [u32] EXEC_FAILED: Linux errno */
-	SC_FIELD_TEXT = 5, /* [str] EXEC_FAILED, FAILED: what the agent was doing */
+	SC_FIELD_ERRNO = 4, /* [u32] EXEC_FAILED, MAP_FAILED: Linux errno */
+	SC_FIELD_TEXT = 5, /* [str] EXEC_FAILED, MAP_FAILED, FAILED: what the agent was doing */
 	SC_FIELD_CODE = 6, /* [u32] EXITED: exit status 0 to 255 */
 	SC_FIELD_SIGNAL = 7, /* [u32] EXITED: ended by it; SIGNAL: to send */
 	SC_FIELD_HOSTNAME = 8, /* [str] SETUP */
@@ -83,7 +90,7 @@ enum sc_field_tag {
 	SC_FIELD_GID = 11, /* [u32] SETUP */
 	SC_FIELD_HOME = 12, /* [str] SETUP: that user's home directory */
 	SC_FIELD_SHELL = 13, /* [str] SETUP: that user's shell */
-	SC_FIELD_MAP = 14, /* struct sc_map, then the guest path; SETUP, many */
+	SC_FIELD_MAP = 14, /* struct sc_map, then the guest path; SETUP, many; MAP, UNMAP: one */
 	SC_FIELD_ARG = 15, /* [str] EXEC, many: argv, at least one */
 	SC_FIELD_ENV = 16, /* [str] EXEC, many: K=V, added to the default environment */
 	SC_FIELD_CWD = 17, /* [str] EXEC; the home directory if absent */
@@ -98,7 +105,7 @@ struct sc_header {
 	uint32_t length; /* of the body, bytes */
 	uint16_t type; /* enum sc_message */
 	uint16_t zero;
-	uint32_t id; /* which command; 0 where none is meant */
+	uint32_t id; /* which command, or MAP or UNMAP; 0 where none is meant */
 } __attribute__((packed));
 
 struct sc_field {

@@ -3,10 +3,9 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
-
-#include "guest-agent/messages.h"
 
 static int handle_exec(struct session *s, const struct sc_header *h, const uint8_t *body)
 {
@@ -22,6 +21,28 @@ static int handle_exec(struct session *s, const struct sc_header *h, const uint8
 	if (started)
 		started(s);
 	return r;
+}
+
+static int handle_map(struct session *s, const struct sc_header *h, const uint8_t *body)
+{
+	AUTO_FREE char *path = NULL;
+	struct text why = {.len = 0};
+	struct setup_map map;
+	struct wire_message m;
+	int r = map_parse(body, h->length, &map, &path);
+
+	if (r < 0)
+		return r;
+	if (s->map)
+		r = s->map(s, &map, h->type == SC_MSG_UNMAP, &why);
+	else
+		r = text_fail(&why, -EOPNOTSUPP, "mount", path);
+	wire_begin(&m, r < 0 ? SC_MSG_MAP_FAILED : SC_MSG_MAP_DONE, h->id);
+	if (r < 0) {
+		wire_put_u32(&m, SC_FIELD_ERRNO, (uint32_t)-r);
+		wire_put_str(&m, SC_FIELD_TEXT, why.buf);
+	}
+	return link_send(s->link, &m);
 }
 
 static int handle(struct session *s, const struct sc_header *h, const uint8_t *body)
@@ -42,6 +63,9 @@ static int handle(struct session *s, const struct sc_header *h, const uint8_t *b
 		if (r == 0)
 			commands_winsize(&s->commands, h->id, &w);
 		return r;
+	case SC_MSG_MAP:
+	case SC_MSG_UNMAP:
+		return handle_map(s, h, body);
 	case SC_MSG_SHUTDOWN:
 		s->over = true;
 		return 0;

@@ -7,11 +7,16 @@
 
 #include "guest-agent/command.h"
 #include "guest-agent/link.h"
+#include "guest-agent/messages.h"
+#include "guest-agent/text.h"
 #include "guest-agent/watch.h"
 #include "vmm/util.h"
 
 struct session;
 typedef void (*session_fn)(struct session *s);
+/* Mounts a map, or detaches it; -errno, and why. */
+typedef int (*session_map_fn)(struct session *s, const struct setup_map *map, bool remove,
+			      struct text *why);
 
 struct session {
 	int epfd;
@@ -19,6 +24,7 @@ struct session {
 	struct commands commands;
 	struct watch control, children;
 	session_fn started; /* optional: after the first EXEC was answered */
+	session_map_fn map; /* for MAP and UNMAP, which are refused without it */
 	bool over; /* SHUTDOWN came */
 	int error;
 };

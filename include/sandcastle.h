@@ -129,6 +129,24 @@ int sandcastle_logs(struct sandcastle *sb, uint64_t *position, char *buf, size_t
  */
 size_t sandcastle_message(struct sandcastle *sb, char *buf, size_t len);
 
+/* --- files of the host --- */
+
+/*
+ * Shows one more folder or file of the host in the sandbox while it runs, as maps of
+ * the options are from its start; waits for the sandbox to be ready.
+ * SANDCASTLE_E_SYSTEM: .host cannot be opened; SANDCASTLE_E_REFUSED: its place is
+ * taken, or there are 64 already, see the message.
+ */
+int sandcastle_share(struct sandcastle *sb, const struct sandcastle_map *map);
+
+/*
+ * Takes it back, from the start or not, by its path in the sandbox, also from
+ * programs that use it. What they wrote to a writable one is the host's when this
+ * returns, but for memory mappings of a guest that did not hand them over within 10 s.
+ * SANDCASTLE_E_REFUSED: nothing is shared there.
+ */
+int sandcastle_unshare(struct sandcastle *sb, const char *guest);
+
 /* --- commands --- */
 
 /* Where a command's stdin, stdout or stderr goes. */

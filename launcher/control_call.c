@@ -45,8 +45,14 @@ int control_open(const char *name, struct client **out)
 
 int control_ask(struct client *c, json_t *request, json_t **reply)
 {
+	return control_ask_with(c, request, NULL, 0, reply);
+}
+
+int control_ask_with(struct client *c, json_t *request, const int *fds, size_t n_fds,
+		     json_t **reply)
+{
 	json_t *answer = NULL;
-	int r = client_call(c, request, NULL, 0, &answer);
+	int r = client_call(c, request, fds, n_fds, &answer);
 
 	if (r == 0) {
 		*reply = answer;

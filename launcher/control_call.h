@@ -13,6 +13,9 @@ int control_open(const char *name, struct client **out) MUST_CHECK;
  * *reply is the caller's.
  */
 int control_ask(struct client *c, json_t *request, json_t **reply) MUST_CHECK;
+/* The same with descriptors, which are borrowed. */
+int control_ask_with(struct client *c, json_t *request, const int *fds, size_t n_fds,
+		     json_t **reply) MUST_CHECK;
 
 /* The running sandboxes' names (rundir_list()). */
 int control_names(char ***names) MUST_CHECK;

@@ -207,45 +207,22 @@ static int by_guest_path(const void *a, const void *b)
 	return strcmp(x->guest, y->guest);
 }
 
-/* `inner` is at or below `outer` in the guest. */
-static int check_pair(const struct config_map *outer, const struct config_map *inner)
-{
-	const char *rest = inner->guest + strlen(outer->guest);
-	char same[PATH_MAX];
-
-	if (!*rest) {
-		log_error("%s is mapped twice (from %s and %s); leave one out or give it another "
-			  "place with HOST:GUEST",
-			  inner->guest, outer->host, inner->host);
-		return -EEXIST;
-	}
-	if (snprintf(same, sizeof(same), "%s%s", outer->host, rest) >= PATH_MAX ||
-	    strcmp(same, inner->host) != 0) {
-		log_error("the map of %s at %s would hide part of the one of %s at %s; give it "
-			  "another place with HOST:GUEST",
-			  inner->host, inner->guest, outer->host, outer->guest);
-		return -EEXIST;
-	}
-	if (outer->writable) {
-		log_error("%s is inside %s, which is mapped writable as a whole; leave the inner "
-			  "map out",
-			  inner->host, outer->host);
-		return -EEXIST;
-	}
-	return 0;
-}
-
 int map_check_all(struct sandbox_config *cfg)
 {
+	char why[MAP_WHY_MAX];
+
 	if (cfg->n_maps > 1)
 		qsort(cfg->maps, cfg->n_maps, sizeof(cfg->maps[0]), by_guest_path);
 	for (size_t i = 0; i < cfg->n_maps; i++)
 		for (size_t j = i + 1; j < cfg->n_maps; j++)
 			if (path_is_below(cfg->maps[j].guest, cfg->maps[i].guest)) {
-				int r = check_pair(&cfg->maps[i], &cfg->maps[j]);
+				int r = map_check_pair(&cfg->maps[i], &cfg->maps[j], why,
+						       sizeof(why));
 
-				if (r < 0)
-					return r;
+				if (r == 0)
+					continue;
+				log_error("%s", why);
+				return r;
 			}
 	return 0;
 }

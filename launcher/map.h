@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "vmm/config.h"
+#include "vmm/map_rules.h"
 
 /* What paths are resolved against. */
 struct map_base {
@@ -47,14 +48,5 @@ int map_check_all(struct sandbox_config *cfg) MUST_CHECK;
 
 /* A path as the user wrote it, expanded and absolute but otherwise as it is; malloc'ed. */
 int path_expand(const struct map_base *base, const char *text, size_t len, char **out) MUST_CHECK;
-
-/* Removes "//", "/./" and a final "/" in place; false if a ".." is among the components. */
-bool path_normalise(char *path);
-
-/* True if `path` is `dir` or below it; both absolute and normalised. */
-bool path_is_below(const char *path, const char *dir);
-
-/* True for places a map may not take: /, /proc, /usr, ... and below /proc, /sys and /dev. */
-bool guest_path_is_reserved(const char *path);
 
 #endif

@@ -170,13 +170,6 @@ static void forget(struct sandcastle_command *cmd)
 	free(cmd);
 }
 
-static bool is_ready_or_ended(void *data)
-{
-	const struct sandcastle *sb = data;
-
-	return sb->state == LIB_READY || sb->state == LIB_ENDED;
-}
-
 static int exec_command(struct sandcastle *sb, const struct sandcastle_exec_options *o,
 			struct sandcastle_command **out)
 {
@@ -188,7 +181,7 @@ static int exec_command(struct sandcastle *sb, const struct sandcastle_exec_opti
 		return lib_fail(sb, SANDCASTLE_E_INVALID, "there is no command");
 	if (sb->state == LIB_NEW)
 		return lib_fail(sb, SANDCASTLE_E_INVALID, "the sandbox was not started");
-	(void)lib_wait(sb, is_ready_or_ended, sb, -1);
+	(void)lib_wait(sb, lib_is_ready_or_ended, sb, -1);
 	cmd = new_command(sb, o);
 	if (!cmd)
 		return lib_fail(sb, SANDCASTLE_E_MEMORY, "out of memory");

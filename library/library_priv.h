@@ -97,6 +97,8 @@ void lib_unwatch(struct sandcastle *sb, struct source *src);
 
 /* Waits, letting go of the lock, until is_so(data). SANDCASTLE_OK or _E_TIMEOUT. */
 int lib_wait(struct sandcastle *sb, bool (*is_so)(void *data), void *data, int timeout_ms);
+/* For lib_wait(); data is the struct sandcastle. */
+bool lib_is_ready_or_ended(void *data);
 
 /*
  * Sends and waits for the reply, which is *reply also when it is a refusal

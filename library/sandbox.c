@@ -431,7 +431,7 @@ static bool has_ended(void *data)
 	return ((struct sandcastle *)data)->state == LIB_ENDED;
 }
 
-static bool is_ready_or_ended(void *data)
+bool lib_is_ready_or_ended(void *data)
 {
 	const struct sandcastle *sb = data;
 
@@ -511,7 +511,7 @@ int sandcastle_wait_ready(struct sandcastle *sb, int timeout_ms)
 	if (sb->state == LIB_NEW)
 		r = lib_fail(sb, SANDCASTLE_E_INVALID, "the sandbox was not started");
 	else
-		r = lib_wait(sb, is_ready_or_ended, sb, timeout_ms);
+		r = lib_wait(sb, lib_is_ready_or_ended, sb, timeout_ms);
 	if (r == SANDCASTLE_OK && sb->state == LIB_ENDED)
 		r = sb->client ? ended_failure(sb)
 			       : lib_fail(sb, SANDCASTLE_E_START, "%s", sb->end_message);

@@ -23,6 +23,8 @@ static const struct rule rules[] = {
 	[SC_MSG_EXEC_FAILED] = {.must = BIT(SC_FIELD_ERRNO) | BIT(SC_FIELD_TEXT), .has_id = true},
 	[SC_MSG_EXITED] = {.may = BIT(SC_FIELD_CODE) | BIT(SC_FIELD_SIGNAL), .has_id = true},
 	[SC_MSG_FAILED] = {.must = BIT(SC_FIELD_TEXT)},
+	[SC_MSG_MAP_DONE] = {.has_id = true},
+	[SC_MSG_MAP_FAILED] = {.must = BIT(SC_FIELD_ERRNO) | BIT(SC_FIELD_TEXT), .has_id = true},
 };
 
 static int bad(const char **why, const char *what)
@@ -156,7 +158,7 @@ ssize_t agent_wire_decode(const uint8_t *data, size_t len, struct agent_message 
 	type = le16toh(h.type);
 	if (length > SC_BODY_MAX_GUEST)
 		return bad(why, "a message too long");
-	if (type < SC_MSG_HELLO || type > SC_MSG_FAILED)
+	if (type < SC_MSG_HELLO || type > SC_MSG_MAP_FAILED)
 		return bad(why, "an unknown message");
 	if (h.zero != 0)
 		return bad(why, "a header that is not ours");
@@ -260,6 +262,19 @@ static int end(struct writer *w)
 	return 0;
 }
 
+static void put_map(struct writer *w, const struct config_map *m, uint32_t index)
+{
+	struct sc_map map = {
+		.index = htole32(index),
+		.writable = htole32(m->writable),
+		.is_file = htole32(m->is_file),
+	};
+
+	put_field(w, SC_FIELD_MAP, sizeof(map) + strlen(m->guest));
+	put(w, &map, sizeof(map));
+	put(w, m->guest, strlen(m->guest));
+}
+
 int agent_wire_setup(struct agent_buffer *buf, const struct sandbox_config *cfg)
 {
 	struct writer w = begin(buf, SC_MSG_SETUP, 0);
@@ -272,18 +287,8 @@ int agent_wire_setup(struct agent_buffer *buf, const struct sandbox_config *cfg)
 	put_str(&w, SC_FIELD_SHELL, cfg->user.shell);
 	if (cfg->timeline)
 		put_u32(&w, SC_FIELD_TIMELINE, 1);
-	for (size_t i = 0; i < cfg->n_maps; i++) {
-		const struct config_map *m = &cfg->maps[i];
-		struct sc_map map = {
-			.index = htole32((uint32_t)i),
-			.writable = htole32(m->writable),
-			.is_file = htole32(m->is_file),
-		};
-
-		put_field(&w, SC_FIELD_MAP, sizeof(map) + strlen(m->guest));
-		put(&w, &map, sizeof(map));
-		put(&w, m->guest, strlen(m->guest));
-	}
+	for (size_t i = 0; i < cfg->n_maps; i++)
+		put_map(&w, &cfg->maps[i], (uint32_t)i);
 	return end(&w);
 }
 
@@ -319,6 +324,15 @@ int agent_wire_winsize(struct agent_buffer *buf, uint32_t id, uint32_t rows, uin
 
 	put_u32(&w, SC_FIELD_ROWS, rows);
 	put_u32(&w, SC_FIELD_COLUMNS, columns);
+	return end(&w);
+}
+
+int agent_wire_map(struct agent_buffer *buf, const struct config_map *map, uint32_t index,
+		   bool remove, uint32_t id)
+{
+	struct writer w = begin(buf, remove ? SC_MSG_UNMAP : SC_MSG_MAP, id);
+
+	put_map(&w, map, index);
 	return end(&w);
 }
 

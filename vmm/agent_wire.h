@@ -12,6 +12,7 @@
 #include "vmm/util.h"
 
 struct command_spec;
+struct config_map;
 struct sandbox_config;
 
 enum { AGENT_TEXT_MAX = 256, AGENT_STEPS_MAX = 48, AGENT_STEP_NAME = 64 };
@@ -28,7 +29,7 @@ struct agent_message {
 	uint32_t id;
 	uint32_t version; /* HELLO */
 	uint32_t pid; /* STARTED */
-	int error; /* EXEC_FAILED: 1 to 4095 */
+	int error; /* EXEC_FAILED, MAP_FAILED: 1 to 4095 */
 	int code; /* EXITED by itself: 0 to 255 */
 	int signal; /* EXITED by a signal: 1 to 64; else 0 */
 	struct agent_step steps[AGENT_STEPS_MAX]; /* READY */
@@ -63,6 +64,9 @@ int agent_wire_exec(struct agent_buffer *buf, const struct command_spec *spec,
 int agent_wire_signal(struct agent_buffer *buf, uint32_t id, uint32_t signo) MUST_CHECK;
 int agent_wire_winsize(struct agent_buffer *buf, uint32_t id, uint32_t rows,
 		       uint32_t columns) MUST_CHECK;
+/* MAP, or UNMAP, of the export "map<index>". */
+int agent_wire_map(struct agent_buffer *buf, const struct config_map *map, uint32_t index,
+		   bool remove, uint32_t id) MUST_CHECK;
 int agent_wire_shutdown(struct agent_buffer *buf) MUST_CHECK;
 
 #endif

@@ -21,6 +21,15 @@ void config_map_fini(struct config_map *map)
 		close(map->fd);
 }
 
+void config_close_maps(struct sandbox_config *cfg)
+{
+	for (size_t i = 0; i < cfg->n_maps; i++) {
+		if (cfg->maps[i].fd >= 0)
+			close(cfg->maps[i].fd);
+		cfg->maps[i].fd = -1;
+	}
+}
+
 void sandbox_config_fini(struct sandbox_config *cfg)
 {
 	for (size_t i = 0; i < cfg->n_maps; i++)

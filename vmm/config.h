@@ -20,7 +20,7 @@ enum {
 struct config_map {
 	char *host; /* absolute, symlinks resolved; for messages */
 	char *guest; /* absolute, normalised */
-	int fd; /* O_PATH on host, opened while the configuration is checked */
+	int fd; /* O_PATH on host, opened while the configuration is checked; -1: given away */
 	bool writable;
 	bool is_file;
 };
@@ -40,7 +40,8 @@ struct sandbox_config {
 	uint64_t memory; /* ceiling in bytes, a multiple of 2 MiB */
 	/*
 	 * No two at one guest path; one lies inside another only where both show
-	 * the same host folder and the outer one is read-only. Parents first.
+	 * the same host folder and the outer one is read-only (vmm/map_rules.h). Parents
+	 * first. What is shared later is in vmm/shares.h.
 	 */
 	struct config_map *maps;
 	size_t n_maps;
@@ -71,5 +72,7 @@ void sandbox_config_init(struct sandbox_config *cfg); /* all zero */
 void sandbox_config_fini(struct sandbox_config *cfg);
 /* The same for one map. */
 void config_map_fini(struct config_map *map);
+/* Closes the descriptors of its maps. */
+void config_close_maps(struct sandbox_config *cfg);
 
 #endif

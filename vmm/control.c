@@ -15,6 +15,7 @@
 #include "vmm/guest_log.h"
 #include "vmm/log.h"
 #include "vmm/session.h"
+#include "vmm/shares.h"
 
 enum {
 	REQUESTS_A_TURN = 8, /* of one client, before the others have theirs */
@@ -52,6 +53,7 @@ static void client_free(struct control_client *client)
 	*at = client->next;
 	ctl->n_clients--;
 	control_forget_client(ctl, client);
+	shares_forget(ctl->setup.shares, client);
 	free_queue(client);
 	loop_remove(&client->src);
 	close(client->src.fd);
@@ -142,14 +144,19 @@ void control_refuse(struct control_client *client, int64_t id, const char *error
 		    const char *fmt, ...)
 {
 	char message[512];
-	json_t *reply;
+	json_t *reply, *text;
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(message, sizeof(message), fmt, ap);
 	va_end(ap);
-	reply = json_pack("{s:s, s:I, s:b, s:s, s:s}", "type", "reply", "id", (json_int_t)id, "ok",
-			  0, "error", error, "message", message);
+	text = json_string(message);
+	/* A path in it need not be text, and may be cut in the middle of a character. */
+	for (char *p = message; !text && *p; p++)
+		if ((unsigned char)*p > 0x7e)
+			*p = '?';
+	reply = json_pack("{s:s, s:I, s:b, s:s, s:o}", "type", "reply", "id", (json_int_t)id, "ok",
+			  0, "error", error, "message", text ? text : json_string(message));
 	if (reply && err != 0)
 		(void)json_object_set_new(reply, "errno", json_integer(err));
 	control_send(client, reply);

@@ -15,6 +15,7 @@ struct guest_log;
 struct loop;
 struct sandbox_config;
 struct session;
+struct shares;
 
 /*
  * DOC: clients are not trusted to be right
@@ -46,6 +47,7 @@ struct control_ops {
 struct control_setup {
 	struct loop *loop;
 	struct session *session;
+	struct shares *shares; /* whose done() is control_shared(); needed until control_free() */
 	const struct sandbox_config *config;
 	struct guest_log *log; /* where output goes that nobody reads, and "logs" come from */
 	const char *kernel; /* its release */
@@ -89,6 +91,9 @@ void control_console_room(struct control *ctl);
 
 /* Answers every "stats" that waits. */
 void control_stats(struct control *ctl, const struct figures *memory);
+
+/* What became of a request of a client to the shares (vmm/shares.h). */
+void control_shared(void *client, int64_t id, int error, const char *text);
 
 /* Sends a signal to every command of the clients'. Returns how many there are. */
 unsigned int control_signal_all(struct control *ctl, int signo);

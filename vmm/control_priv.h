@@ -140,4 +140,11 @@ void control_startup(struct control *ctl);
 void control_attach(struct control *ctl, struct control_request *req);
 void control_detach_all(struct control *ctl);
 
+/* ---- control_share.c ---- */
+
+void control_share(struct control *ctl, struct control_request *req);
+void control_unshare(struct control *ctl, struct control_request *req);
+/* A JSON array of what is shared; NULL without memory. */
+json_t *control_list_shares(const struct control *ctl);
+
 #endif

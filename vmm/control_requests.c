@@ -6,7 +6,6 @@
 
 #include "balloon/figures.h"
 #include "vmm/config.h"
-#include "vmm/control_bytes.h"
 #include "vmm/control_priv.h"
 #include "vmm/guest_log.h"
 #include "vmm/session.h"
@@ -126,19 +125,6 @@ static void serve_watch(struct control *ctl, struct control_request *req)
 				control_pressure_name(ctl)));
 }
 
-static json_t *list_shares(const struct sandbox_config *cfg)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < cfg->n_maps; i++)
-		(void)json_array_append_new(list,
-					    json_pack("{s:o, s:o, s:b}", "host",
-						      control_bytes_new(cfg->maps[i].host), "guest",
-						      control_bytes_new(cfg->maps[i].guest),
-						      "write", (int)cfg->maps[i].writable));
-	return list;
-}
-
 static void serve_info(struct control *ctl, struct control_request *req)
 {
 	const struct sandbox_config *cfg = ctl->setup.config;
@@ -150,7 +136,7 @@ static void serve_info(struct control *ctl, struct control_request *req)
 			  (json_int_t)cfg->memory, "resident", (json_int_t)resident, "kernel",
 			  ctl->setup.kernel, "tied", (int)ctl->setup.tied, "main",
 			  ctl->main ? json_integer(command_id(ctl->main)) : json_null(), "shares",
-			  list_shares(cfg), "commands", control_list(ctl));
+			  control_list_shares(ctl), "commands", control_list(ctl));
 
 	if (info)
 		control_reply(req->client, req->id, info);
@@ -219,9 +205,10 @@ static const struct {
 	const char *op;
 	void (*serve)(struct control *ctl, struct control_request *req);
 } requests[] = {
-	{"exec", control_exec}, {"signal", serve_signal}, {"winsize", serve_winsize},
-	{"stop", serve_stop},	{"watch", serve_watch},	  {"info", serve_info},
-	{"stats", serve_stats}, {"logs", serve_logs},	  {"attach", control_attach},
+	{"exec", control_exec},	  {"signal", serve_signal},	{"winsize", serve_winsize},
+	{"stop", serve_stop},	  {"watch", serve_watch},	{"info", serve_info},
+	{"stats", serve_stats},	  {"logs", serve_logs},		{"attach", control_attach},
+	{"share", control_share}, {"unshare", control_unshare},
 };
 
 void control_serve(struct control *ctl, struct control_request *req)

@@ -2,6 +2,7 @@
 #include "vmm/loop.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/epoll.h>
@@ -16,6 +17,9 @@ struct loop {
 	atomic_bool stopping;
 	struct loop_source wake;
 
+	pthread_mutex_t task_lock;
+	struct loop_task *tasks, **tasks_end;
+
 	/*
 	 * The batch being dispatched. A callback may remove a source that a
 	 * later event of the same batch names, so loop_remove() strikes it out.
@@ -24,12 +28,31 @@ struct loop {
 	int n_batch;
 };
 
+/* Those that are there now; one that is posted meanwhile wakes the loop again. */
+static void run_tasks(struct loop *loop)
+{
+	struct loop_task *task;
+
+	pthread_mutex_lock(&loop->task_lock);
+	task = loop->tasks;
+	loop->tasks = NULL;
+	loop->tasks_end = &loop->tasks;
+	pthread_mutex_unlock(&loop->task_lock);
+	while (task) {
+		struct loop_task *next = task->next;
+
+		task->fn(task);
+		task = next;
+	}
+}
+
 static void wake_event(struct loop_source *src, uint32_t events)
 {
 	eventfd_t n;
 
 	(void)events;
 	(void)!eventfd_read(src->fd, &n);
+	run_tasks(CONTAINER_OF(src, struct loop, wake));
 }
 
 int loop_new(struct loop **out)
@@ -40,6 +63,8 @@ int loop_new(struct loop **out)
 	if (!loop)
 		return -ENOMEM;
 	loop->wake = (struct loop_source){.fd = -1, .fn = wake_event, .name = "loop-wake"};
+	loop->tasks_end = &loop->tasks;
+	pthread_mutex_init(&loop->task_lock, NULL);
 	loop->epfd = epoll_create1(EPOLL_CLOEXEC);
 	if (loop->epfd < 0)
 		goto fail;
@@ -67,6 +92,7 @@ void loop_free(struct loop *loop)
 		close(loop->wake.fd);
 	if (loop->epfd >= 0)
 		close(loop->epfd);
+	pthread_mutex_destroy(&loop->task_lock);
 	free(loop);
 }
 
@@ -132,6 +158,16 @@ void loop_stop(struct loop *loop)
 	atomic_store(&loop->stopping, true);
 	(void)!eventfd_write(loop->wake.fd, 1);
 	errno = saved;
+}
+
+void loop_post(struct loop *loop, struct loop_task *task)
+{
+	task->next = NULL;
+	pthread_mutex_lock(&loop->task_lock);
+	*loop->tasks_end = task;
+	loop->tasks_end = &task->next;
+	pthread_mutex_unlock(&loop->task_lock);
+	(void)!eventfd_write(loop->wake.fd, 1);
 }
 
 static void timer_event(struct loop_source *src, uint32_t events)

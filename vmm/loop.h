@@ -45,6 +45,21 @@ int loop_run(struct loop *loop) MUST_CHECK;
 void loop_stop(struct loop *loop);
 
 /*
+ * Something to be done on the loop's thread. Embedded; the loop borrows it from
+ * loop_post() until fn is called, or the loop is freed.
+ */
+struct loop_task;
+typedef void (*loop_task_fn)(struct loop_task *task);
+
+struct loop_task {
+	loop_task_fn fn;
+	struct loop_task *next; /* the loop's */
+};
+
+/* In the order of the calls. Any thread. Not again before fn was called. */
+void loop_post(struct loop *loop, struct loop_task *task);
+
+/*
  * A one-shot timer on CLOCK_MONOTONIC. Embedded, like a source; its fd exists
  * from loop_timer_init() to loop_timer_fini().
  */

@@ -36,6 +36,7 @@
 #include "vmm/bus.h"
 #include "vmm/log.h"
 #include "vmm/pci.h"
+#include "vmm/shares.h"
 #include "vmm/timeline.h"
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
@@ -642,6 +643,15 @@ fail:
 struct vsock *machine_vsock(struct machine *m)
 {
 	return m->vsock;
+}
+
+void machine_files(const struct machine *m, struct shares_files *out)
+{
+	*out = (struct shares_files){
+		.loop = m->files.loop,
+		.server = m->server,
+		.lock = &m->fs_device->lock,
+	};
 }
 
 static void *side_thread(void *arg)

@@ -10,6 +10,7 @@
 
 struct figures;
 struct machine;
+struct shares_files;
 struct timeline;
 struct vsock;
 
@@ -57,6 +58,9 @@ int machine_build(const struct machine_setup *setup, struct machine **out) MUST_
 
 /* Where host-side services listen; valid as long as the machine. */
 struct vsock *machine_vsock(struct machine *m);
+
+/* Its file server, whose exports may be changed from then on; valid as long as the machine. */
+void machine_files(const struct machine *m, struct shares_files *out);
 
 /* The seal point: starts threads and vCPUs. Logs on failure. */
 int machine_start(struct machine *m) MUST_CHECK;

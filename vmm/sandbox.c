@@ -19,6 +19,7 @@
 #include "vmm/loop.h"
 #include "vmm/machine.h"
 #include "vmm/session.h"
+#include "vmm/shares.h"
 #include "vmm/terminal.h"
 #include "vmm/timeline.h"
 
@@ -43,6 +44,9 @@ enum {
 	TIED_GRACE_MS = 2 * 1000,
 	/* How long a guest may take to write back what mapped folders are owed. */
 	POWER_OFF_LIMIT_MS = 30 * 1000,
+	/* How long it may take to mount a share, and to write back what it owes one that goes. */
+	MOUNT_LIMIT_MS = 30 * 1000,
+	DETACH_LIMIT_MS = 10 * 1000,
 
 	PANIC_LINES = 24,
 };
@@ -58,6 +62,7 @@ struct sandbox {
 	struct machine *machine;
 	struct session *session;
 	struct command *main; /* cfg->argv */
+	struct shares *shares;
 	struct control *control;
 	struct guest_log log;
 	struct terminal terminal;
@@ -114,11 +119,7 @@ static PRINTF_LIKE(4, 5) void fail(struct sandbox *sb, int exit_code, const char
  */
 static void power_off(struct sandbox *sb, int exit_code, const char *reason)
 {
-	bool writable = false;
-
-	for (size_t i = 0; i < sb->cfg->n_maps; i++)
-		writable |= sb->cfg->maps[i].writable;
-	if (!writable || session_state(sb->session) != SESSION_READY) {
+	if (!shares_writable(sb->shares) || session_state(sb->session) != SESSION_READY) {
 		finish(sb, exit_code, reason);
 		return;
 	}
@@ -560,13 +561,26 @@ static int add_services(struct sandbox *sb)
 		.ops = &control_ops,
 		.owner = sb,
 	};
+	struct shares_setup shares = {
+		.loop = sb->loop,
+		.config = sb->cfg,
+		.done = control_shared,
+		.mount_limit_ms = MOUNT_LIMIT_MS,
+		.detach_limit_ms = DETACH_LIMIT_MS,
+	};
 	int r;
 
 	r = session_new(sb->loop, machine_vsock(sb->machine), sb->cfg, &session_ops, sb,
 			&sb->session);
 	if (r < 0)
 		return r;
+	shares.session = sb->session;
+	machine_files(sb->machine, &shares.files);
+	r = shares_new(&shares, &sb->shares);
+	if (r < 0)
+		return r;
 	control.session = sb->session;
+	control.shares = sb->shares;
 	if ((r = control_new(&control, sb->setup->listen_fd, &sb->control)) < 0 ||
 	    (r = add_main(sb)) < 0 || (r = add_timers(sb)) < 0)
 		return r;
@@ -596,6 +610,8 @@ static int build(struct sandbox *sb, int kvm_fd)
 
 	if (r < 0)
 		return r;
+	/* The file server has its own: one that is removed later is to be let go of. */
+	config_close_maps(sb->setup->config);
 	r = add_services(sb);
 	if (r < 0) {
 		log_error("cannot prepare the sandbox: %s", strerror(-r));
@@ -638,6 +654,7 @@ static void tear_down(struct sandbox *sb, const sigset_t *signals_before)
 	if (sb->setup->ops->gone)
 		sb->setup->ops->gone(sb->setup->owner);
 	control_free(sb->control);
+	shares_free(sb->shares);
 	loop_free(sb->loop);
 	guest_log_fini(&sb->log);
 	sigprocmask(SIG_SETMASK, signals_before, NULL);

@@ -24,7 +24,7 @@ struct sandbox_ops {
 };
 
 struct sandbox_setup {
-	const struct sandbox_config *config;
+	struct sandbox_config *config; /* the descriptors of its maps are taken over */
 	const struct base_image *base;
 	const struct kernel_image *kernel;
 	const void *agent; /* the agent's ELF file */

@@ -53,6 +53,9 @@ struct session {
 	unsigned int n_commands;
 	uint32_t last_id;
 	struct newcomer newcomers[MAX_NEWCOMERS];
+
+	struct session_map *maps; /* a list, oldest first */
+	uint32_t last_map_id;
 };
 
 static void enter(struct session *s, enum session_state state)
@@ -84,6 +87,37 @@ static bool tell_one_command(struct session *s)
 	return false;
 }
 
+static void forget_map(struct session *s, const struct session_map *m)
+{
+	struct session_map **at = &s->maps;
+
+	while (*at && *at != m)
+		at = &(*at)->next;
+	if (*at)
+		*at = m->next;
+}
+
+static bool tell_one_map(struct session *s)
+{
+	struct session_map *m = s->maps;
+
+	while (m && !m->answered)
+		m = m->next;
+	if (!m)
+		return false;
+	forget_map(s, m);
+	m->done(m, m->error, m->text);
+	return true;
+}
+
+static void answer_map(struct session *s, struct session_map *m, int error, const char *text)
+{
+	m->answered = true;
+	m->error = error;
+	snprintf(m->text, sizeof(m->text), "%s", text);
+	session_notify(s);
+}
+
 static void notify_event(struct loop_source *src, uint32_t events)
 {
 	struct session *s = CONTAINER_OF(src, struct session, notify);
@@ -96,6 +130,8 @@ static void notify_event(struct loop_source *src, uint32_t events)
 		s->ops->ready(s, s->owner);
 	}
 	while (tell_one_command(s))
+		;
+	while (tell_one_map(s))
 		;
 	if (s->tell_ended) {
 		s->tell_ended = false;
@@ -125,6 +161,8 @@ static void end_session(struct session *s, enum command_end kind, const char *wh
 	snprintf(s->why, sizeof(s->why), "%s", kind == COMMAND_LOST ? "" : why);
 	for (struct command *cmd = s->commands; cmd; cmd = command_next(cmd))
 		command_finish(cmd, &r);
+	for (struct session_map *m = s->maps; m; m = m->next)
+		answer_map(s, m, -ENOTCONN, "the guest is gone");
 	s->shutdown_due = true;
 	s->tell_ended = true;
 	session_notify(s);
@@ -143,6 +181,22 @@ static void lost(struct session *s)
 	end_session(s, COMMAND_LOST, "the guest went away before the command had ended");
 }
 
+static bool say_map(struct session *s)
+{
+	for (struct session_map *m = s->maps; m; m = m->next) {
+		int r;
+
+		if (m->said)
+			continue;
+		m->said = true;
+		r = agent_wire_map(&s->say, m->map, m->index, m->remove, m->id);
+		if (r == 0)
+			return true;
+		answer_map(s, m, r, "cannot tell the guest of it");
+	}
+	return false;
+}
+
 /* Composes what is to be said next; false if there is nothing. */
 static bool next_message(struct session *s)
 {
@@ -154,7 +208,7 @@ static bool next_message(struct session *s)
 	for (struct command *cmd = s->commands; cmd; cmd = command_next(cmd))
 		if (command_say(cmd, &s->say))
 			return true;
-	return false;
+	return say_map(s);
 }
 
 static void speak(void *arg)
@@ -228,6 +282,19 @@ static void take_command_message(struct session *s, const struct agent_message *
 		agent_failed(s, "the guest agent %s", "sent a message out of order");
 }
 
+/* MAP_DONE, MAP_FAILED. */
+static void take_map_answer(struct session *s, const struct agent_message *m)
+{
+	struct session_map *map = s->maps;
+
+	while (map && map->id != m->id)
+		map = map->next;
+	if (m->id > s->last_map_id || (map && (!map->said || map->answered)))
+		agent_failed(s, "the guest agent %s", "spoke of a map it was not given");
+	else if (map)
+		answer_map(s, map, -m->error, m->text);
+}
+
 /* What may be said when. */
 static void take_message(struct session *s, const struct agent_message *m)
 {
@@ -237,6 +304,9 @@ static void take_message(struct session *s, const struct agent_message *m)
 		take_hello(s, m);
 	else if (m->type == SC_MSG_READY && s->state == SESSION_HELLO)
 		take_ready(s, m);
+	else if ((m->type == SC_MSG_MAP_DONE || m->type == SC_MSG_MAP_FAILED) &&
+		 s->state == SESSION_READY)
+		take_map_answer(s, m);
 	else if (m->id > 0 && s->state == SESSION_READY)
 		take_command_message(s, m);
 	else
@@ -407,6 +477,27 @@ void session_remove(struct session *s, struct command *cmd)
 	else
 		s->commands = command_next(cmd);
 	s->n_commands--;
+}
+
+int session_map(struct session *s, struct session_map *m)
+{
+	struct session_map **end = &s->maps;
+
+	if (s->state != SESSION_READY || s->last_map_id == UINT32_MAX)
+		return -ENOTCONN;
+	while (*end)
+		end = &(*end)->next;
+	m->id = ++s->last_map_id;
+	m->said = m->answered = false;
+	m->next = NULL;
+	*end = m;
+	session_speak(s);
+	return 0;
+}
+
+void session_map_cancel(struct session *s, struct session_map *m)
+{
+	forget_map(s, m);
 }
 
 struct loop *session_loop(struct session *s)

@@ -252,11 +252,19 @@ int fs_op_removemapping(struct fs_server *s, struct fs_request *rq)
 	return r;
 }
 
-void fs_dax_clear(struct fs_server *s)
+int fs_dax_clear(struct fs_server *s, const struct fs_export *export)
 {
-	/* A slot that cannot be emptied keeps what the guest could see in any case. */
-	for (uint32_t i = 0; s->dax && i < s->dax->n_slots; i++)
-		(void)empty_slot(s, &s->dax->slots[i]);
+	int r = 0;
+
+	for (uint32_t i = 0; s->dax && i < s->dax->n_slots; i++) {
+		struct slot *slot = &s->dax->slots[i];
+
+		/* One that cannot be emptied keeps what the guest could see in any case. */
+		if (slot->node && (!export || slot->node->export == export) &&
+		    empty_slot(s, slot) < 0)
+			r = -ENOMEM;
+	}
+	return r;
 }
 
 /* The size of a slot's file now; 0 if it cannot be told. */

@@ -34,6 +34,7 @@
 enum { FS_DAX_SHIFT = 21, FS_DAX_SLOT = 1 << FS_DAX_SHIFT };
 
 struct fs_dax;
+struct fs_export;
 struct fs_node;
 struct fs_request;
 struct fs_server;
@@ -52,8 +53,11 @@ bool fs_dax_wanted(const struct fs_server *s, const struct fs_node *node, const 
 int fs_op_setupmapping(struct fs_server *s, struct fs_request *rq);
 int fs_op_removemapping(struct fs_server *s, struct fs_request *rq);
 
-/* Empties every slot; if the host has no mappings left, as many as can be. */
-void fs_dax_clear(struct fs_server *s);
+/*
+ * Empties the slots with files of the export; NULL: every one. If the host has no
+ * mappings left (-ENOMEM), as many as can be.
+ */
+int fs_dax_clear(struct fs_server *s, const struct fs_export *export);
 /*
  * After the guest read something there is no page for. False: it was not in the
  * window, or the host has no mappings left to mend it with.

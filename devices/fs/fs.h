@@ -13,8 +13,9 @@
  *
  * The file system's root is a directory of our own making that holds one entry
  * per export, by the export's name. A guest mounts the file system once and
- * binds what it needs; a further export costs no device. See
- * docs/file-sharing.md for what holds and what a guest may rely on.
+ * binds what it needs; a further export costs no device. Exports come and go while
+ * the guest runs. A name that was in use should not be given to another export:
+ * the guest's kernel may know it for a moment longer. See docs/file-sharing.md for what holds and what a guest may rely on.
  *
  * What the server needs of its process: a umask of 0 (the guest's kernel
  * applied its own), SIGXFSZ ignored (a guest may write past RLIMIT_FSIZE), and
@@ -55,6 +56,14 @@ void fs_server_free(struct fs_server *server); /* NULL is fine */
  */
 int fs_server_add_export(struct fs_server *server,
 			 const struct fs_export_config *export) MUST_CHECK;
+/*
+ * Takes an export back, whatever the guest has open, locked or mapped of it: its
+ * numbers are current no more (ESTALE, EBADF), what the window has of it reads as
+ * zeroes, and no descriptor of it is left. Under the device's lock, when no
+ * request is at work. -ENOENT; -ENOMEM: the host has no mapping left to take a file
+ * out of the window with (vm.max_map_count), and the export stays.
+ */
+int fs_server_remove_export(struct fs_server *server, const char *name) MUST_CHECK;
 
 /*
  * A DAX window of `size` bytes, a multiple of 2 MiB: the guest may have files of

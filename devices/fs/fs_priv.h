@@ -93,7 +93,7 @@ struct fs_node {
 };
 
 struct fs_export {
-	char name[NAME_MAX + 1];
+	char name[NAME_MAX + 1]; /* "": the slot is free */
 	bool writable;
 	bool show_setid; /* set-id bits of its files are shown */
 	enum fs_cache cache;
@@ -144,7 +144,6 @@ struct fs_server {
 	time_t born;
 
 	struct fs_export exports[FS_MAX_EXPORTS];
-	unsigned int n_exports;
 	dev_t devs[FS_MAX_DEVS];
 	unsigned int n_devs;
 
@@ -229,6 +228,8 @@ void fs_node_forget(struct fs_server *s, struct fs_node *node, uint64_t count);
 void fs_node_strike(struct fs_server *s, struct fs_node *node);
 /* Drops a reference (node->refs). */
 void fs_node_put(struct fs_server *s, struct fs_node *node);
+/* Frees every node of the export, which nothing refers to any more. */
+void fs_nodes_drop(struct fs_server *s, const struct fs_export *export);
 
 /* Takes fd over, also on failure; -1 for none. *fh is the guest's number for it. */
 int fs_handle_new(struct fs_server *s, struct fs_node *node, int fd, int accmode,
@@ -236,7 +237,8 @@ int fs_handle_new(struct fs_server *s, struct fs_node *node, int fd, int accmode
 /* Of this node, or NULL. */
 struct fs_handle *fs_handle_find(struct fs_server *s, const struct fs_node *node, uint64_t fh);
 void fs_handle_free(struct fs_server *s, uint64_t fh);
-void fs_handles_drop(struct fs_server *s);
+/* Those of the export; NULL: all. */
+void fs_handles_drop(struct fs_server *s, const struct fs_export *export);
 
 /* descriptors.c */
 
@@ -336,6 +338,9 @@ int fs_op_setlkw(struct fs_server *s, struct fs_request *rq);
 /* The owner closed a descriptor of the file (FLUSH), or the handle is gone (RELEASE). */
 void fs_locks_drop_owner(struct fs_server *s, const struct fs_node *node, uint64_t owner);
 void fs_locks_drop_handle(struct fs_server *s, uint64_t fh);
+/* The locks on the export's files. A request that waits for one is answered when it is tried again. */
+void fs_locks_drop_export(struct fs_server *s, const struct fs_export *export);
+/* All of them, and the requests that wait. */
 void fs_locks_drop_all(struct fs_server *s);
 /*
  * Tries the waiting requests again; true: one is answered, its reply is written

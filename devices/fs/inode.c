@@ -226,7 +226,7 @@ static void node_release_if_unused(struct fs_server *s, struct fs_node *node)
 {
 	if (node->pinned || node->lookups || node->refs)
 		return;
-	if (!node->dead)
+	if (!node->dead && node->kind != FS_FILE_DIR)
 		unhash(s, node);
 	fs_fd_close(s, node->fd);
 	fs_fd_close(s, node->lock_fd);
@@ -250,6 +250,19 @@ void fs_node_put(struct fs_server *s, struct fs_node *node)
 	assert(node->refs > 0);
 	node->refs--;
 	node_release_if_unused(s, node);
+}
+
+void fs_nodes_drop(struct fs_server *s, const struct fs_export *export)
+{
+	for (uint32_t i = 1; i < s->top_node; i++) {
+		struct fs_node *node = &s->nodes[i];
+
+		if (node->kind == FS_FREE || node->export != export)
+			continue;
+		assert(!node->refs);
+		node->pinned = false;
+		fs_node_forget(s, node, UINT64_MAX);
+	}
 }
 
 /* Handles */
@@ -313,9 +326,9 @@ void fs_handle_free(struct fs_server *s, uint64_t fh)
 	fs_node_put(s, node);
 }
 
-void fs_handles_drop(struct fs_server *s)
+void fs_handles_drop(struct fs_server *s, const struct fs_export *export)
 {
 	for (uint32_t i = 1; s->handles && i < s->top_handle; i++)
-		if (s->handles[i].node)
+		if (s->handles[i].node && (!export || s->handles[i].node->export == export))
 			fs_handle_free(s, i);
 }

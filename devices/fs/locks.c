@@ -307,6 +307,13 @@ void fs_locks_drop_handle(struct fs_server *s, uint64_t fh)
 	s->lock_freed = true;
 }
 
+void fs_locks_drop_export(struct fs_server *s, const struct fs_export *export)
+{
+	for (unsigned int i = 0; i < s->top_lock; i++)
+		if (s->locks[i].node && s->locks[i].node->export == export)
+			lock_free(s, &s->locks[i]);
+}
+
 void fs_locks_drop_all(struct fs_server *s)
 {
 	memset(s->waiting, 0, sizeof(s->waiting));

@@ -61,7 +61,8 @@ int fs_open_name(int dir_fd, const char *name)
 
 static int lookup_root(struct fs_server *s, const char *name, struct fs_node **out)
 {
-	for (unsigned int i = 0; i < s->n_exports; i++) {
+	/* A free slot's name is empty, which is no name to look up. */
+	for (unsigned int i = 0; i < FS_MAX_EXPORTS; i++) {
 		if (!strcmp(s->exports[i].name, name)) {
 			*out = s->exports[i].top;
 			return 0;

@@ -90,12 +90,12 @@ static int put_pinned(struct listing *l, uint64_t next_off, const char *name, st
 	return 0;
 }
 
-/* Offsets count entries here: ".", "..", then the children. */
+/* Offsets count entries here: ".", "..", then the children; of the root the slots for exports. */
 static int list_synthetic(struct listing *l, uint64_t off)
 {
 	struct fs_node *dir = l->rq->node;
 	struct fs_server *s = l->s;
-	unsigned int n = dir->kind == FS_ROOT ? s->n_exports : 1;
+	unsigned int n = dir->kind == FS_ROOT ? FS_MAX_EXPORTS : 1;
 	int r = 0;
 
 	if (r == 0 && off == 0)
@@ -103,11 +103,12 @@ static int list_synthetic(struct listing *l, uint64_t off)
 	if (r == 0 && off == 1)
 		r = put_pinned(l, ++off, "..", &s->nodes[FUSE_ROOT_ID]);
 	for (; r == 0 && off >= 2 && off < (uint64_t)n + 2; off++) {
-		if (dir->kind == FS_ROOT)
-			r = put_pinned(l, off + 1, s->exports[off - 2].name,
-				       s->exports[off - 2].top);
-		else
+		const struct fs_export *export = &s->exports[off - 2];
+
+		if (dir->kind != FS_ROOT)
 			r = put_pinned(l, off + 1, FS_FILE_NAME, dir->export->file);
+		else if (export->name[0])
+			r = put_pinned(l, off + 1, export->name, export->top);
 	}
 	return r;
 }

@@ -287,9 +287,9 @@ int fs_server_serve(struct fs_server *s, const struct virtq_chain *chain, unsign
 void fs_server_reset(struct fs_server *s)
 {
 	s->started = false;
-	fs_dax_clear(s);
+	(void)fs_dax_clear(s, NULL);
 	fs_locks_drop_all(s);
-	fs_handles_drop(s);
+	fs_handles_drop(s, NULL);
 	for (uint32_t i = 1; s->nodes && i < s->top_node; i++)
 		if (s->nodes[i].kind != FS_FREE)
 			fs_node_forget(s, &s->nodes[i], UINT64_MAX);
@@ -330,7 +330,7 @@ void fs_server_free(struct fs_server *s)
 		fs_server_reset(s);
 	fs_dax_free(s->dax);
 	fs_tables_fini(s);
-	for (unsigned int i = 0; i < s->n_exports; i++)
+	for (unsigned int i = 0; i < FS_MAX_EXPORTS; i++)
 		fs_indexed_fini(&s->exports[i]);
 	if (s->proc_fd >= 0)
 		close(s->proc_fd);
@@ -378,9 +378,18 @@ static int add_indexed(struct fs_server *s, struct fs_export *export,
 	return 0;
 }
 
+/* The export of that name, "" for a free slot; NULL: there is none. */
+static struct fs_export *find_export(struct fs_server *s, const char *name)
+{
+	for (unsigned int i = 0; i < FS_MAX_EXPORTS; i++)
+		if (!strcmp(s->exports[i].name, name))
+			return &s->exports[i];
+	return NULL;
+}
+
 int fs_server_add_export(struct fs_server *s, const struct fs_export_config *cfg)
 {
-	struct fs_export *export;
+	struct fs_export *export = find_export(s, "");
 	struct stat st = {0};
 	int r = fs_check_name(cfg->name);
 
@@ -388,27 +397,40 @@ int fs_server_add_export(struct fs_server *s, const struct fs_export_config *cfg
 		r = -errno;
 	if (r == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
 		r = -EINVAL;
-	if (r == 0 && s->n_exports == FS_MAX_EXPORTS)
+	if (r == 0 && find_export(s, cfg->name))
+		r = -EEXIST;
+	if (r == 0 && !export)
 		r = -ENOSPC;
-	for (unsigned int i = 0; r == 0 && i < s->n_exports; i++)
-		if (!strcmp(s->exports[i].name, cfg->name))
-			r = -EEXIST;
 	if (r < 0) {
 		close(cfg->fd);
 		return r;
 	}
-	export = &s->exports[s->n_exports];
 	*export = (struct fs_export){
 		.writable = cfg->writable,
 		/* The base: su and sudo are to work in the throw-away machine. */
 		.show_setid = !cfg->writable && cfg->cache == FS_CACHE_LONG,
 		.cache = cfg->cache,
 	};
-	memcpy(export->name, cfg->name, strlen(cfg->name) + 1);
 	r = cfg->index ? add_indexed(s, export, cfg) : add_nodes(s, export, cfg->fd, &st);
 	if (r < 0)
 		return r;
-	s->n_exports++;
+	memcpy(export->name, cfg->name, strlen(cfg->name) + 1);
+	return 0;
+}
+
+int fs_server_remove_export(struct fs_server *s, const char *name)
+{
+	struct fs_export *export = name[0] ? find_export(s, name) : NULL;
+
+	if (!export)
+		return -ENOENT;
+	if (fs_dax_clear(s, export) < 0)
+		return -ENOMEM;
+	fs_locks_drop_export(s, export);
+	fs_handles_drop(s, export);
+	fs_nodes_drop(s, export);
+	fs_indexed_fini(export);
+	*export = (struct fs_export){.name = ""};
 	return 0;
 }
 

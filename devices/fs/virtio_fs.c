@@ -51,30 +51,42 @@ static void finish_waiting(struct virtio_fs *fs)
 	}
 }
 
+/* Serves the request in fs->chain. False: the device is broken. */
+static bool serve(struct virtio_fs *fs, unsigned int q)
+{
+	uint32_t written;
+	int r = fs_server_serve(fs->server, &fs->chain, q, &written);
+
+	if (r == FS_WAITS) {
+		arm_timer(fs, fs_locks_retry_ms(fs->server));
+		return true;
+	}
+	if (r < 0) {
+		virtio_device_break(&fs->vdev, "not a FUSE request");
+		return false;
+	}
+	virtq_push(&fs->vdev.queues[q], fs->chain.head, written);
+	virtio_device_flush(&fs->vdev, q);
+	if (fs->server->n_waiting && fs->server->lock_freed)
+		finish_waiting(fs);
+	return true;
+}
+
 static void virtio_fs_queue_kick(struct virtio_device *vdev, unsigned int q)
 {
 	struct virtio_fs *fs = to_fs(vdev);
-	struct virtq *vq = &vdev->queues[q];
-	uint32_t written;
-	int r, popped;
+	int popped = 1;
 
-	while ((popped = virtq_pop(vq, &fs->chain)) > 0) {
-		r = fs_server_serve(fs->server, &fs->chain, q, &written);
-		if (r == FS_WAITS) {
-			arm_timer(fs, fs_locks_retry_ms(fs->server));
-			continue;
-		}
-		if (r < 0) {
-			virtio_device_break(vdev, "not a FUSE request");
+	/* A guest that never stops asking must not keep an export from being taken back. */
+	for (unsigned int n = 0; n < VIRTIO_KICK_BUDGET && popped > 0; n++) {
+		popped = virtq_pop(&vdev->queues[q], &fs->chain);
+		if (popped > 0 && !serve(fs, q))
 			return;
-		}
-		virtq_push(vq, fs->chain.head, written);
-		virtio_device_flush(vdev, q);
-		if (fs->server->n_waiting && fs->server->lock_freed)
-			finish_waiting(fs);
 	}
 	if (popped < 0)
 		virtio_device_break(vdev, "a malformed ring");
+	else if (popped > 0)
+		virtio_device_kick_later(vdev, q);
 }
 
 static void retry_event(struct device *dev, struct device_event *ev, uint32_t events)

@@ -80,13 +80,31 @@ _sandcastle_exec()
 	fi
 }
 
+# Options, the name of a sandbox, then a path of the host, or of the sandbox with --remove.
+_sandcastle_share()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]} i n=0
+
+	for ((i = 2; i < COMP_CWORD; i++)); do
+		[[ ${COMP_WORDS[i]} == -* ]] || ((n++))
+	done
+	if [[ $cur == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "--remove --help" -- "$cur")
+	elif ((n == 0)); then
+		_sandcastle_names
+	else
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+	fi
+}
+
 _sandcastle()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "run start exec list stats logs attach wait stop image config doctor \
+		mapfile -t COMPREPLY < <(compgen -W "run start exec share list stats logs attach wait stop image config doctor \
 			--version --help" -- "$cur")
 		return
 	fi
@@ -127,6 +145,9 @@ _sandcastle()
 		;;
 	exec)
 		_sandcastle_exec
+		;;
+	share)
+		_sandcastle_share
 		;;
 	list)
 		mapfile -t COMPREPLY < <(compgen -W "--json --quiet --help" -- "$cur")

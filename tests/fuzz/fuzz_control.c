@@ -4,11 +4,13 @@
  * right, with descriptors; clients that come, go, and do not read.
  */
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
 #include "balloon/figures.h"
+#include "devices/fs/fs.h"
 #include "tests/fuzz/fuzz_input.h"
 #include "tests/support/fake_vsock.h"
 #include "vmm/config.h"
@@ -16,12 +18,16 @@
 #include "vmm/control_protocol.h"
 #include "vmm/guest_log.h"
 #include "vmm/session.h"
+#include "vmm/shares.h"
 
 enum { N_CLIENTS = 4, MAX_OPS = 100, PACKET_MAX = 1024 };
 
 struct box {
 	struct fake_vsock fv;
 	struct session *session;
+	struct fs_server *server;
+	pthread_mutex_t server_lock;
+	struct shares *shares;
 	struct control *control;
 	struct guest_log log;
 	int clients[N_CLIENTS];
@@ -134,6 +140,9 @@ static size_t compose(struct fuzz_input *in, uint8_t kind, char *buf)
 		"{\"type\":\"request\",\"id\":1,\"op\":\"exec\",",
 		"{\"type\":\"request\",\"id\":2,\"op\":\"signal\",\"command\":1,",
 		"{\"type\":\"request\",\"id\":3,\"op\":\"stop\",",
+		"{\"type\":\"request\",\"id\":5,\"op\":\"share\",\"host\":\"/tmp\",\"guest\":\"/"
+		"mnt",
+		"{\"type\":\"request\",\"id\":6,\"op\":\"unshare\",\"guest\":\"/mnt",
 		"{\"type\":\"request\",\"id\":4,\"op\":\"",
 		"{\"type\":\"request\",\"id\":",
 		"",
@@ -196,6 +205,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct sandbox_config cfg = {.name = name};
 	struct control_setup setup = {
 		.config = &cfg, .log = &b.log, .kernel = "6.1", .ops = &ops, .owner = &b};
+	struct shares_setup shares = {
+		.files.lock = &b.server_lock,
+		.config = &cfg,
+		.done = control_shared,
+		.mount_limit_ms = 1000,
+		.detach_limit_ms = 1,
+	};
 
 	signal(SIGPIPE, SIG_IGN);
 	b = (struct box){.null_fd = open("/dev/null", O_RDWR | O_CLOEXEC)};
@@ -205,6 +221,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	setup.loop = b.fv.g->loop;
 	setup.session = b.session;
+	(void)pthread_mutex_init(&b.server_lock, NULL);
+	shares.loop = shares.files.loop = b.fv.g->loop;
+	shares.session = b.session;
+	if (fs_server_new(&b.server) < 0)
+		abort();
+	shares.files.server = b.server;
+	if (shares_new(&shares, &b.shares) < 0)
+		abort();
+	setup.shares = b.shares;
 	if (control_new(&setup, -1, &b.control) < 0)
 		abort();
 	for (unsigned int i = 0; i < N_CLIENTS; i++) {
@@ -219,6 +244,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		control_end(b.control, "stopped", "");
 	control_free(b.control);
 	session_free(b.session);
+	shares_free(b.shares);
+	fs_server_free(b.server);
 	fake_vsock_fini(&b.fv);
 	guest_log_fini(&b.log);
 	for (unsigned int i = 0; i < N_CLIENTS; i++)

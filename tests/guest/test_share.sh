@@ -196,3 +196,88 @@ test_one_file_and_nested_maps()
 		check "the inner is writable" touch /tree/build/x'
 	[ -e tree/build/x ] || fail "nothing arrived"
 }
+
+test_of_a_sandbox_that_runs()
+{
+	local box=share-box
+
+	mkdir ro rw
+	echo original >ro/f
+	echo alone >one
+	# In / it is given no folder to begin with.
+	run sh -c "cd / && exec sandcastle start --name $box"
+	expect_code 0
+	# It runs all the while, with a file open and its directory in the read-only share.
+	sandcastle exec $box sh -c '
+		until [ -e /srv/ro/f ]; do sleep 0.1; done
+		cd /srv/ro && exec 5<f && read -r word <&5 && echo "sees $word"
+		until [ -e /tmp/removed ]; do sleep 0.1; done
+		ls . 2>&1; cat f 2>&1; cat /proc/self/fd/5 2>&1; ls /srv/ro | wc -l; echo done' >watcher.out &
+
+	run_sandcastle share $box ./ro:/srv/ro
+	expect_code 0
+	expect_out ''
+	expect_err ''
+	expect_within 60 grep -q 'sees original' watcher.out
+	run_sandcastle share $box rw:/srv/rw:rw
+	expect_code 0
+	run_sandcastle share $box "$PWD/one"
+	expect_code 0
+	run_sandcastle list --json
+	expect_match '"guest": "/srv/rw"'
+	expect_match "\"host\": \"$PWD/ro\""
+	run_sandcastle exec -u root $box sh -c '
+		cat '"$PWD"'/one; mount -o remount,rw,bind /srv/ro
+		echo x >/srv/ro/f; touch /srv/ro/g; rm -f /srv/ro/f; echo x >'"$PWD"'/one
+		echo made >/srv/rw/made; perl -e "
+			open(F, \"+>\", \"/srv/rw/big\") or die; truncate(F, 65536); print F \"x\" x 65536"'
+	expect_match '^alone$'
+	expect_same original "$(cat ro/f)"
+	expect_same alone "$(cat one)"
+	expect_same made "$(cat rw/made)"
+	[ ! -e ro/g ] || fail "a read-only share was written"
+
+	# What cannot be.
+	run_sandcastle share $box ro:/srv/rw/below
+	expect_one_line_error 'would hide part'
+	run_sandcastle share $box ro:/srv
+	expect_one_line_error 'would hide the share at /srv/'
+	run_sandcastle share $box ro:/usr
+	expect_one_line_error 'needs that place'
+	run_sandcastle share $box no-such-folder
+	expect_one_line_error 'no-such-folder'
+	run_sandcastle share --remove $box /srv/none
+	expect_one_line_error 'nothing is shared at /srv/none'
+	run_sandcastle share other ro
+	expect_one_line_error "no sandbox named 'other'"
+
+	# Taken back from programs that use it, and from a root that keeps it mounted elsewhere.
+	run_sandcastle exec -u root $box sh -c 'mkdir /keep && mount -t virtiofs sandcastle /keep && ls /keep'
+	expect_code 0
+	expect_match '^map0$'
+	run_sandcastle share --remove $box /srv/ro
+	expect_code 0
+	run_sandcastle share --remove $box one
+	expect_code 0
+	run_sandcastle exec -u root $box sh -c 'touch /tmp/removed; ls /keep; cat /keep/map0/f; ls /srv/ro'
+	expect_no_match 'map0|original|^f$'
+	expect_match '^map1$'
+	expect_within 60 grep -q '^done$' watcher.out
+	expect_same 'sees original
+0
+done' "$(grep -v -E 'Stale|No such|cannot|Input/output' watcher.out)"
+	expect_same 3 "$(grep -c -E 'Stale|No such|Input/output' watcher.out)"
+	run_sandcastle share --remove $box /srv/rw
+	expect_code 0
+	expect_same 65536 "$(stat -c %s rw/big)"
+	run_sandcastle list --json
+	expect_match '"shares": \[\]'
+	# Its place can be used again.
+	run_sandcastle share $box rw:/srv/rw
+	expect_code 0
+	run_sandcastle exec $box cat /srv/rw/made
+	expect_out made
+	run_sandcastle stop $box
+	expect_code 0
+	wait
+}

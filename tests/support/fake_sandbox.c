@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "launcher/rundir.h"
@@ -103,6 +104,27 @@ static void resize(json_int_t number, const json_t *request)
 		(void)kill(fake.commands[number - 1], SIGWINCH);
 }
 
+static const char *text_of(const json_t *request, const char *key)
+{
+	const char *text = json_string_value(json_object_get(request, key));
+
+	return text ? text : "";
+}
+
+/* Takes what is at the path it is said to be at. */
+static void share(const json_t *request, json_int_t id, int fd)
+{
+	struct stat is, should;
+
+	if (fstat(fd, &is) < 0 || stat(text_of(request, "host"), &should) < 0 ||
+	    is.st_ino != should.st_ino || !(fcntl(fd, F_GETFL) & O_PATH))
+		refuse(id, "bad-request", 0, "another file came");
+	else if (strcmp(text_of(request, "guest"), "/taken") == 0)
+		refuse(id, "taken", 0, "it is taken");
+	else
+		say(json_pack("{s:s, s:I, s:b}", "type", "reply", "id", id, "ok", 1));
+}
+
 static void handle(const json_t *request, const int *fds)
 {
 	const char *op = json_string_value(json_object_get(request, "op"));
@@ -128,6 +150,10 @@ static void handle(const json_t *request, const int *fds)
 	} else if (strcmp(op, "watch") == 0) {
 		say(json_pack("{s:s, s:I, s:b, s:s, s:s}", "type", "reply", "id", id, "ok", 1,
 			      "state", "running", "pressure", "squeezing"));
+	} else if (strcmp(op, "share") == 0) {
+		share(request, id, fds[0]);
+	} else if (strcmp(op, "unshare") == 0 && strcmp(text_of(request, "guest"), "/shown") == 0) {
+		say(json_pack("{s:s, s:I, s:b}", "type", "reply", "id", id, "ok", 1));
 	} else if (strcmp(op, "stop") == 0) {
 		say(json_pack("{s:s, s:I, s:b}", "type", "reply", "id", id, "ok", 1));
 		say(json_pack("{s:s, s:s, s:s, s:s}", "type", "event", "event", "ended", "reason",

@@ -435,3 +435,47 @@ Test(dax, nothing_to_mend_is_said)
 	cr_assert_eq(map(fc_walk(&c, "ro/other"), 0, 0), 0);
 	cr_assert_not(fs_server_mend_window(c.server));
 }
+
+Test(dax, an_export_that_is_taken_back_leaves_the_window)
+{
+	unsigned int fds;
+	uint64_t node, kept;
+	struct fuse_attr a;
+
+	kept = fc_walk(&c, "ro/big");
+	cr_assert_eq(map(kept, 0, 0), 0);
+	fds = count_fds();
+	fc_export(&c, "map7", "tree", false, FS_CACHE_SHORT);
+	node = fc_walk(&c, "map7/big");
+	cr_assert_eq(map(node, 0, SLOT), 0);
+	cr_assert_eq(map(node, SLOT, 2 * SLOT), 0);
+	cr_assert(page_is(SLOT, "tree/big", 0));
+	cr_assert_eq(fs_server_remove_export(c.server, "map7"), 0);
+	cr_assert_eq(window[SLOT], 0);
+	cr_assert_eq(window[2 * SLOT], 0);
+	cr_assert(page_is(0, "tree/big", 0));
+	cr_assert_eq(fc_getattr(&c, node, &a), -ESTALE);
+	cr_assert_eq(map(node, 0, SLOT), -ESTALE);
+	cr_assert_eq(count_fds(), fds);
+	/* What the guest still thinks to have there can be given back. */
+	cr_assert_eq(unmap(SLOT), 0);
+}
+
+Test(dax, an_export_stays_where_the_window_cannot_be_emptied)
+{
+	uint64_t big;
+	struct fuse_attr a;
+	int r;
+
+	fc_export(&c, "map7", "tree", false, FS_CACHE_SHORT);
+	big = fc_walk(&c, "map7/big");
+	cr_assert_eq(map(big, 0, 0), 0);
+	allow_mappings(false);
+	r = fs_server_remove_export(c.server, "map7");
+	allow_mappings(true);
+	cr_assert_eq(r, -ENOMEM);
+	cr_assert_gt(fc_getattr(&c, big, &a), 0);
+	cr_assert_eq(fs_server_remove_export(c.server, "map7"), 0);
+	cr_assert_eq(fc_getattr(&c, big, &a), -ESTALE);
+	cr_assert_eq(window[0], 0);
+}

@@ -207,3 +207,131 @@ Test(fs_server, half_built_and_null_are_freed)
 	cr_assert_eq(fs_server_new(&s), 0);
 	fs_server_free(s);
 }
+
+/* A guest that has of the export all there is to have, and keeps its numbers. */
+static void hold_everything(struct fuse_client *cl, const char *name, uint64_t numbers[4])
+{
+	struct fuse_entry_out e;
+
+	cr_assert_gt(fc_lookup(cl, FUSE_ROOT_ID, name, &e), 0);
+	numbers[0] = e.nodeid;
+	cr_assert_gt(fc_lookup(cl, numbers[0], "hello", &e), 0);
+	numbers[1] = e.nodeid;
+	cr_assert_gt(fc_open(cl, numbers[1], O_RDONLY, &numbers[2]), 0);
+	cr_assert_gt(fc_opendir(cl, numbers[0], &numbers[3]), 0);
+	cr_assert_eq(fc_lock(cl, FUSE_SETLK, numbers[1], numbers[2], 7, F_RDLCK, false), 0);
+	cr_assert_eq(fc_lock(cl, FUSE_SETLK, numbers[1], numbers[2], 8, F_RDLCK, true), 0);
+}
+
+static void expect_nothing_of(struct fuse_client *cl, const uint64_t numbers[4])
+{
+	struct fuse_entry_out e;
+	struct fuse_attr a;
+	uint64_t fh, other = fc_walk(cl, "rw");
+	char buf[512];
+
+	cr_assert_eq(fc_getattr(cl, numbers[0], &a), -ESTALE);
+	cr_assert_eq(fc_getattr(cl, numbers[1], &a), -ESTALE);
+	cr_assert_eq(fc_lookup(cl, numbers[0], "hello", &e), -ESTALE);
+	cr_assert_eq(fc_open(cl, numbers[1], O_RDONLY, &fh), -ESTALE);
+	cr_assert_eq(fc_read(cl, numbers[1], numbers[2], 0, buf, sizeof(buf)), -ESTALE);
+	cr_assert_eq(fc_readdir(cl, numbers[0], numbers[3], 0, buf, sizeof(buf), false), -ESTALE);
+	cr_assert_eq(fc_write(cl, numbers[1], numbers[2], 0, "x", 1, 0), -ESTALE);
+	cr_assert_eq(fc_mkdir(cl, numbers[0], "made", 0755), -ESTALE);
+	cr_assert_eq(fc_release(cl, numbers[1], numbers[2]), -ESTALE);
+	/* As the second node of a request, and with a handle under another node's number. */
+	cr_assert_eq(fc_rename(cl, other, "hello", numbers[0], "stolen", 0), -ESTALE);
+	cr_assert_eq(fc_link(cl, numbers[1], other, "linked", &e), -ESTALE);
+	cr_assert_eq(fc_read(cl, fc_walk(cl, "rw/hello"), numbers[2], 0, buf, sizeof(buf)), -EBADF);
+	fc_forget(cl, numbers[0], 1);
+	fc_forget(cl, numbers[1], 1);
+}
+
+Test(fs_server, an_export_is_taken_back_whatever_the_guest_has_of_it)
+{
+	unsigned int fds = count_fds();
+	uint64_t numbers[4];
+	char text[64];
+
+	fc_export(&c, "map7", "tree", true, FS_CACHE_SHORT);
+	hold_everything(&c, "map7", numbers);
+	cr_assert_gt(count_fds(), fds + 4);
+	cr_assert_eq(fs_server_remove_export(c.server, "map7"), 0);
+	cr_assert_eq(count_fds(), fds);
+	expect_nothing_of(&c, numbers);
+	cr_assert_eq(fs_server_remove_export(c.server, "map7"), -ENOENT);
+	cr_assert_eq(fs_server_remove_export(c.server, ""), -ENOENT);
+	cr_assert_eq(fc_lookup(&c, FUSE_ROOT_ID, "map7", &(struct fuse_entry_out){0}), -ENOENT);
+	cr_assert_not(fc_listed(&c, FUSE_ROOT_ID, "map7", false, NULL));
+	cr_assert(fc_listed(&c, FUSE_ROOT_ID, "rw", true, NULL));
+	cr_assert_eq(fc_host_stat(&c, "tree/made").st_nlink, 0);
+	cr_assert_eq(fc_host_read(&c, "tree/hello", text, sizeof(text)), 13);
+	/* The slot's next owner is not reached by the old numbers. */
+	fc_export(&c, "map8", "tree", true, FS_CACHE_SHORT);
+	(void)fc_walk(&c, "map8/hello");
+	expect_nothing_of(&c, numbers);
+}
+
+Test(fs_server, a_single_file_is_taken_back)
+{
+	struct fuse_attr a;
+	uint64_t dir, file, fh;
+	unsigned int fds = count_fds();
+
+	fc_export(&c, "map7", "tree/hello", false, FS_CACHE_SHORT);
+	dir = fc_walk(&c, "map7");
+	file = fc_walk(&c, "map7/file");
+	cr_assert_gt(fc_open(&c, file, O_RDONLY, &fh), 0);
+	cr_assert_eq(fs_server_remove_export(c.server, "map7"), 0);
+	cr_assert_eq(fc_getattr(&c, dir, &a), -ESTALE);
+	cr_assert_eq(fc_getattr(&c, file, &a), -ESTALE);
+	cr_assert_eq(count_fds(), fds);
+}
+
+Test(fs_server, who_waits_for_a_lock_is_answered_when_the_export_goes)
+{
+	uint64_t node, fh;
+
+	fc_export(&c, "map7", "tree", true, FS_CACHE_SHORT);
+	node = fc_walk(&c, "map7/hello");
+	cr_assert_gt(fc_open(&c, node, O_RDWR, &fh), 0);
+	cr_assert_eq(fc_lock(&c, FUSE_SETLK, node, fh, 1, F_WRLCK, false), 0);
+	cr_assert_eq(fc_lock(&c, FUSE_SETLKW, node, fh, 2, F_WRLCK, false), -EINPROGRESS);
+	cr_assert_eq(fs_server_remove_export(c.server, "map7"), 0);
+	/* By the timer that tries again, or by the next request. */
+	(void)fc_walk(&c, "rw");
+	cr_assert_eq(fc_lock_answer(&c), -ESTALE);
+}
+
+Test(fs_server, exports_come_and_go_without_end)
+{
+	unsigned int fds = count_fds();
+	uint64_t first = 0, numbers[4];
+	char name[16];
+
+	for (unsigned int i = 0; i < 1000; i++) {
+		snprintf(name, sizeof(name), "map%u", i);
+		fc_export(&c, name, i % 2 ? "tree" : "tree/sub", i % 3 == 0, FS_CACHE_SHORT);
+		if (i % 2)
+			hold_everything(&c, name, numbers);
+		else
+			(void)fc_walk(&c, name);
+		/* The low half is the slot: the table does not grow. */
+		if (i == 9)
+			first = fc_walk(&c, name) & 0xffffffff;
+		cr_assert(i < 9 || (fc_walk(&c, name) & 0xffffffff) <= first + 16);
+		cr_assert_eq(fs_server_remove_export(c.server, name), 0);
+	}
+	cr_assert_eq(count_fds(), fds);
+	expect_nothing_of(&c, numbers);
+	/* As many at once as there ever could be. */
+	for (unsigned int i = 3; i < 128; i++) {
+		snprintf(name, sizeof(name), "x%u", i);
+		fc_export(&c, name, "tree", false, FS_CACHE_SHORT);
+	}
+	cr_assert_eq(add("more", "tree", O_PATH), -ENOSPC);
+	cr_assert(fc_listed(&c, FUSE_ROOT_ID, "x127", false, NULL));
+	cr_assert_eq(fs_server_remove_export(c.server, "x9"), 0);
+	cr_assert_eq(add("more", "tree", O_PATH), 0);
+	cr_assert(fc_listed(&c, FUSE_ROOT_ID, "more", true, NULL));
+}

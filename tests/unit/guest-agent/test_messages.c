@@ -242,3 +242,33 @@ Test(messages, signal_and_winsize)
 	add_u32(&b, SC_FIELD_TTY, 1);
 	cr_assert_eq(winsize_parse(b.buf, b.len, &w), -EPROTO);
 }
+
+Test(messages, a_map_that_comes_or_goes)
+{
+	static const char *const bad[] = {"srv",       "/",	 "/srv/", "/srv//a",
+					  "/srv/../a", "/./srv", ""};
+	struct body b = {.len = 0};
+	struct setup_map map;
+	char *path = NULL;
+
+	cr_assert_eq(map_parse(b.buf, 0, &map, &path), -EPROTO);
+	add_map(&b, 7, 1, "/srv/a");
+	cr_assert_eq(map_parse(b.buf, b.len, &map, &path), 0);
+	cr_assert(map.map.index == 7 && map.map.writable == 1 && map.map.is_file == 0);
+	cr_assert_str_eq(map.path, "/srv/a");
+	free(path);
+	cr_assert_eq(map_parse(b.buf, b.len - 1, &map, &path), -EPROTO);
+	add_map(&b, 8, 1, "/srv/b");
+	cr_assert_eq(map_parse(b.buf, b.len, &map, &path), -EPROTO);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		b.len = 0;
+		add_map(&b, 1, 0, bad[i]);
+		cr_assert_eq(map_parse(b.buf, b.len, &map, &path), -EPROTO, "%s", bad[i]);
+	}
+	b.len = 0;
+	add_map(&b, 1, 2, "/srv");
+	cr_assert_eq(map_parse(b.buf, b.len, &map, &path), -EPROTO);
+	b.len = 0;
+	add_str(&b, SC_FIELD_CWD, "/srv");
+	cr_assert_eq(map_parse(b.buf, b.len, &map, &path), -EPROTO);
+}

@@ -408,6 +408,33 @@ static void *run_some(void *arg)
 	return NULL;
 }
 
+Test(library, shares)
+{
+	struct sandcastle_map map = {.host = "/proc/self/exe", .guest = "/shown"};
+
+	cr_assert_eq(sandcastle_share(sb, &map), SANDCASTLE_E_INVALID, "%s", message());
+	start();
+	/* A link leads to a file; where that is goes along with its descriptor. */
+	cr_assert_eq(sandcastle_share(sb, &map), SANDCASTLE_OK, "%s", message());
+	cr_assert_eq(sandcastle_unshare(sb, "/shown"), SANDCASTLE_OK, "%s", message());
+	cr_assert_eq(sandcastle_unshare(sb, "/other"), SANDCASTLE_E_REFUSED);
+	map = (struct sandcastle_map){.host = "/usr"};
+	cr_assert_eq(sandcastle_share(sb, &map), SANDCASTLE_OK, "%s", message());
+	map.guest = "/taken";
+	cr_assert_eq(sandcastle_share(sb, &map), SANDCASTLE_E_REFUSED);
+	cr_assert_str_eq(message(), "it is taken");
+	map.host = "/nonexistent";
+	cr_assert_eq(sandcastle_share(sb, &map), SANDCASTLE_E_SYSTEM);
+	cr_assert_str_eq(message(), "cannot share /nonexistent: No such file or directory");
+	map.host = "/dev/null";
+	cr_assert_eq(sandcastle_share(sb, &map), SANDCASTLE_E_INVALID);
+	map.host = "usr";
+	cr_assert_eq(sandcastle_share(sb, &map), SANDCASTLE_E_INVALID);
+	cr_assert_eq(sandcastle_share(sb, NULL), SANDCASTLE_E_INVALID);
+	cr_assert_eq(sandcastle_unshare(sb, "shown"), SANDCASTLE_E_INVALID);
+	cr_assert_eq(sandcastle_unshare(sb, NULL), SANDCASTLE_E_INVALID);
+}
+
 Test(library, several_threads_on_one_handle)
 {
 	int codes[4] = {1, 2, 3, 4};

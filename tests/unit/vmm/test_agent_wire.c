@@ -142,7 +142,7 @@ Test(agent_wire, frames_that_are_wrong)
 	struct raw m;
 
 	/* Unknown and host-only types. */
-	const uint16_t types[] = {0, 7, 31, SC_MSG_SETUP, SC_MSG_SHUTDOWN, 0xffff};
+	const uint16_t types[] = {0, 9, 31, SC_MSG_SETUP, SC_MSG_SHUTDOWN, 0xffff};
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
 		m = begin(types[i], 0);
 		expect_bad(&m);
@@ -286,6 +286,45 @@ Test(agent_wire, setup_lists_user_and_maps)
 	cr_assert_eq(map.writable, 0);
 	cr_assert_eq(le32toh(map.is_file), 1);
 	agent_buffer_fini(&buf);
+}
+
+Test(agent_wire, maps_that_come_and_go)
+{
+	static char path[] = "/srv";
+	const struct config_map map = {.guest = path, .writable = true};
+	struct agent_buffer buf = {.data = NULL};
+	struct sc_header h;
+	struct sc_map sent;
+
+	cr_assert_eq(agent_wire_map(&buf, &map, 7, false, 3), 0);
+	memcpy(&h, buf.data, sizeof(h));
+	cr_assert_eq(le16toh(h.type), SC_MSG_MAP);
+	cr_assert_eq(le32toh(h.id), 3);
+	memcpy(&sent, buf.data + sizeof(h) + sizeof(struct sc_field), sizeof(sent));
+	cr_assert(le32toh(sent.index) == 7 && le32toh(sent.writable) == 1 && sent.is_file == 0);
+	cr_assert_eq(memcmp(buf.data + buf.len - 4, path, 4), 0);
+	buf.len = 0;
+	cr_assert_eq(agent_wire_map(&buf, &map, 7, true, 4), 0);
+	memcpy(&h, buf.data, sizeof(h));
+	cr_assert_eq(le16toh(h.type), SC_MSG_UNMAP);
+	agent_buffer_fini(&buf);
+}
+
+Test(agent_wire, answers_about_maps)
+{
+	struct raw m = begin(SC_MSG_MAP_DONE, 3);
+
+	expect_good(&m);
+	cr_assert(msg.type == SC_MSG_MAP_DONE && msg.id == 3 && msg.error == 0);
+	m = begin(SC_MSG_MAP_DONE, 0);
+	expect_bad(&m);
+	m = begin(SC_MSG_MAP_FAILED, 3);
+	add_u32(&m, SC_FIELD_ERRNO, 20);
+	expect_bad(&m);
+	add(&m, SC_FIELD_TEXT, "no", 2);
+	expect_good(&m);
+	cr_assert_eq(msg.error, 20);
+	cr_assert_str_eq(msg.text, "no");
 }
 
 Test(agent_wire, too_much_is_refused_and_leaves_the_buffer_alone)

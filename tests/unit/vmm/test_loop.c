@@ -98,3 +98,47 @@ Test(loop, a_coarse_timer_ends_on_a_whole_second)
 			cr_assert_eq(end, 0);
 	}
 }
+
+struct posted {
+	struct loop *loop;
+	struct loop_task a, b, last;
+	unsigned int order;
+};
+
+static void run_a(struct loop_task *task)
+{
+	struct posted *p = CONTAINER_OF(task, struct posted, a);
+
+	cr_assert_eq(p->order++, 0);
+	/* From within a task: another round. */
+	loop_post(p->loop, &p->last);
+}
+
+static void run_b(struct loop_task *task)
+{
+	struct posted *p = CONTAINER_OF(task, struct posted, b);
+
+	cr_assert_eq(p->order++, 1);
+}
+
+static void run_last(struct loop_task *task)
+{
+	struct posted *p = CONTAINER_OF(task, struct posted, last);
+
+	cr_assert_eq(p->order++, 2);
+	loop_stop(p->loop);
+}
+
+Test(loop, tasks_run_in_their_order)
+{
+	struct posted p = {.a.fn = run_a, .b.fn = run_b, .last.fn = run_last};
+
+	cr_assert_eq(loop_new(&p.loop), 0);
+	loop_post(p.loop, &p.a);
+	loop_post(p.loop, &p.b);
+	cr_assert_eq(loop_run(p.loop), 0);
+	cr_assert_eq(p.order, 3);
+	/* One that is never run is only forgotten. */
+	loop_post(p.loop, &p.a);
+	loop_free(p.loop);
+}
