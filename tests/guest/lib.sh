@@ -10,7 +10,7 @@
 # In L1 each process costs 30 ms or more, so what every test goes through starts none.
 
 # Seconds that one command under `run` may take. A test may set its own.
-export TEST_LIMIT=150
+export TEST_LIMIT=300
 
 # run COMMAND [ARG...]: runs it with this function's standard input. Sets code, out, err (without
 # the last newline) and leaves the exact bytes in $TEST_DIR/.out and .err.
