@@ -1,0 +1,167 @@
+#!/usr/bin/env bash
+# image.sh FILE: how fast files are read in a sandbox, beside the host it runs on and beside QEMU with its
+# C virtiofsd, all of one ext4 file system (image_tree.sh). Called by ./dev bench image, as root in
+# the lab; see docs/performance.md.
+#
+# Prints lines: who, what, microseconds (or KiB), separated by tabs.
+set -u
+
+dir=$(mktemp -d)
+tree=$dir/tree
+trap 'umount "$tree/mnt" "$tree"; rm -r "$dir"' EXIT
+export XDG_CACHE_HOME=$dir/cache
+mkdir "$tree" "$dir/in"
+cp "$1" "$dir/image" && modprobe -a loop ext4 && mount -o loop,ro "$dir/image" "$tree" || exit
+
+# --- what is measured, in each place ------------------------------------------------------------
+
+(cd "$tree" && find usr -type f -size +128k -printf '%s /%p\n') | sort -k2 |
+	awk '{ s += $1; if (s <= 200e6) print $2 }' >"$dir/in/large"
+printf 'int main(void)\n{\n\treturn 0;\n}\n' >"$dir/in/hello.c"
+cat >"$dir/in/work" <<'END'
+cd /mnt || exit
+took() {
+	local name=$1 a=${EPOCHREALTIME/[.,]/}
+	shift
+	"$@" >/dev/null 2>&1 || echo "# $name failed"
+	printf '%s\t%d\n' "$name" $((${EPOCHREALTIME/[.,]/} - a))
+}
+used() { awk '/^(Cached|AnonPages|Slab|PageTables):/ { s += $2 } END { print s }' /proc/meminfo; }
+for round in first again; do
+	took "find /usr -ls, $round" find /usr -ls
+	took "stat of each, $round" sh -c 'find /usr -print0 | xargs -0 stat -c %s'
+done
+before=$(used)
+took "cat 200 MB, first" xargs cat <large
+printf '%s\t%d\n' "memory taken by it, KiB" $(($(used) - before))
+took "cat 200 MB, again" xargs cat <large
+for round in first again; do
+	took "python3, $round" python3 -c 'import json'
+	took "gcc hello.c, $round" gcc -o /tmp/hello hello.c
+done
+END
+
+as()
+{
+	sed -u "s/^/$1\t/"
+}
+
+cached()
+{
+	awk '/^(Cached|Buffers):/ { s += $2 } /^Shmem:/ { s -= $2 } END { print s }' /proc/meminfo
+}
+
+drop_caches()
+{
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+}
+
+# Programs are copied into memory, as the tree is.
+copy_program()
+{
+	local library to=$2
+
+	mkdir -p "$to"
+	cp "$1" "$to/program"
+	ldd "$1" | awk '$3 ~ /^\// { print $3 }' | while read -r library; do
+		cp -L "$library" "$to/"
+	done
+}
+
+# --- the host -----------------------------------------------------------------------------------
+
+mount --bind "$dir/in" "$tree/mnt"
+on_host()
+{
+	mount -t tmpfs none "$tree/tmp"
+	mount --bind /proc "$tree/proc"
+	mount --bind /dev "$tree/dev"
+	chroot "$tree" /bin/bash /mnt/work | as "$1"
+	umount "$tree/tmp" "$tree/proc" "$tree/dev"
+}
+drop_caches
+on_host host
+
+# --- sandboxes ----------------------------------------------------------------------------------
+
+copy_program "$(command -v sandcastle)" "$dir/sandcastle"
+sandcastle()
+{
+	local command=$1
+
+	shift
+	LD_LIBRARY_PATH=$dir/sandcastle "$dir/sandcastle/program" "$command" "$@"
+}
+options=(--root "$tree" --map "$dir/in:/mnt" --cpus 1 --memory 2G)
+sandcastle run "${options[@]}" -- true || exit
+in_sandbox()
+{
+	local who=$1
+
+	shift
+	sandcastle run "${options[@]}" "$@" -- bash /mnt/work | as "$who"
+}
+[ -z "${BENCH_WINDOWS-}" ] || exit 0
+in_sandbox sandcastle
+in_sandbox 'sandcastle --no-dax' --no-dax
+
+# --- two that read the same ---------------------------------------------------------------------
+
+drop_caches
+for k in 1 2; do
+	sandcastle start "${options[@]}" --name "reader$k" >/dev/null
+	before=$(cached)
+	sandcastle exec "reader$k" -- sh -c 'xargs cat </mnt/large >/dev/null'
+	printf 'sandbox %d\thost page cache taken by cat 200 MB, KiB\t%d\n' "$k" $(($(cached) - before))
+done
+sandcastle stop reader1 reader2 >/dev/null
+
+# --- QEMU and virtiofsd -------------------------------------------------------------------------
+
+[ -z "${BENCH_NO_PEERS-}" ] || exit 0
+copy_program "$(command -v qemu-system-x86_64)" "$dir/qemu"
+copy_program /usr/lib/qemu/virtiofsd "$dir/virtiofsd"
+mkdir -p "$dir/firmware" "$dir/root/bin" "$dir/root/modules" "$dir/root/in"
+cp -L /usr/share/{qemu,seabios}/*.{bin,rom} "$dir/firmware/" 2>/dev/null
+cp "$(command -v busybox)" "$dir/root/bin/"
+cp "$dir"/in/* "$dir/root/in/"
+/sbin/modprobe -q --show-depends -a virtio_pci virtiofs overlay | awk '!seen[$2]++ { print $2 }' >"$dir/modules"
+n=100
+while read -r module; do
+	cp "$module" "$dir/root/modules/$n"
+	n=$((n + 1))
+done <"$dir/modules"
+cat >"$dir/root/init" <<'END'
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mkdir /proc /sys /dev /lower /memory /new
+mount -t proc none /proc; mount -t sysfs none /sys; mount -t devtmpfs none /dev
+for m in /modules/*; do insmod $m; done
+mount -t virtiofs files /lower && mount -t tmpfs none /memory && mkdir /memory/upper /memory/work
+mount -t overlay -o lowerdir=/lower,upperdir=/memory/upper,workdir=/memory/work none /new
+mount -t tmpfs none /new/mnt; mount -t tmpfs none /new/tmp
+mount --move /proc /new/proc; mount --move /dev /new/dev
+cp /in/* /new/mnt
+echo begin >/new/dev/ttyS0
+chroot /new /bin/bash /mnt/work >/new/dev/ttyS0 2>&1
+poweroff -f
+END
+chmod +x "$dir/root/init"
+(cd "$dir/root" && find . | busybox cpio -o -H newc >"$dir/initrd" 2>/dev/null)
+umount "$tree/mnt"
+LD_LIBRARY_PATH=$dir/virtiofsd "$dir/virtiofsd/program" --socket-path="$dir/socket" -o source="$tree" \
+	-o cache=always >"$dir/virtiofsd.log" 2>&1 &
+for ((i = 0; i < 100; i++)); do
+	[ ! -S "$dir/socket" ] || break
+	sleep 0.1
+done
+elf=$(find "$XDG_CACHE_HOME" -name '*.elf' | head -n 1)
+LD_LIBRARY_PATH=$dir/qemu "$dir/qemu/program" -L "$dir/firmware" -M q35 -accel kvm -cpu host -m 2G \
+	-object memory-backend-memfd,id=memory,size=2G,share=on -numa node,memdev=memory -nodefaults \
+	-no-user-config -display none -no-reboot -serial "file:$dir/serial" -kernel "$elf" -initrd "$dir/initrd" \
+	-append "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check init_on_alloc=0" \
+	-chardev "socket,id=files,path=$dir/socket" -device vhost-user-fs-pci,chardev=files,tag=files ||
+	cat "$dir/virtiofsd.log"
+sed -n '1,/^begin/d; s/\r//; /\t/p; /^#/p' "$dir/serial" | as 'QEMU, virtiofsd'
+mount --bind "$dir/in" "$tree/mnt"
