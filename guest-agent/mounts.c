@@ -12,6 +12,7 @@
 
 #include "guest-agent/etc.h"
 #include "guest-agent/files.h"
+#include "guest-agent/home.h"
 #include "guest-agent/protocol.h"
 
 #define FS_TOP	   "/fs"
@@ -72,7 +73,6 @@ struct private_dir {
 
 static const struct private_dir private_dirs[] = {
 	{"home", "/home", 0755, 0},
-	{"root", "/root", 0700, 0},
 	{"tmp", "/tmp", 01777, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV},
 	{"vartmp", "/var/tmp", 01777, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV},
 	{"run", "/run", 0755, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV},
@@ -379,11 +379,17 @@ static int detach_top(int *fd)
 
 int mounts_finish(struct mounts *m, const struct setup *s, struct text *why)
 {
-	int r = make_path(s->home, s);
+	bool new_home = access(s->home, F_OK) < 0;
+	/* Most bases have one, with what packages say is in it. */
+	int r = make_dir("/root", 0700);
 
+	if (r == 0)
+		r = make_path(s->home, s);
 	if (r < 0)
 		return text_fail(why, r, "make the home directory", s->home);
 	close(r);
+	if (new_home)
+		home_fill("/etc/skel", s->home, s->uid, s->gid);
 	for (size_t i = 0; i < s->n_maps; i++) {
 		r = mount_map(m, &s->maps[i], s);
 		if (r < 0)

@@ -9,6 +9,10 @@
  * bytes, if everyone may read them. The decision never depends on who builds: a
  * file that is not readable by everyone is left out for root as well.
  *
+ * Then come the files that `default` rules make, and what packages declare in
+ * tmpfiles.d and no package ships (image/declared.h): the host's own of that name, if
+ * nothing else speaks for it, is not looked at.
+ *
  * A tree whose root directory is an ordinary user's was unpacked by them: what is
  * theirs in it stands for what is root's.
  */
@@ -18,10 +22,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <nettle/md5.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "image/accounts.h"
+#include "image/declared.h"
 #include "image/defaults.h"
 #include "image/index_writer.h"
 
@@ -37,6 +42,9 @@ struct builder {
 	const struct build_input *in;
 	struct index_writer *writer;
 	struct buffer bytes;
+	struct declared declared;
+	struct accounts accounts;
+	bool *done; /* of declared.paths: it is in the image */
 	dev_t dev; /* of the topmost directory one is in */
 	uid_t uid; /* whose tree it is: shown as root */
 	gid_t gid;
@@ -73,6 +81,25 @@ static struct index_entry entry_of(const struct builder *b, const struct stat *s
 		.kind = (uint8_t)kind,
 		.how = (uint8_t)how,
 	};
+}
+
+static const struct declared_path *declared_here(const struct builder *b)
+{
+	return declared_find(&b->declared, b->path);
+}
+
+static void mark_done(struct builder *b, const struct declared_path *d)
+{
+	if (d)
+		b->done[d - b->declared.paths] = true;
+}
+
+/* What the line says of owner and mode, whatever the host has. */
+static void declare(const struct builder *b, const struct declared_path *d, struct index_entry *e)
+{
+	e->mode = (uint16_t)((e->mode & S_IFMT) | d->mode);
+	e->uid = accounts_id(&b->accounts.users, d->user);
+	e->gid = accounts_id(&b->accounts.groups, d->group);
 }
 
 static int leave_out(struct builder *b, const struct walk *w, const char *name,
@@ -115,17 +142,6 @@ static int add_bytes(struct builder *b, const struct walk *w, const char *name,
 	return index_writer_add(b->writer, w->dir, name, &e, b->bytes.data, b->bytes.len, NULL);
 }
 
-static bool has_md5(const struct builder *b, const uint8_t md5[PACKAGES_MD5])
-{
-	uint8_t digest[MD5_DIGEST_SIZE];
-	struct md5_ctx ctx;
-
-	md5_init(&ctx);
-	md5_update(&ctx, b->bytes.len, (const uint8_t *)b->bytes.data);
-	md5_digest(&ctx, sizeof(digest), digest);
-	return memcmp(digest, md5, sizeof(digest)) == 0;
-}
-
 /* A file below /etc or /var that a package owns: as the package has it, or not at all. */
 static int add_pristine(struct builder *b, const struct walk *w, const char *name,
 			const struct stat *st, const struct package *owner)
@@ -141,7 +157,7 @@ static int add_pristine(struct builder *b, const struct walk *w, const char *nam
 		memcpy(md5, conf->md5, sizeof(md5));
 	else
 		r = p->kind->md5(p, package, b->path, md5);
-	if (r == 0 && readable && read_bytes(b, w, name) == 0 && has_md5(b, md5))
+	if (r == 0 && readable && read_bytes(b, w, name) == 0 && packages_has_md5(&b->bytes, md5))
 		return add_bytes(b, w, name, st, INDEX_AS_FOUND);
 	r = p->kind->original(p, package, b->path, COPY_MAX, &b->bytes);
 	if (r == 0)
@@ -198,34 +214,39 @@ static int add_link(struct builder *b, const struct walk *w, const char *name,
 }
 
 static int walk_dir(struct builder *b, struct walk *w, const struct stat *st);
+static int add_made(struct builder *b, const struct walk *w);
 
 static int add_dir(struct builder *b, const struct walk *w, const char *name, const struct stat *st,
 		   const struct rule *rule, struct walk *below)
 {
 	struct index_entry e = entry_of(b, st, INDEX_DIR, INDEX_AS_FOUND);
 	bool by_rule = rule && rule->verb != RULE_LINKS && rule->verb != RULE_DEFAULT;
+	const struct declared_path *d = declared_here(b);
 	int r;
 
-	if (!by_rule && !packages_owner(b->in->packages, b->path))
+	if (!by_rule && !d && !packages_owner(b->in->packages, b->path))
 		return leave_out(b, w, name, st, INDEX_LEFT_UNOWNED, NULL);
 	/* The directories at the top may be file systems of their own, those below may not. */
 	if (w->depth == 0)
 		b->dev = st->st_dev;
 	else if (st->st_dev != b->dev)
 		return leave_out(b, w, name, st, INDEX_LEFT_MOUNT, NULL);
+	if (d)
+		declare(b, d, &e);
+	mark_done(b, d);
 	r = index_writer_add(b->writer, w->dir, name, &e, NULL, 0, &below->dir);
-	if (r < 0 || (rule && rule->verb == RULE_EMPTY) || w->depth == DEPTH_MAX)
+	if (r < 0 || w->depth == DEPTH_MAX)
 		return r;
-	/* What not everyone may list or pass has nothing to show. */
-	if ((st->st_mode & (S_IROTH | S_IXOTH)) != (S_IROTH | S_IXOTH))
-		return 0;
-	below->fd = openat(w->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (below->fd < 0)
-		return 0;
 	below->depth = w->depth + 1;
 	below->pristine =
 		w->depth == 0 ? !strcmp(name, "etc") || !strcmp(name, "var") : w->pristine;
 	below->old = NO_OLD;
+	/* What not everyone may list or pass has nothing to show. */
+	if (!(rule && rule->verb == RULE_EMPTY) &&
+	    (st->st_mode & (S_IROTH | S_IXOTH)) == (S_IROTH | S_IXOTH))
+		below->fd = openat(w->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (below->fd < 0)
+		return add_made(b, below);
 	if (b->in->old && w->old != NO_OLD &&
 	    (index_lookup(b->in->old, w->old, name, strlen(name), &below->old) < 0 ||
 	     b->in->old->entries[below->old].kind != INDEX_DIR))
@@ -240,15 +261,24 @@ static int default_bytes(struct builder *b, const struct rule *rule, struct defa
 {
 	*file = (struct default_file){.mode = 0644};
 	if (rule->source[0] == '@')
-		return default_make(b->in->root, rule->source + 1, &b->bytes, file);
+		return default_make(&b->accounts, rule->source + 1, &b->bytes, file);
 	return packages_slurp(b->in->root, rule->source + 1, COPY_MAX, &b->bytes);
 }
 
 static int add_type(struct builder *b, const struct walk *w, const char *name,
 		    const struct stat *st, const struct rule *rule, struct walk *below)
 {
+	const struct declared_path *d = declared_here(b);
+	bool by_rule = rule && (rule->verb != RULE_LINKS || S_ISLNK(st->st_mode));
+
 	if (rule && rule->verb == RULE_DENY)
 		return leave_out(b, w, name, st, INDEX_LEFT_DENIED, rule);
+	/* Neither a rule nor a package speaks for it: add_declared() makes it. */
+	if (d && !by_rule && !packages_owner(b->in->packages, b->path) &&
+	    !packages_conffile(b->in->packages, b->path) &&
+	    !(d->kind == DECLARED_DIR && S_ISDIR(st->st_mode)))
+		return 0;
+	mark_done(b, d);
 	switch (st->st_mode & S_IFMT) {
 	case S_IFDIR:
 		return add_dir(b, w, name, st, rule, below);
@@ -261,30 +291,45 @@ static int add_type(struct builder *b, const struct walk *w, const char *name,
 	}
 }
 
+/* The path is that of a name in the directory one is in; false: it is too long. */
+static bool push_name(struct builder *b, const char *name)
+{
+	size_t len = strlen(name);
+
+	if (b->path_len + len + 2 > sizeof(b->path))
+		return false;
+	b->path[b->path_len] = '/';
+	memcpy(b->path + b->path_len + 1, name, len + 1);
+	b->path_len += 1 + len;
+	return true;
+}
+
+static void pop_name(struct builder *b, size_t before)
+{
+	b->path_len = before;
+	b->path[before] = '\0';
+}
+
 /* Looks at one name. */
 static int add_name(struct builder *b, const struct walk *w, const char *name)
 {
-	size_t len = strlen(name), before = b->path_len;
+	size_t before = b->path_len;
 	struct default_file unused;
 	const struct rule *rule;
 	struct walk below = {.fd = -1};
 	struct stat st;
 	int r;
 
-	if (before + len + 2 > sizeof(b->path))
+	if (!push_name(b, name))
 		return 0;
 	rule = rules_enter(b->in->rules, &w->rules, name, &below.rules);
-	b->path[before] = '/';
-	memcpy(b->path + before + 1, name, len + 1);
-	b->path_len = before + 1 + len;
 	if (rule && rule->verb == RULE_DEFAULT && default_bytes(b, rule, &unused) < 0)
 		rule = NULL;
 	r = 0;
 	if (!(rule && rule->verb == RULE_DEFAULT) &&
 	    fstatat(w->fd, name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) == 0)
 		r = add_type(b, w, name, &st, rule, &below);
-	b->path_len = before;
-	b->path[before] = '\0';
+	pop_name(b, before);
 	if (++b->files % PROGRESS_EVERY == 0 && b->in->progress)
 		b->in->progress->step(b->in->progress, b->files);
 	return r;
@@ -310,6 +355,7 @@ static int add_defaults(struct builder *b, const struct walk *w)
 		struct stat st = {.st_mtim.tv_sec = b->in->head->built};
 		struct default_file file;
 		enum index_how how = INDEX_MADE;
+		size_t before = b->path_len;
 		int r;
 
 		if (rule->verb != RULE_DEFAULT || w->rules.at[i].part + 1u != rule->n_parts ||
@@ -320,7 +366,10 @@ static int add_defaults(struct builder *b, const struct walk *w)
 			return r;
 		if (r < 0)
 			continue;
-		if (rule->source[0] != '@')
+		if (push_name(b, name))
+			mark_done(b, declared_here(b));
+		pop_name(b, before);
+		if (rule->source[0] != '@' && w->fd >= 0)
 			how = same_as_found(b, w, name) ? INDEX_AS_FOUND : INDEX_FROM_MASTER;
 		st.st_mode = S_IFREG | file.mode;
 		st.st_gid = file.gid;
@@ -329,6 +378,80 @@ static int add_defaults(struct builder *b, const struct walk *w)
 			return r;
 	}
 	return 0;
+}
+
+/* Bytes for a file that a package declares; false: there are none to be had. */
+static bool declared_bytes(struct builder *b, const struct declared_path *d)
+{
+	struct stat st;
+
+	b->bytes.len = 0;
+	if (d->kind == DECLARED_FILE)
+		return buffer_add(&b->bytes, d->argument, strlen(d->argument)) == 0;
+	/* A file of a package's that everyone may read, below /usr. */
+	return strncmp(d->argument, "/usr/", 5) == 0 &&
+	       packages_owner(b->in->packages, d->argument) &&
+	       fstatat(b->in->root, d->argument + 1, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       (st.st_mode & S_IROTH) &&
+	       packages_slurp(b->in->root, d->argument + 1, COPY_MAX, &b->bytes) == 0;
+}
+
+/* One path that a package declares, in the directory of `w`; b->path is its own. */
+static int add_declared(struct builder *b, const struct walk *w, const struct declared_path *d,
+			struct walk *below)
+{
+	const char *name = strrchr(d->path, '/') + 1;
+	struct stat st = {.st_mtim.tv_sec = b->in->head->built, .st_mode = S_IFREG};
+	struct index_entry e;
+	int r;
+
+	mark_done(b, d);
+	switch (d->kind) {
+	case DECLARED_LINK:
+		st.st_mode = S_IFLNK | 0777;
+		e = entry_of(b, &st, INDEX_LINK, INDEX_MADE);
+		return d->argument[0] ? index_writer_add(b->writer, w->dir, name, &e, d->argument,
+							 strlen(d->argument), NULL)
+				      : 0;
+	case DECLARED_DIR:
+		st.st_mode = S_IFDIR;
+		e = entry_of(b, &st, INDEX_DIR, INDEX_MADE);
+		declare(b, d, &e);
+		r = index_writer_add(b->writer, w->dir, name, &e, NULL, 0, &below->dir);
+		below->depth = w->depth + 1;
+		below->pristine = true;
+		return r < 0 || w->depth == DEPTH_MAX ? r : add_made(b, below);
+	default:
+		if (!declared_bytes(b, d))
+			return 0;
+		e = entry_of(b, &st, INDEX_PRISTINE, INDEX_MADE);
+		declare(b, d, &e);
+		return index_writer_add(b->writer, w->dir, name, &e, b->bytes.data, b->bytes.len,
+					NULL);
+	}
+}
+
+/* What no walk finds in this directory: files that rules make, and what packages declare. */
+static int add_made(struct builder *b, const struct walk *w)
+{
+	int r = add_defaults(b, w);
+
+	for (size_t i = 0; r == 0 && w->pristine && i < b->declared.n_paths; i++) {
+		const struct declared_path *d = &b->declared.paths[i];
+		size_t before = b->path_len;
+		struct walk below = {.fd = -1};
+		const struct rule *rule;
+
+		if (b->done[i] || strncmp(d->path, b->path, before) != 0 ||
+		    d->path[before] != '/' || strchr(d->path + before + 1, '/'))
+			continue;
+		rule = rules_enter(b->in->rules, &w->rules, d->path + before + 1, &below.rules);
+		if ((rule && rule->verb == RULE_DENY) || !push_name(b, d->path + before + 1))
+			continue;
+		r = add_declared(b, w, d, &below);
+		pop_name(b, before);
+	}
+	return r;
 }
 
 /* A directory whose names are those of the old index: only directories are looked at again. */
@@ -383,7 +506,18 @@ static int walk_dir(struct builder *b, struct walk *w, const struct stat *st)
 		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
 			r = add_name(b, w, d->d_name);
 	closedir(dir);
-	return r < 0 ? r : add_defaults(b, w);
+	return r < 0 ? r : add_made(b, w);
+}
+
+/* What is known before the walk. */
+static int prepare(struct builder *b)
+{
+	int r = declared_read(b->in->packages, &b->declared);
+
+	if (r == 0)
+		r = accounts_read(b->in->packages, &b->declared, &b->accounts);
+	b->done = calloc(b->declared.n_paths + 1, sizeof(*b->done));
+	return r == 0 && !b->done ? -ENOMEM : r;
 }
 
 int image_build(const struct build_input *in, uint8_t **out, size_t *len)
@@ -401,6 +535,8 @@ int image_build(const struct build_input *in, uint8_t **out, size_t *len)
 		if (fstat(in->root, &st) < 0)
 			r = -errno;
 	}
+	if (r == 0)
+		r = prepare(b);
 	if (r == 0) {
 		b->uid = st.st_uid;
 		b->gid = st.st_gid;
@@ -410,6 +546,9 @@ int image_build(const struct build_input *in, uint8_t **out, size_t *len)
 		r = index_writer_finish(b->writer, in->head, out, len);
 	if (b) {
 		index_writer_free(b->writer);
+		declared_fini(&b->declared);
+		accounts_fini(&b->accounts);
+		free(b->done);
 		free(b->bytes.data);
 	}
 	free(b);

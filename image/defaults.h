@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include "image/accounts.h"
 #include "image/buffer.h"
 #include "vmm/util.h"
 
@@ -15,11 +16,9 @@ struct default_file {
 
 /*
  * The file called `name` in the rules ("passwd" for @passwd), put into *out,
- * which may hold something already. Accounts are made of the system accounts of
- * the tree at `root`: numbers below 1000, without passwords, members and names
- * of people. -ENOENT: there is none of that name.
+ * which may hold something already. -ENOENT: there is none of that name.
  */
-int default_make(int root, const char *name, struct buffer *out,
+int default_make(const struct accounts *accounts, const char *name, struct buffer *out,
 		 struct default_file *file) MUST_CHECK;
 
 #endif

@@ -3,7 +3,8 @@
  * dpkg's database, read directly (deb-status(5), dpkg's own files below
  * /var/lib/dpkg): `status` says what is installed and which conffiles it has,
  * info/PACKAGE.list what it owns, info/PACKAGE.md5sums the checksums of what
- * is no conffile, `diversions` which file was moved aside for another's.
+ * is no conffile, `diversions` which file was moved aside for another's. ucf keeps
+ * its own of configuration that packages' scripts put into place.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,50 +16,12 @@
 
 #include "image/deb.h"
 #include "image/packages.h"
+#include "image/slice.h"
 
 #define DPKG "var/lib/dpkg/"
+#define UCF  "var/lib/ucf/"
 
-/* A stretch of text. */
-struct slice {
-	const char *p;
-	size_t len;
-};
-
-/* Cuts the next line off *rest; false at the end. */
-static bool cut_line(struct slice *rest, struct slice *line)
-{
-	const char *end;
-
-	if (rest->len == 0)
-		return false;
-	end = memchr(rest->p, '\n', rest->len);
-	line->p = rest->p;
-	line->len = end ? (size_t)(end - rest->p) : rest->len;
-	rest->p += line->len + (end != NULL);
-	rest->len -= line->len + (end != NULL);
-	return true;
-}
-
-/* Cuts the next word off *rest; false if there is none. */
-static bool cut_word(struct slice *rest, struct slice *word)
-{
-	while (rest->len > 0 && (*rest->p == ' ' || *rest->p == '\t')) {
-		rest->p++;
-		rest->len--;
-	}
-	*word = (struct slice){.p = rest->p};
-	while (rest->len > 0 && *rest->p != ' ' && *rest->p != '\t') {
-		rest->p++;
-		rest->len--;
-		word->len++;
-	}
-	return word->len > 0;
-}
-
-static bool slice_is(struct slice s, const char *text)
-{
-	return s.len == strlen(text) && memcmp(s.p, text, s.len) == 0;
-}
+enum { UCF_FILE_MAX = 256 << 10, UCF_MAX = 1024 };
 
 /* The value of "Field: value" if the line is that. */
 static bool field(struct slice line, const char *name, struct slice *value)
@@ -68,10 +31,7 @@ static bool field(struct slice line, const char *name, struct slice *value)
 	if (line.len <= n || strncasecmp(line.p, name, n) != 0 || line.p[n] != ':')
 		return false;
 	*value = (struct slice){line.p + n + 1, line.len - n - 1};
-	while (value->len > 0 && (*value->p == ' ' || *value->p == '\t')) {
-		value->p++;
-		value->len--;
-	}
+	slice_skip_blanks(value);
 	return true;
 }
 
@@ -87,7 +47,7 @@ static bool cut_paragraph(struct slice *rest, struct paragraph *out)
 	bool any = false, in_conffiles = false;
 
 	*out = (struct paragraph){.name = {NULL, 0}};
-	while (cut_line(rest, &line)) {
+	while (slice_line(rest, &line)) {
 		if (line.len == 0) {
 			if (any)
 				return true;
@@ -122,7 +82,7 @@ static bool has_files(struct slice status)
 	struct slice word = {NULL, 0};
 
 	for (int i = 0; i < 3; i++)
-		if (!cut_word(&status, &word))
+		if (!slice_word(&status, &word))
 			return false;
 	return !slice_is(word, "not-installed") && !slice_is(word, "config-files") &&
 	       !slice_is(word, "half-installed");
@@ -140,14 +100,14 @@ static int add_conffiles(struct packages *p, struct slice text)
 	struct slice line, path, md5, flag;
 	uint8_t sum[PACKAGES_MD5];
 
-	while (cut_line(&text, &line)) {
+	while (slice_line(&text, &line)) {
 		int r;
 
 		/* "obsolete" and "remove-on-upgrade": the package has it no longer. */
-		if (!cut_word(&line, &path) || !cut_word(&line, &md5) || cut_word(&line, &flag) ||
-		    !packages_parse_md5(md5.p, md5.len, sum))
+		if (!slice_word(&line, &path) || !slice_word(&line, &md5) ||
+		    slice_word(&line, &flag) || !packages_parse_md5(md5.p, md5.len, sum))
 			continue;
-		r = packages_add_conffile(p, path.p, path.len, sum);
+		r = packages_add_conffile(p, (uint32_t)(p->n - 1), path.p, path.len, sum, false);
 		if (r < 0)
 			return r;
 	}
@@ -166,7 +126,7 @@ static int read_list(struct packages *p, uint32_t package, struct buffer *text)
 	if (r < 0)
 		return r == -ENOMEM ? r : 0;
 	rest = (struct slice){text->data, text->len};
-	while (cut_line(&rest, &line)) {
+	while (slice_line(&rest, &line)) {
 		/* "/." is the root. */
 		if (line.len < 3)
 			continue;
@@ -203,7 +163,7 @@ static int read_diversions(struct packages *p, struct buffer *text)
 	if (r < 0)
 		return r == -ENOMEM ? r : 0;
 	rest = (struct slice){text->data, text->len};
-	while (cut_line(&rest, &from) && cut_line(&rest, &to) && cut_line(&rest, &by)) {
+	while (slice_line(&rest, &from) && slice_line(&rest, &to) && slice_line(&rest, &by)) {
 		char path[PATH_MAX];
 
 		if (from.len >= sizeof(path))
@@ -219,6 +179,55 @@ static int read_diversions(struct packages *p, struct buffer *text)
 			return r;
 	}
 	return 0;
+}
+
+static const struct package *find_package(const struct packages *p, struct slice name)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (slice_is(name, p->list[i].name))
+			return &p->list[i];
+	return NULL;
+}
+
+/* The checksum that ucf noted for a path: a line "md5  path" of its hashfile. */
+static bool ucf_md5(struct slice hashes, struct slice path, uint8_t out[PACKAGES_MD5])
+{
+	struct slice line, md5, name;
+
+	while (slice_line(&hashes, &line))
+		if (slice_word(&line, &md5) && slice_word(&line, &name) && name.len == path.len &&
+		    memcmp(name.p, path.p, path.len) == 0)
+			return packages_parse_md5(md5.p, md5.len, out);
+	return false;
+}
+
+/*
+ * ucf(1): configuration that packages make of masters. Its registry says whose a
+ * file is, its hashfile what the package last put there.
+ */
+static int read_ucf(struct packages *p, struct buffer *text)
+{
+	struct buffer hashes = {NULL, 0, 0};
+	struct slice rest, line, name, path;
+	uint8_t md5[PACKAGES_MD5];
+	int r = packages_slurp(p->root, UCF "registry", UCF_FILE_MAX, text);
+
+	if (r == 0)
+		r = packages_slurp(p->root, UCF "hashfile", UCF_FILE_MAX, &hashes);
+	rest = (struct slice){text->data, r == 0 ? text->len : 0};
+	r = r == -ENOMEM ? r : 0;
+	for (unsigned int i = 0; r == 0 && i < UCF_MAX && slice_line(&rest, &line); i++) {
+		const struct package *owner;
+
+		if (!slice_word(&line, &name) || !slice_word(&line, &path))
+			continue;
+		owner = find_package(p, name);
+		if (owner && ucf_md5((struct slice){hashes.data, hashes.len}, path, md5))
+			r = packages_add_conffile(p, (uint32_t)(owner - p->list), path.p, path.len,
+						  md5, true);
+	}
+	free(hashes.data);
+	return r;
 }
 
 static int dpkg_read(struct packages *p)
@@ -243,6 +252,8 @@ static int dpkg_read(struct packages *p)
 		r = -EBADMSG;
 	if (r == 0)
 		r = read_diversions(p, &text);
+	if (r == 0)
+		r = read_ucf(p, &text);
 	free(status.data);
 	free(text.data);
 	return r;
@@ -260,9 +271,9 @@ static int dpkg_md5(const struct packages *p, uint32_t package, const char *path
 	r = packages_slurp(p->root, file, PACKAGES_FILE_MAX, &text);
 	rest = (struct slice){text.data, r == 0 ? text.len : 0};
 	r = -ENOENT;
-	while (r < 0 && cut_line(&rest, &line)) {
+	while (r < 0 && slice_line(&rest, &line)) {
 		/* "md5  path", the path without its first slash; it may hold blanks. */
-		if (!cut_word(&line, &word) || line.len < 3)
+		if (!slice_word(&line, &word) || line.len < 3)
 			continue;
 		if (slice_is((struct slice){line.p + 2, line.len - 2}, path + 1) &&
 		    packages_parse_md5(word.p, word.len, out))
@@ -272,11 +283,72 @@ static int dpkg_md5(const struct packages *p, uint32_t package, const char *path
 	return r;
 }
 
+/* A file's bytes, if everyone may read them and they have that checksum. */
+static int read_master(const struct packages *p, const char *path, const uint8_t md5[PACKAGES_MD5],
+		       size_t max, struct buffer *out)
+{
+	struct stat st;
+	int r;
+
+	if (fstatat(p->root, path, &st, AT_SYMLINK_NOFOLLOW) < 0 || !(st.st_mode & S_IROTH))
+		return -ENOENT;
+	r = packages_slurp(p->root, path, max, out);
+	return r == 0 && !packages_has_md5(out, md5) ? -ENOENT : r;
+}
+
+/* A file of the package itself that has this checksum: what the other was made of. */
+static int find_master(const struct packages *p, uint32_t package, const uint8_t md5[PACKAGES_MD5],
+		       size_t max, struct buffer *out)
+{
+	struct buffer text = {NULL, 0, 0};
+	struct slice rest, line, word;
+	uint8_t sum[PACKAGES_MD5];
+	char path[PATH_MAX];
+	int r;
+
+	snprintf(path, sizeof(path), DPKG "info/%s.md5sums", p->list[package].file);
+	r = packages_slurp(p->root, path, PACKAGES_FILE_MAX, &text);
+	rest = (struct slice){text.data, r == 0 ? text.len : 0};
+	r = -ENOENT;
+	while (r == -ENOENT && slice_line(&rest, &line)) {
+		if (!slice_word(&line, &word) || !packages_parse_md5(word.p, word.len, sum) ||
+		    memcmp(sum, md5, sizeof(sum)) != 0)
+			continue;
+		slice_skip_blanks(&line);
+		if (line.len == 0 || line.len >= sizeof(path) || memchr(line.p, '\0', line.len))
+			continue;
+		memcpy(path, line.p, line.len);
+		path[line.len] = '\0';
+		r = read_master(p, path, md5, max, out);
+	}
+	free(text.data);
+	return r;
+}
+
+/* What a package's scripts made: ucf may have kept it, or it is a copy of one of its files. */
+static int made_original(const struct packages *p, const struct package_conffile *conf, size_t max,
+			 struct buffer *out)
+{
+	char path[PATH_MAX];
+	int n = snprintf(path, sizeof(path), UCF "cache/%s", conf->path), r = -ENOENT;
+
+	if (n > 0 && (size_t)n < sizeof(path)) {
+		for (char *c = path + strlen(UCF "cache/"); *c; c++)
+			if (*c == '/')
+				*c = ':';
+		r = read_master(p, path, conf->md5, max, out);
+	}
+	return r == 0 || r == -ENOMEM ? r : find_master(p, conf->package, conf->md5, max, out);
+}
+
 static int dpkg_original(const struct packages *p, uint32_t package, const char *path, size_t max,
 			 struct buffer *out)
 {
+	const struct package_conffile *conf = packages_conffile(p, path);
 	const struct package *pkg = &p->list[package];
 
+	if (conf && conf->made)
+		return made_original(p, conf, max, out);
 	return deb_original(p->root, "var/cache/apt/archives", pkg->name, pkg->version, pkg->arch,
 			    path, max, out);
 }
@@ -288,10 +360,7 @@ static int dpkg_original(const struct packages *p, uint32_t package, const char 
 static int dpkg_stamp(int root, struct buffer *out)
 {
 	static const char *const files[] = {
-		DPKG "status",
-		DPKG "info",
-		DPKG "diversions",
-		DPKG "statoverride",
+		DPKG "status", DPKG "info", DPKG "diversions", DPKG "statoverride", UCF "hashfile",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
+#include <nettle/md5.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -80,11 +81,46 @@ bool packages_parse_md5(const char *text, size_t len, uint8_t out[PACKAGES_MD5])
 	return true;
 }
 
-static int compare_conffiles(const void *a, const void *b)
+bool packages_has_md5(const struct buffer *bytes, const uint8_t md5[PACKAGES_MD5])
+{
+	uint8_t digest[MD5_DIGEST_SIZE];
+	struct md5_ctx ctx;
+
+	md5_init(&ctx);
+	md5_update(&ctx, bytes->len, (const uint8_t *)bytes->data);
+	md5_digest(&ctx, sizeof(digest), digest);
+	return memcmp(digest, md5, sizeof(digest)) == 0;
+}
+
+static int compare_paths(const void *a, const void *b)
 {
 	const struct package_conffile *x = a, *y = b;
 
 	return strcmp(x->path, y->path);
+}
+
+static int compare_conffiles(const void *a, const void *b)
+{
+	const struct package_conffile *x = a, *y = b;
+	int r = compare_paths(a, b);
+
+	return r ? r : x->made - y->made;
+}
+
+/* Of several for one path the first. */
+static void sort_conffiles(struct packages *p)
+{
+	size_t n = 0;
+
+	if (p->n_conffiles)
+		qsort(p->conffiles, p->n_conffiles, sizeof(*p->conffiles), compare_conffiles);
+	for (size_t i = 0; i < p->n_conffiles; i++) {
+		if (n > 0 && strcmp(p->conffiles[n - 1].path, p->conffiles[i].path) == 0)
+			free(p->conffiles[i].path);
+		else
+			p->conffiles[n++] = p->conffiles[i];
+	}
+	p->n_conffiles = n;
 }
 
 int packages_read(int root, struct packages **out)
@@ -105,8 +141,7 @@ int packages_read(int root, struct packages **out)
 		packages_free(p);
 		return r;
 	}
-	if (p->n_conffiles)
-		qsort(p->conffiles, p->n_conffiles, sizeof(*p->conffiles), compare_conffiles);
+	sort_conffiles(p);
 	*out = p;
 	return 0;
 }
@@ -405,8 +440,8 @@ int packages_own(struct packages *p, uint32_t package, const char *path, size_t 
 	return r < 0 ? r : 0;
 }
 
-int packages_add_conffile(struct packages *p, const char *path, size_t len,
-			  const uint8_t md5[PACKAGES_MD5])
+int packages_add_conffile(struct packages *p, uint32_t package, const char *path, size_t len,
+			  const uint8_t md5[PACKAGES_MD5], bool made)
 {
 	char real[PATH_MAX];
 	struct package_conffile *c;
@@ -424,7 +459,8 @@ int packages_add_conffile(struct packages *p, const char *path, size_t len,
 	if (!c->path)
 		return -ENOMEM;
 	memcpy(c->md5, md5, sizeof(c->md5));
-	c->package = (uint32_t)(p->n - 1);
+	c->package = package;
+	c->made = made;
 	p->n_conffiles++;
 	return 0;
 }
@@ -442,6 +478,6 @@ const struct package_conffile *packages_conffile(const struct packages *p, const
 	struct package_conffile key = {.path = (char *)(uintptr_t)path};
 
 	return p->n_conffiles
-		       ? bsearch(&key, p->conffiles, p->n_conffiles, sizeof(key), compare_conffiles)
+		       ? bsearch(&key, p->conffiles, p->n_conffiles, sizeof(key), compare_paths)
 		       : NULL;
 }

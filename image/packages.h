@@ -37,6 +37,7 @@ struct package_conffile {
 	char *path;
 	uint8_t md5[PACKAGES_MD5]; /* as the package has it */
 	uint32_t package;
+	bool made; /* by the package's scripts of a master: original() knows of it, no archive */
 };
 
 struct package_owner {
@@ -98,13 +99,16 @@ const struct package_conffile *packages_conffile(const struct packages *p, const
 
 /* Takes the strings over, also on failure; NULL is no memory. */
 int packages_add(struct packages *p, const struct package *package) MUST_CHECK;
-int packages_add_conffile(struct packages *p, const char *path, size_t len,
-			  const uint8_t md5[PACKAGES_MD5]) MUST_CHECK; /* of the last package */
+/* One that is known already stays; `made` ones count least. */
+int packages_add_conffile(struct packages *p, uint32_t package, const char *path, size_t len,
+			  const uint8_t md5[PACKAGES_MD5], bool made) MUST_CHECK;
 /* The package owns this path, as its database spells it, and the directories above. */
 int packages_own(struct packages *p, uint32_t package, const char *path, size_t len) MUST_CHECK;
 /* A whole file below root, NUL-terminated behind out->len. -EFBIG beyond `max`. */
 int packages_slurp(int root, const char *path, size_t max, struct buffer *out) MUST_CHECK;
 /* 32 hexadecimal digits. */
 bool packages_parse_md5(const char *text, size_t len, uint8_t out[PACKAGES_MD5]);
+
+bool packages_has_md5(const struct buffer *bytes, const uint8_t md5[PACKAGES_MD5]);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A package database of hostile text: status, then one list, md5sums and diversions file. */
+/* A package database of hostile text: status, then one text for list, md5sums, diversions, ucf. */
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
@@ -35,8 +35,8 @@ static void make_tree(void)
 	root = open(top, O_RDONLY | O_DIRECTORY);
 	if (root < 0 || mkdirat(root, "var", 0755) || mkdirat(root, "var/lib", 0755) ||
 	    mkdirat(root, "var/lib/dpkg", 0755) || mkdirat(root, "var/lib/dpkg/info", 0755) ||
-	    mkdirat(root, "usr", 0755) || symlinkat("usr/lib", root, "lib") ||
-	    symlinkat("loop", root, "loop"))
+	    mkdirat(root, "var/lib/ucf", 0755) || mkdirat(root, "usr", 0755) ||
+	    symlinkat("usr/lib", root, "lib") || symlinkat("loop", root, "loop"))
 		abort();
 }
 
@@ -68,10 +68,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	put("var/lib/dpkg/info/a.list", data + n, size - n);
 	put("var/lib/dpkg/info/a.md5sums", data + n, size - n);
 	put("var/lib/dpkg/diversions", data + n, size - n);
+	put("var/lib/ucf/registry", data + n, size - n);
+	put("var/lib/ucf/hashfile", data + n, size - n);
 	if (packages_read(root, &p) == 0) {
 		(void)!packages_owner(p, "/usr/lib/x");
 		(void)!packages_conffile(p, "/etc/x");
 		(void)!p->kind->md5(p, 0, "/etc/x", md5);
+		for (size_t i = 0; i < p->n_conffiles; i++)
+			if (p->conffiles[i].made)
+				(void)!p->kind->original(p, p->conffiles[i].package,
+							 p->conffiles[i].path, 4096, &stamp);
+		stamp.len = 0;
 		packages_free(p);
 	}
 	(void)!package_kind_dpkg.stamp(root, &stamp);

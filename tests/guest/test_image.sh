@@ -45,12 +45,17 @@ test_programs_work_as_on_the_host()
 	run_sandcastle run --user root -- sh -c '
 		/usr/bin/python3 -c "import json; print(\"from python\")" || echo from python
 		perl -MPOSIX -e "print \"from perl\n\""
-		! command -v man >/dev/null || man -w ls >/dev/null && echo from man
-		c=/usr/share/bash-completion/bash_completion
-		[ ! -e $c ] || bash -c ". $c; complete -p | grep -q ." && echo from completion
+		! command -v man >/dev/null || [ ! -e /usr/share/man/man1/ls.1.gz ] ||
+			man ls 2>/dev/null | grep -q "list directory contents" && echo from man
+		# As who works in it has it: by the .bashrc that a new home begins with.
+		[ ! -e /usr/share/bash-completion/bash_completion ] ||
+			HOME=$(getent passwd '"$(id -u)"' | cut -d: -f6) bash -ic "complete -p -D" 2>/dev/null |
+				grep -q _completion_loader && echo from completion
 		dpkg -i sc-test.deb >/tmp/log 2>&1 || cat /tmp/log
 		sc-test; dpkg -s sc-test | grep ^Version
-		su -s /bin/sh nobody -c "id -un"; grep -c . /etc/machine-id; stat -c %a /usr/bin/su'
+		su -s /bin/sh nobody -c "id -un"; grep -c . /etc/machine-id; stat -c %a /usr/bin/su
+		stat -c "%a %U:%G" /var/lib/private /var/log/wtmp
+		cmp /root/.bashrc /usr/share/base-files/dot.bashrc && cd / && stat -c %a /root'
 	expect_code 0
 	expect_out 'from python
 from perl
@@ -60,7 +65,10 @@ from the package
 Version: 1
 nobody
 1
-'"$(stat -c %a /usr/bin/su)"
+'"$(stat -c %a /usr/bin/su)"'
+700 root:root
+664 root:utmp
+700'
 	[ ! -e /usr/bin/sc-test ] || fail "the package is installed on the host"
 }
 

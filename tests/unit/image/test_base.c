@@ -467,6 +467,104 @@ Test(base, what_is_special_is_left_out)
 	cr_expect_eq(left_out("usr/bin", "socket"), INDEX_LEFT_SPECIAL);
 }
 
+static void declare(void)
+{
+	tree_write_text(tree, "var/lib/dpkg/info/libs:amd64.list",
+			"/lib\n/lib/libs.so\n/lib64/ld.so\n/usr/lib/sysusers.d/libs.conf\n"
+			"/usr/lib/tmpfiles.d/libs.conf\n/usr/share/base-passwd/passwd.master\n"
+			"/usr/share/base-passwd/group.master\n/usr/share/libs/copied\n");
+	tree_write_text(tree, "usr/share/base-passwd/passwd.master",
+			"root:*:0:0:root:/root:/bin/bash\nsync:*:4:65534:s:/bin:/bin/sync\n"
+			"taken:*:77:1:s:/bin:/bin/sync\ndaemon:*:1:1:d:/usr/sbin:/bin/no\n");
+	tree_write_text(tree, "usr/share/base-passwd/group.master", "root:*:0:\ntape:*:26:\n");
+	tree_write_text(tree, "usr/lib/sysusers.d/libs.conf",
+			"u libsd - \"The libs\" /var/lib/libs\nu fixed 77:tape\ng disk 6\n"
+			"m libsd disk\nu other 4:77 - /nowhere /bin/other\n");
+	tree_write_text(tree, "usr/lib/sysusers.d/mine.conf", "u stranger 5\n");
+	tree_write_text(tree, "usr/share/libs/copied", "copied");
+	tree_write_text(tree, "usr/share/libs/unowned", "secret");
+	tree_write_text(
+		tree, "usr/lib/tmpfiles.d/libs.conf",
+		"d /var/lib/libs 0750 libsd disk 10d\nf /var/log/libs 0640 root 6 - a%%b\\n\n"
+		"L+ /etc/libs/link - - - - ../target\nC /etc/copied 0600 - - - "
+		"/usr/share/libs/copied\n"
+		"C /etc/unowned - - - - /usr/share/libs/unowned\nf /etc/kept.conf - - - - "
+		"declared\n"
+		"f /etc/stranger.conf\nf /etc/ssl/private/x\nf /etc/passwd - - - - no\n"
+		"d /run/libs\nf /etc/%m\nd /var/lib/libs 0777\nd /var/cache/deep/er\n");
+	tree_write_text(tree, "var/lib/libs/data", "secret");
+}
+
+Test(base, what_packages_declare_is_there)
+{
+	const struct index_entry *e;
+
+	declare();
+	open_image(BASE_CURRENT);
+	cr_assert_eq(index_check_names(image.index), 0);
+	e = find("var/lib/libs");
+	cr_assert(e && e->mode == (S_IFDIR | 0750) && e->uid == 999 && e->gid == 6);
+	cr_expect_eq(left_out("var/lib/libs", "data"), INDEX_LEFT_UNOWNED);
+	expect_bytes("var/log/libs", "a%b\n");
+	cr_expect_eq(find("var/log/libs")->mode, S_IFREG | 0640);
+	cr_expect_eq(find("var/log/libs")->gid, 6);
+	cr_expect_eq(find("etc/libs")->mode, S_IFDIR | 0755);
+	cr_expect_eq(find("etc/libs/link")->kind, INDEX_LINK);
+	expect_bytes("etc/copied", "copied");
+	cr_expect_null(find("etc/unowned"));
+	expect_bytes("etc/kept.conf", "as packaged\n");
+	expect_bytes("etc/stranger.conf", "");
+	cr_expect_null(find("etc/ssl/private"));
+	cr_expect_null(find("run"));
+	cr_expect_not_null(find("var/cache/deep/er"));
+	expect_bytes("etc/passwd", "root:x:0:0::/root:/bin/bash\ndaemon:x:1:1::/usr/sbin:/bin/no\n"
+				   "libsd:x:999:999::/var/lib/libs:/usr/sbin/nologin\n"
+				   "fixed:x:77:998::/:/usr/sbin/nologin\n"
+				   "other:x:4:77::/nowhere:/bin/other\n");
+	expect_bytes("etc/group", "root:x:0:\nshadow:x:77:\ndisk:x:6:libsd\nlibsd:x:999:\n"
+				  "tape:x:998:\n");
+	expect_bytes("etc/gshadow", "root:*::\nshadow:*::\ndisk:*::libsd\nlibsd:*::\ntape:*::\n");
+}
+
+/* What ucf put into place counts as a conffile; its original may be kept, or be the package's. */
+Test(base, configuration_that_scripts_made)
+{
+	char registry[512], hashes[1024];
+
+	snprintf(registry, sizeof(registry),
+		 "tool \t /etc/ucf-kept\ntool /etc/ucf-changed\nlibs /etc/ucf-shared\n"
+		 "tool /etc/ucf-lost\nunknown /etc/ucf-unknown\ntool /etc/kept.conf\n");
+	tree_write_text(tree, "var/lib/ucf/registry", registry);
+	sprintf(hashes, "%s  /etc/ucf-kept\n", md5_of("kept"));
+	sprintf(hashes + strlen(hashes), "%s  /etc/ucf-changed\n", md5_of("cached"));
+	sprintf(hashes + strlen(hashes), "%s  /etc/ucf-shared\n", md5_of("the package's"));
+	sprintf(hashes + strlen(hashes), "%s  /etc/ucf-lost\n", md5_of("lost"));
+	sprintf(hashes + strlen(hashes), "%s  /etc/ucf-unknown\n", md5_of("secret"));
+	sprintf(hashes + strlen(hashes), "%s  /etc/kept.conf\n", md5_of("secret"));
+	tree_write_text(tree, "var/lib/ucf/hashfile", hashes);
+	tree_write_text(tree, "var/lib/ucf/cache/:etc:ucf-changed", "cached");
+	tree_write_text(tree, "var/lib/ucf/cache/:etc:ucf-lost", "secret");
+	tree_write_text(tree, "usr/share/libs/master", "the package's");
+	sprintf(hashes, "%s  usr/share/libs/master\n", md5_of("the package's"));
+	tree_write_text(tree, "var/lib/dpkg/info/libs:amd64.md5sums", hashes);
+	tree_write_text(tree, "etc/ucf-kept", "kept");
+	tree_write_text(tree, "etc/ucf-changed", "secret");
+	tree_write_text(tree, "etc/ucf-shared", "secret");
+	tree_write_text(tree, "etc/ucf-lost", "secret");
+	tree_write_text(tree, "etc/ucf-unknown", "secret");
+	open_image(BASE_CURRENT);
+	expect_bytes("etc/ucf-kept", "kept");
+	expect_bytes("etc/ucf-changed", "cached");
+	expect_bytes("etc/ucf-shared", "the package's");
+	expect_bytes("etc/kept.conf", "as packaged\n");
+	cr_expect_eq(left_out("etc", "ucf-lost"), INDEX_LEFT_CHANGED);
+	cr_expect_eq(left_out("etc", "ucf-unknown"), INDEX_LEFT_UNOWNED);
+	/* A master that not everyone may read is none. */
+	set_mode("var/lib/ucf/cache/:etc:ucf-changed", 0600);
+	open_image(BASE_ANEW);
+	cr_expect_eq(left_out("etc", "ucf-changed"), INDEX_LEFT_CHANGED);
+}
+
 Test(base, a_tree_of_an_ordinary_users_is_roots_in_the_image)
 {
 	char path[4096];
