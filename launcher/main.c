@@ -11,10 +11,10 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } commands[] = {
-	{"run", cmd_run},	{"start", cmd_start}, {"exec", cmd_exec},   {"list", cmd_list},
-	{"share", cmd_share},	{"stats", cmd_stats}, {"logs", cmd_logs},   {"attach", cmd_attach},
-	{"wait", cmd_wait},	{"stop", cmd_stop},   {"image", cmd_image}, {"config", cmd_config},
-	{"doctor", cmd_doctor},
+	{"run", cmd_run},	{"start", cmd_start},	{"exec", cmd_exec},   {"list", cmd_list},
+	{"cp", cmd_cp},		{"share", cmd_share},	{"stats", cmd_stats}, {"logs", cmd_logs},
+	{"attach", cmd_attach}, {"wait", cmd_wait},	{"stop", cmd_stop},   {"image", cmd_image},
+	{"config", cmd_config}, {"doctor", cmd_doctor},
 };
 
 static const char help[] =
@@ -29,6 +29,7 @@ static const char help[] =
 	"  run         a sandbox for one command; its stdio, signals and exit code\n"
 	"  start       a sandbox that stays until it is stopped\n"
 	"  exec        run a command in one of them\n"
+	"  cp          copy files into one of them or out of it\n"
 	"  share       show a folder of the host in one of them, or take it back\n"
 	"  list        the sandboxes that are running\n"
 	"  stats       what one uses, and knows of power\n"

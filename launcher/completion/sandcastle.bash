@@ -98,13 +98,27 @@ _sandcastle_share()
 	fi
 }
 
+# Paths of the host, and the names of sandboxes with the colon behind.
+_sandcastle_cp()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]}
+
+	if [[ $cur == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "--help" -- "$cur")
+	else
+		compopt -o filenames -o nospace
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur"
+			compgen -S : -W "$(sandcastle list --quiet 2>/dev/null)" -- "$cur")
+	fi
+}
+
 _sandcastle()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "run start exec share list stats logs attach wait stop image config doctor \
+		mapfile -t COMPREPLY < <(compgen -W "run start exec cp share list stats logs attach wait stop image config doctor \
 			--version --help" -- "$cur")
 		return
 	fi
@@ -148,6 +162,9 @@ _sandcastle()
 		;;
 	share)
 		_sandcastle_share
+		;;
+	cp)
+		_sandcastle_cp
 		;;
 	list)
 		mapfile -t COMPREPLY < <(compgen -W "--json --quiet --help" -- "$cur")
