@@ -345,8 +345,8 @@ static void watch_pressure(struct keeper *k, struct device *dev, struct loop *lo
 	for (unsigned int i = 0; i < p->n_groups; i++) {
 		k->groups[i].keeper = k;
 		k->groups[i].index = i;
-		if (device_watch(dev, loop, &k->groups[i].event, p->groups[i].events_fd, EPOLLPRI,
-				 group_fired, "memory-limit") < 0)
+		if (device_watch(dev, loop, &k->groups[i].event, p->groups[i].fds[PRESSURE_EVENTS],
+				 EPOLLPRI, group_fired, "memory-limit") < 0)
 			log_debug("a cgroup's memory.events cannot be watched");
 	}
 	if (p->changes_fd >= 0 && device_watch(dev, loop, &k->limits, p->changes_fd, EPOLLIN,

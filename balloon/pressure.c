@@ -31,13 +31,6 @@ static int read_all(int fd, char *buf, size_t size)
 	return 0;
 }
 
-static int read_at(int dir_fd, const char *name, char *buf, size_t size)
-{
-	AUTO_CLOSE int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-
-	return fd < 0 ? -errno : read_all(fd, buf, size);
-}
-
 /* The number behind `key` at the start of a line; 0 if there is none. */
 static uint64_t value_of(const char *text, const char *key)
 {
@@ -83,6 +76,38 @@ static int limits_met(int events_fd, uint64_t *out)
 	return r;
 }
 
+static const char *const file_names[] = {
+	[PRESSURE_EVENTS] = "memory.events", [PRESSURE_HIGH] = "memory.high",
+	[PRESSURE_MAX] = "memory.max",	     [PRESSURE_CURRENT] = "memory.current",
+	[PRESSURE_STAT] = "memory.stat",
+};
+
+static void close_group(struct pressure_group *g)
+{
+	for (unsigned int i = 0; i < PRESSURE_N_FILES; i++)
+		if (g->fds[i] >= 0)
+			close(g->fds[i]);
+}
+
+/* -errno if it has no memory.events that can be read. Every file is read once. */
+static int open_group(const char *path, struct pressure_group *g)
+{
+	AUTO_CLOSE int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	char text[16];
+	int r;
+
+	for (unsigned int i = 0; i < PRESSURE_N_FILES; i++) {
+		g->fds[i] = dir < 0 ? -1
+				    : openat(dir, file_names[i], O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		if (g->fds[i] >= 0)
+			(void)!read_all(g->fds[i], text, sizeof(text));
+	}
+	r = g->fds[PRESSURE_EVENTS] < 0 ? -ENOENT : limits_met(g->fds[PRESSURE_EVENTS], &g->events);
+	if (r < 0)
+		close_group(g);
+	return r;
+}
+
 static void watch_limit(struct pressure *p, const char *group, const char *name)
 {
 	char path[512];
@@ -94,25 +119,8 @@ static void watch_limit(struct pressure *p, const char *group, const char *name)
 /* A group without the memory controller has no such file, and is left out. */
 static void add_group(struct pressure *p, const char *path)
 {
-	struct pressure_group *g = &p->groups[p->n_groups];
-	AUTO_CLOSE int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	uint64_t met = 0;
-	int events;
-
-	if (dir < 0)
+	if (open_group(path, &p->groups[p->n_groups]) < 0)
 		return;
-	events = openat(dir, "memory.events", O_RDONLY | O_CLOEXEC);
-	if (events < 0)
-		return;
-	if (limits_met(events, &met) < 0) {
-		close(events);
-		return;
-	}
-	*g = (struct pressure_group){
-		.dir_fd = steal_fd(&dir),
-		.events_fd = events,
-		.events = met,
-	};
 	p->n_groups++;
 	if (p->changes_fd < 0)
 		p->changes_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
@@ -178,12 +186,8 @@ int pressure_init(struct pressure *p, const char *root)
 
 void pressure_fini(struct pressure *p)
 {
-	while (p->n_groups > 0) {
-		struct pressure_group *g = &p->groups[--p->n_groups];
-
-		close(g->events_fd);
-		close(g->dir_fd);
-	}
+	while (p->n_groups > 0)
+		close_group(&p->groups[--p->n_groups]);
 	while (p->n_triggers > 0)
 		close(p->triggers[--p->n_triggers]);
 	if (p->changes_fd >= 0)
@@ -214,12 +218,13 @@ static int sample_host(const struct pressure *p, struct pressure_sample *out)
 	return out->total > 0 ? 0 : -EINVAL;
 }
 
-/* "max" and a file that cannot be read are no limit. */
-static uint64_t limit_at(int dir_fd, const char *name)
+/* "max" and a file that is not there or cannot be read are no limit. */
+static uint64_t limit_of(const struct pressure_group *g, enum pressure_file file)
 {
-	char text[32] = "";
+	char text[32];
 
-	if (read_at(dir_fd, name, text, sizeof(text)) < 0 || text[0] < '0' || text[0] > '9')
+	if (g->fds[file] < 0 || read_all(g->fds[file], text, sizeof(text)) < 0 || text[0] < '0' ||
+	    text[0] > '9')
 		return UINT64_MAX;
 	return strtoull(text, NULL, 10);
 }
@@ -227,16 +232,15 @@ static uint64_t limit_at(int dir_fd, const char *name)
 /* False: the group sets no limit. */
 static bool sample_group(const struct pressure_group *g, struct pressure_sample *out)
 {
-	uint64_t limit =
-		min_u64(limit_at(g->dir_fd, "memory.max"), limit_at(g->dir_fd, "memory.high"));
-	uint64_t used = limit_at(g->dir_fd, "memory.current");
+	uint64_t limit = min_u64(limit_of(g, PRESSURE_MAX), limit_of(g, PRESSURE_HIGH));
+	uint64_t used = limit_of(g, PRESSURE_CURRENT);
 	uint64_t files = 0;
 	char text[4096];
 
 	if (limit == UINT64_MAX || used == UINT64_MAX)
 		return false;
 	/* Page cache charged to the group goes before anybody has to wait. */
-	if (read_at(g->dir_fd, "memory.stat", text, sizeof(text)) == 0)
+	if (g->fds[PRESSURE_STAT] >= 0 && read_all(g->fds[PRESSURE_STAT], text, sizeof(text)) == 0)
 		files = value_of(text, "inactive_file ") + value_of(text, "active_file ");
 	used -= min_u64(used, files);
 	out->total = limit;
@@ -275,7 +279,7 @@ uint64_t pressure_ram_limit(const char *root)
 	if (group)
 		add_groups(&p, root, group);
 	for (unsigned int i = 0; i < p.n_groups; i++)
-		limit = min_u64(limit, limit_at(p.groups[i].dir_fd, "memory.max"));
+		limit = min_u64(limit, limit_of(&p.groups[i], PRESSURE_MAX));
 	pressure_fini(&p);
 	if (limit == UINT64_MAX)
 		return limit;
@@ -287,7 +291,7 @@ int pressure_group_met_limit(struct pressure *p, unsigned int group)
 {
 	struct pressure_group *g = &p->groups[group];
 	uint64_t before = g->events;
-	int r = limits_met(g->events_fd, &g->events);
+	int r = limits_met(g->fds[PRESSURE_EVENTS], &g->events);
 
 	return r < 0 ? r : g->events > before;
 }

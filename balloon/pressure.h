@@ -21,15 +21,26 @@
  * MemAvailable, and what is left below the cgroups' limits: no event, a look.
  * The look says how short; without a PSI trigger it must be taken regularly.
  *
- * Everything is opened once; no name is looked up later but below the cgroups'
- * own directories.
+ * Everything is opened and read once at the start, and no name is looked up later.
+ * That is what makes a squeeze by memory.high possible at all: above the limit the
+ * kernel lets each thread that is charged a page sleep for up to 2 s, and an open
+ * file is charged, as is the buffer of its first read. Reading again is not.
  */
 
 enum { PRESSURE_MAX_GROUPS = 8, PRESSURE_MAX_TRIGGERS = 2 };
 
+/* What is read of a group: names are in pressure.c. */
+enum pressure_file {
+	PRESSURE_EVENTS,
+	PRESSURE_HIGH,
+	PRESSURE_MAX,
+	PRESSURE_CURRENT,
+	PRESSURE_STAT,
+	PRESSURE_N_FILES
+};
+
 struct pressure_group {
-	int dir_fd;
-	int events_fd; /* memory.events */
+	int fds[PRESSURE_N_FILES]; /* -1: it has none */
 	uint64_t events;
 };
 
@@ -37,7 +48,8 @@ struct pressure_group {
 struct pressure {
 	int triggers[PRESSURE_MAX_TRIGGERS]; /* watch for EPOLLPRI */
 	unsigned int n_triggers;
-	struct pressure_group groups[PRESSURE_MAX_GROUPS]; /* watch events_fd for EPOLLPRI */
+	/* Watch fds[PRESSURE_EVENTS] for EPOLLPRI. */
+	struct pressure_group groups[PRESSURE_MAX_GROUPS];
 	unsigned int n_groups;
 	int changes_fd; /* inotify on the limits: watch for EPOLLIN; -1: none */
 	int meminfo_fd;
@@ -67,7 +79,7 @@ int pressure_sample(const struct pressure *p, struct pressure_sample *out) MUST_
  */
 uint64_t pressure_ram_limit(const char *root);
 
-/* A group's events_fd fired: 1 if a limit was met since the last call, else 0. Rearms the fd. */
+/* A group's memory.events fired: 1 if a limit was met since the last call, else 0. Rearms the fd. */
 int pressure_group_met_limit(struct pressure *p, unsigned int group) MUST_CHECK;
 
 /* changes_fd fired: somebody wrote a limit. Rearms the fd. */
