@@ -16,6 +16,8 @@
 
 enum {
 	POLL_MS = 1000, /* a look at the host where there is no trigger */
+	FAR_POLL_MS = 5000, /* the same, of one that has FAR times its reserve */
+	FAR = 8,
 	STATS_MS = 1000, /* --stats */
 	WATCH_MS = 250, /* while the guest is at work, for a sweep when it is done */
 	QUIET_LOOKS = 4, /* after so many with nothing new we sleep */
@@ -44,6 +46,7 @@ struct keeper {
 	bool stalled; /* an event since the last step */
 	bool squeezing; /* as the owner was told */
 	bool polling; /* no trigger */
+	bool far; /* at the last look the host was far from short */
 	uint32_t again_ms; /* what the policy asked for */
 	uint64_t asked_ms; /* when statistics were asked for; 0: not waiting */
 
@@ -106,8 +109,12 @@ static void arm_next(struct keeper *k)
 		arm(k, k->ask_fn || k->squeezing ? 1 : 0);
 		return;
 	}
-	if (k->polling && (ms == 0 || ms > POLL_MS))
-		ms = ms == 0 ? unless_saving(k, POLL_MS) : POLL_MS;
+	if (k->polling && (ms == 0 || ms > POLL_MS)) {
+		if (ms != 0)
+			ms = POLL_MS;
+		else
+			ms = k->far ? FAR_POLL_MS : unless_saving(k, POLL_MS);
+	}
 	if (k->looks > 0 && (ms == 0 || ms > WATCH_MS))
 		ms = unless_saving(k, WATCH_MS);
 	if (k->stats_fd >= 0 && (ms == 0 || ms > STATS_MS))
@@ -253,6 +260,7 @@ static void look(struct keeper *k)
 
 	if (!k->running || pressure_sample(&k->pressure, &host) < 0)
 		return;
+	k->far = host.available / FAR >= host.reserve;
 	matters = worth_sweeping(k) || k->stalled || k->again_ms != 0 ||
 		  host.available < host.reserve || k->stats_fd >= 0;
 	if (k->asked_ms != 0) {
@@ -355,8 +363,8 @@ static void watch_pressure(struct keeper *k, struct device *dev, struct loop *lo
 	k->polling = watched == 0;
 	if (k->polling)
 		log_info("the host gives no memory pressure events (PSI) to this user; "
-			 "looking at its available memory every %d s",
-			 POLL_MS / 1000);
+			 "looking at its available memory every %d to %d s",
+			 POLL_MS / 1000, FAR_POLL_MS / 1000);
 }
 
 static int keeper_attach(struct balloon_observer *obs, struct balloon *b, struct device *dev,

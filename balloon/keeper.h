@@ -15,9 +15,9 @@
  * guest), policy (what now). Idle, it sleeps until a PSI trigger or a cgroup
  * limit fires, or the guest reports free pages. While the guest works it looks
  * at its own resident set and CPU time, two system calls every 0.25 s. Where
- * there is no trigger it looks at MemAvailable every second. While the host runs
- * on its battery both happen a quarter as often. None of that wakes the
- * guest, which is asked for statistics only when the host is short, while there
+ * there is no trigger it looks at MemAvailable every second, every 5 s when the host
+ * has half of its memory left. While the host runs on its battery both happen a
+ * quarter as often, but for the 5 s. None of that wakes the guest, which is asked for statistics only when the host is short, while there
  * is a balloon, when it has fallen quiet with more memory than before, and for
  * --stats.
  */
