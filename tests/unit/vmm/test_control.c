@@ -1143,7 +1143,9 @@ static void setup_impatient(void)
 	setup();
 }
 
-Test(control, a_guest_that_does_not_answer_keeps_no_share, .init = setup_impatient)
+TestSuite(impatient_control, .init = setup_impatient, .fini = teardown);
+
+Test(impatient_control, a_guest_that_does_not_answer_keeps_no_share)
 {
 	static const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
 
