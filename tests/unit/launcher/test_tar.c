@@ -14,6 +14,7 @@
 
 #include "launcher/tar_create.h"
 #include "launcher/tar_extract.h"
+#include "tests/support/ustar.h"
 #include "vmm/log.h"
 
 static char dir[] = "/tmp/sandcastle-tar-XXXXXX";
@@ -55,42 +56,19 @@ static void teardown(void)
 
 TestSuite(tar, .init = setup, .fini = teardown, .timeout = 60);
 
-/* A number in a field of that many bytes, the last of which is NUL. */
-static void put_octal(char *field, size_t size, unsigned long value)
-{
-	for (size_t i = size - 1; i-- > 0; value >>= 3)
-		field[i] = (char)('0' + (value & 7));
-}
-
-/* A ustar header and content, as POSIX has them; `size` may be a lie. */
+/* An entry; `size` may be a lie. */
 static void put_sized(const char *name, char type, unsigned int mode, const char *link,
 		      const char *content, unsigned long size)
 {
-	static char block[512];
+	char block[USTAR_BLOCK];
 	const size_t len = strlen(content);
-	unsigned int sum = 0;
 
-	memset(block, 0, sizeof(block));
-	memcpy(block, name, strlen(name));
-	put_octal(block + 100, 8, mode);
-	put_octal(block + 108, 8, 0);
-	put_octal(block + 116, 8, 0);
-	put_octal(block + 124, 12, size);
-	put_octal(block + 136, 12, 1000000000);
-	memset(block + 148, ' ', 8);
-	block[156] = type;
-	memcpy(block + 157, link, strlen(link));
-	memcpy(block + 257, "ustar\00000", 8);
-	put_octal(block + 329, 8, 1);
-	put_octal(block + 337, 8, 5);
-	for (size_t i = 0; i < sizeof(block); i++)
-		sum += (unsigned char)block[i];
-	put_octal(block + 148, 7, sum);
-	cr_assert_eq(write(tar_fd, block, 512), 512);
-	for (size_t at = 0; at < len; at += 512) {
+	ustar_header(block, name, type, mode, link, size);
+	cr_assert_eq(write(tar_fd, block, sizeof(block)), USTAR_BLOCK);
+	for (size_t at = 0; at < len; at += USTAR_BLOCK) {
 		memset(block, 0, sizeof(block));
-		memcpy(block, content + at, min_size(512, len - at));
-		cr_assert_eq(write(tar_fd, block, 512), 512);
+		memcpy(block, content + at, min_size(sizeof(block), len - at));
+		cr_assert_eq(write(tar_fd, block, sizeof(block)), USTAR_BLOCK);
 	}
 }
 
