@@ -25,13 +25,11 @@ enum { N_CLIENTS = 4, MAX_OPS = 100, PACKET_MAX = 1024 };
 struct box {
 	struct fake_vsock fv;
 	struct session *session;
-	struct fs_server *server;
-	pthread_mutex_t server_lock;
 	struct shares *shares;
 	struct control *control;
 	struct guest_log log;
 	int clients[N_CLIENTS];
-	int null_fd;
+	int null_fd, tmp_fd; /* the second is what is shared */
 };
 
 static void on_stop(void *owner, uint64_t timeout_ms, bool force)
@@ -127,7 +125,8 @@ static void send_packet(struct box *b, unsigned int i, void *data, size_t len, u
 		head->cmsg_type = SCM_RIGHTS;
 		head->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
 		for (unsigned int k = 0; k < n_fds; k++)
-			memcpy(CMSG_DATA(head) + k * sizeof(int), &b->null_fd, sizeof(int));
+			memcpy(CMSG_DATA(head) + k * sizeof(int),
+			       n_fds == 1 ? &b->tmp_fd : &b->null_fd, sizeof(int));
 	}
 	(void)!sendmsg(b->clients[i], &msg, MSG_NOSIGNAL);
 }
@@ -140,9 +139,8 @@ static size_t compose(struct fuzz_input *in, uint8_t kind, char *buf)
 		"{\"type\":\"request\",\"id\":1,\"op\":\"exec\",",
 		"{\"type\":\"request\",\"id\":2,\"op\":\"signal\",\"command\":1,",
 		"{\"type\":\"request\",\"id\":3,\"op\":\"stop\",",
-		"{\"type\":\"request\",\"id\":5,\"op\":\"share\",\"host\":\"/tmp\",\"guest\":\"/"
-		"mnt",
-		"{\"type\":\"request\",\"id\":6,\"op\":\"unshare\",\"guest\":\"/mnt",
+		"{\"type\":\"request\",\"id\":5,\"op\":\"share\",\"host\":\"/a\",\"guest\":\"/m",
+		"{\"type\":\"request\",\"id\":6,\"op\":\"unshare\",\"guest\":\"/m",
 		"{\"type\":\"request\",\"id\":4,\"op\":\"",
 		"{\"type\":\"request\",\"id\":",
 		"",
@@ -163,6 +161,8 @@ static void step(struct box *b, struct fuzz_input *in)
 		"{\"type\":\"request\",\"id\":9,\"op\":\"info\"}",
 		"{\"type\":\"request\",\"id\":9,\"op\":\"stats\"}",
 		"{\"type\":\"request\",\"id\":9,\"op\":\"watch\"}",
+		"{\"type\":\"request\",\"id\":9,\"op\":\"share\",\"host\":\"/a\",\"guest\":\"/m\"}",
+		"{\"type\":\"request\",\"id\":9,\"op\":\"unshare\",\"guest\":\"/m\"}",
 		"{\"type\":\"request\",\"id\":9,\"op\":\"exec\",\"argv\":[\"a\"],\"detach\":true}",
 	};
 	const uint8_t what = fuzz_u8(in), n = fuzz_u8(in);
@@ -201,12 +201,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static char name[] = "box";
 	static struct box b;
+	/* Its tables are large: one for all inputs. */
+	static struct fs_server *server;
+	static pthread_mutex_t server_lock = PTHREAD_MUTEX_INITIALIZER;
 	struct fuzz_input in = {data, size};
 	struct sandbox_config cfg = {.name = name};
 	struct control_setup setup = {
 		.config = &cfg, .log = &b.log, .kernel = "6.1", .ops = &ops, .owner = &b};
 	struct shares_setup shares = {
-		.files.lock = &b.server_lock,
+		.files.lock = &server_lock,
 		.config = &cfg,
 		.done = control_shared,
 		.mount_limit_ms = 1000,
@@ -214,19 +217,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	};
 
 	signal(SIGPIPE, SIG_IGN);
-	b = (struct box){.null_fd = open("/dev/null", O_RDWR | O_CLOEXEC)};
+	b = (struct box){
+		.null_fd = open("/dev/null", O_RDWR | O_CLOEXEC),
+		.tmp_fd = open("/tmp", O_PATH | O_CLOEXEC),
+	};
 	guest_log_init(&b.log, false);
 	fake_vsock_init(&b.fv, true);
 	if (session_new(b.fv.g->loop, b.fv.vs, &cfg, &session_ops, NULL, &b.session) < 0)
 		abort();
 	setup.loop = b.fv.g->loop;
 	setup.session = b.session;
-	(void)pthread_mutex_init(&b.server_lock, NULL);
 	shares.loop = shares.files.loop = b.fv.g->loop;
 	shares.session = b.session;
-	if (fs_server_new(&b.server) < 0)
+	if (!server && fs_server_new(&server) < 0)
 		abort();
-	shares.files.server = b.server;
+	shares.files.server = server;
 	if (shares_new(&shares, &b.shares) < 0)
 		abort();
 	setup.shares = b.shares;
@@ -245,11 +250,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	control_free(b.control);
 	session_free(b.session);
 	shares_free(b.shares);
-	fs_server_free(b.server);
+	for (unsigned int i = 0; i <= MAX_OPS; i++) {
+		char export_name[16];
+
+		snprintf(export_name, sizeof(export_name), "map%u", i);
+		(void)!fs_server_remove_export(server, export_name);
+	}
 	fake_vsock_fini(&b.fv);
 	guest_log_fini(&b.log);
 	for (unsigned int i = 0; i < N_CLIENTS; i++)
 		close(b.clients[i]);
 	close(b.null_fd);
+	close(b.tmp_fd);
 	return 0;
 }
