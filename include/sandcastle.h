@@ -78,7 +78,7 @@ struct sandcastle_options {
 	uint32_t cpus; /* 0: the host's, at most 4 */
 	uint32_t outlive; /* not 0: it stays when this process ends */
 	uint32_t pressure_events; /* not 0: SANDCASTLE_EVENT_PRESSURE is wanted */
-	uint32_t reserved; /* 0 */
+	uint32_t reserved; /* 0; may mean something one day */
 };
 
 #define SANDCASTLE_OPTIONS_INIT                                                             \

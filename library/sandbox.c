@@ -31,6 +31,7 @@ int lib_take_options(struct sandcastle *sb, void *to, size_t ours, const void *f
 {
 	size_t theirs;
 
+	memset(to, 0, ours);
 	if (!from)
 		return lib_fail(sb, SANDCASTLE_E_INVALID, "the options are missing");
 	memcpy(&theirs, from, sizeof(theirs));
@@ -41,7 +42,6 @@ int lib_take_options(struct sandcastle *sb, void *to, size_t ours, const void *f
 		if (((const unsigned char *)from)[i])
 			return lib_fail(sb, SANDCASTLE_E_INVALID,
 					"an option is set that this version does not know");
-	memset(to, 0, ours);
 	memcpy(to, from, min_size(ours, theirs));
 	return SANDCASTLE_OK;
 }

@@ -29,6 +29,7 @@ struct box {
 	struct control *control;
 	struct guest_log log;
 	int clients[N_CLIENTS];
+	int attached; /* our end of the last stream at the console; -1 */
 	int null_fd, tmp_fd; /* the second is what is shared */
 };
 
@@ -106,7 +107,8 @@ static void connect_client(struct box *b, unsigned int i)
 	b->clients[i] = ends[1];
 }
 
-static void send_packet(struct box *b, unsigned int i, void *data, size_t len, unsigned int n_fds)
+static void send_packet(struct box *b, unsigned int i, void *data, size_t len, unsigned int n_fds,
+			int fd)
 {
 	union {
 		struct cmsghdr align;
@@ -125,8 +127,7 @@ static void send_packet(struct box *b, unsigned int i, void *data, size_t len, u
 		head->cmsg_type = SCM_RIGHTS;
 		head->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
 		for (unsigned int k = 0; k < n_fds; k++)
-			memcpy(CMSG_DATA(head) + k * sizeof(int),
-			       n_fds == 1 ? &b->tmp_fd : &b->null_fd, sizeof(int));
+			memcpy(CMSG_DATA(head) + k * sizeof(int), &fd, sizeof(int));
 	}
 	(void)!sendmsg(b->clients[i], &msg, MSG_NOSIGNAL);
 }
@@ -154,6 +155,39 @@ static size_t compose(struct fuzz_input *in, uint8_t kind, char *buf)
 	return len + n;
 }
 
+/* One at the console in the place of the last, who types something at once. */
+static void attach(struct box *b, unsigned int i, struct fuzz_input *in, uint8_t n)
+{
+	static char request[] = "{\"type\":\"request\",\"id\":5,\"op\":\"attach\"}";
+	char typed[256] = "";
+	int ends[2];
+
+	if (b->attached >= 0)
+		close(b->attached);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) < 0)
+		abort();
+	b->attached = ends[1];
+	send_packet(b, i, request, sizeof(request) - 1, 1, ends[0]);
+	close(ends[0]);
+	fuzz_bytes(in, typed, min_size(n, in->left));
+	(void)!write(b->attached, typed, n);
+	if (n % 8 == 0)
+		(void)shutdown(b->attached, SHUT_WR);
+}
+
+/* The guest writes to its console, or reads from it. */
+static void use_console(struct box *b, uint8_t n)
+{
+	static char output[64 * 1024];
+
+	control_console_output(b->control, output, n * 256u + 1);
+	if (n % 2)
+		control_console_room(b->control);
+	if (n % 4 == 0)
+		while (b->attached >= 0 && read(b->attached, output, sizeof(output)) > 0)
+			;
+}
+
 static void step(struct box *b, struct fuzz_input *in)
 {
 	static const struct figures figures = {.pressure = "calm", .more = ""};
@@ -166,11 +200,11 @@ static void step(struct box *b, struct fuzz_input *in)
 		"{\"type\":\"request\",\"id\":9,\"op\":\"exec\",\"argv\":[\"a\"],\"detach\":true}",
 	};
 	const uint8_t what = fuzz_u8(in), n = fuzz_u8(in);
-	const unsigned int i = what / 8 % N_CLIENTS;
+	const unsigned int i = what / 10 % N_CLIENTS;
 	char buf[PACKET_MAX];
 	size_t len;
 
-	switch (what % 8) {
+	switch (what % 10) {
 	case 0:
 		connect_client(b, i);
 		break;
@@ -178,11 +212,11 @@ static void step(struct box *b, struct fuzz_input *in)
 	case 2:
 	case 3:
 		len = compose(in, n, buf);
-		send_packet(b, i, buf, len, n / 8 % 6);
+		send_packet(b, i, buf, len, n / 8 % 6, n / 8 % 6 == 1 ? b->tmp_fd : b->null_fd);
 		break;
 	case 4:
 		len = (size_t)snprintf(buf, sizeof(buf), "%s", plain[n % ARRAY_SIZE(plain)]);
-		send_packet(b, i, buf, len, n / 8 % 4);
+		send_packet(b, i, buf, len, n / 8 % 4, n / 8 % 4 == 1 ? b->tmp_fd : b->null_fd);
 		break;
 	case 5:
 		while (recv(b->clients[i], buf, sizeof(buf), 0) > 0)
@@ -190,6 +224,12 @@ static void step(struct box *b, struct fuzz_input *in)
 		break;
 	case 6:
 		control_stats(b->control, &figures);
+		break;
+	case 7:
+		attach(b, i, in, n);
+		break;
+	case 8:
+		use_console(b, n);
 		break;
 	default:
 		(void)control_signal_all(b->control, n % 64 + 1);
@@ -218,6 +258,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	signal(SIGPIPE, SIG_IGN);
 	b = (struct box){
+		.attached = -1,
 		.null_fd = open("/dev/null", O_RDWR | O_CLOEXEC),
 		.tmp_fd = open("/tmp", O_PATH | O_CLOEXEC),
 	};
@@ -260,6 +301,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	guest_log_fini(&b.log);
 	for (unsigned int i = 0; i < N_CLIENTS; i++)
 		close(b.clients[i]);
+	if (b.attached >= 0)
+		close(b.attached);
 	close(b.null_fd);
 	close(b.tmp_fd);
 	return 0;
