@@ -389,7 +389,8 @@ void vsock_conn_consume(struct vsock_conn *conn, size_t len)
 	if (len == 0)
 		return;
 	conn->used -= (uint32_t)len;
-	conn->head = (conn->head + (uint32_t)len) & (VSOCK_CONN_BUFFER - 1);
+	/* An empty one begins anew: what small messages never reach is never there. */
+	conn->head = conn->used == 0 ? 0 : (conn->head + (uint32_t)len) & (VSOCK_CONN_BUFFER - 1);
 	forwarded(conn, (uint32_t)len);
 	check_over(conn);
 }

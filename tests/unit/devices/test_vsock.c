@@ -409,6 +409,25 @@ Test(vsock, what_is_sent_is_read_in_order)
 	cr_assert_not(svc.corrupt);
 }
 
+/* Small messages, as the agent's, use the same few bytes over and over. */
+Test(vsock, a_buffer_that_is_empty_begins_anew)
+{
+	struct iovec iov[2], first = {NULL, 0};
+
+	connect_to(GUEST_PORT);
+	for (unsigned int i = 0; i < 4; i++) {
+		send_data(GUEST_PORT, fake_pattern(0), 24);
+		cr_assert_eq(vsock_conn_peek(svc.conn, iov), 1);
+		if (i == 0)
+			first = iov[0];
+		cr_assert_eq(iov[0].iov_base, first.iov_base);
+		vsock_conn_consume(svc.conn, 10);
+		cr_assert_eq(vsock_conn_peek(svc.conn, iov), 1);
+		cr_assert_eq(iov[0].iov_len, 14);
+		vsock_conn_consume(svc.conn, 14);
+	}
+}
+
 Test(vsock, credit_is_returned_in_large_steps)
 {
 	unsigned int updates = 0;

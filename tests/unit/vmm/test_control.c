@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -653,6 +654,42 @@ Test(control, a_client_that_leaves_hangs_up_on_its_commands)
 	cr_assert_eq(idles, 0);
 	agent_says(SC_MSG_EXITED, 2, SC_FIELD_CODE, 0);
 	cr_assert_eq(idles, 1);
+}
+
+static void run_commands(uint32_t first, uint32_t n)
+{
+	for (uint32_t id = first; id < first + n; id++) {
+		int out[2];
+
+		cr_assert_eq(pipe2(out, O_CLOEXEC | O_NONBLOCK), 0);
+		send_with(client,
+			  "{\"type\":\"request\",\"id\":1,\"op\":\"exec\",\"argv\":[\"a\"]}",
+			  (const int[]){out[0], out[1], out[1]}, 3);
+		close(out[1]);
+		for (uint32_t i = 0; i < 3; i++)
+			open_stream(id, i);
+		agent_says(SC_MSG_STARTED, id, SC_FIELD_PID, 7);
+		json_decref(receive(client));
+		for (uint32_t i = 0; i < 3; i++)
+			fake_sock_shutdown(&fv, &socks[STREAM0 + i], 3);
+		settle();
+		agent_says(SC_MSG_EXITED, id, SC_FIELD_CODE, 0);
+		json_decref(receive(client));
+		close(out[0]);
+	}
+}
+
+/* What each left behind would be seen here two hundred times. */
+Test(control, commands_that_have_ended_leave_nothing)
+{
+	size_t before;
+
+	start_agent();
+	run_commands(1, 20);
+	before = mallinfo2().uordblks;
+	run_commands(21, 200);
+	cr_assert_leq(mallinfo2().uordblks, before + 1024, "%zu bytes are left",
+		      mallinfo2().uordblks - before);
 }
 
 Test(control, output_without_descriptors_goes_to_the_log)
