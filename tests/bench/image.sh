@@ -102,7 +102,6 @@ in_sandbox()
 	shift
 	sandcastle run "${options[@]}" "$@" -- bash /mnt/work | as "$who"
 }
-[ -z "${BENCH_WINDOWS-}" ] || exit 0
 in_sandbox sandcastle
 in_sandbox 'sandcastle --no-dax' --no-dax
 
@@ -126,7 +125,7 @@ mkdir -p "$dir/firmware" "$dir/root/bin" "$dir/root/modules" "$dir/root/in"
 cp -L /usr/share/{qemu,seabios}/*.{bin,rom} "$dir/firmware/" 2>/dev/null
 cp "$(command -v busybox)" "$dir/root/bin/"
 cp "$dir"/in/* "$dir/root/in/"
-/sbin/modprobe -q --show-depends -a virtio_pci virtiofs overlay | awk '!seen[$2]++ { print $2 }' >"$dir/modules"
+/sbin/modprobe -q --show-depends -a virtio_pci virtiofs overlay | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' >"$dir/modules"
 n=100
 while read -r module; do
 	cp "$module" "$dir/root/modules/$n"
