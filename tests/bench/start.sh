@@ -1,52 +1,205 @@
 #!/usr/bin/env bash
-# start.sh RUNS [SANDCASTLE...]: how long `sandcastle run -- true` takes from exec to exit, of the
-# binary in build/ or of those named, and QEMU beside it with the same kernels and a busybox initrd that
-# powers off at once. Called by ./dev bench, which says how; see docs/performance.md.
+# start.sh [OPTIONS] [SANDCASTLE...]: how long `sandcastle run -- true` takes from exec to exit, of the
+# program in build/ or of those named, and QEMU beside it with the same kernels. Called by ./dev bench,
+# which says how; see docs/performance.md.
 #
-# Prints a line a run, separated by tabs: what, kernel, milliseconds, and of them the host's CPU
-# milliseconds outside the guest (in steps of 10, as the kernel accounts).
+#   --runs N     runs of each, after one that is not counted (default 5)
+#   --no-peers   without QEMU
+#   --elf FILE   with the full kernel only, not the cloud kernel, and that unpacked in FILE
+#
+# Prints a line a run, separated by tabs: what, kernel, milliseconds, the host's CPU milliseconds
+# outside the guest (in steps of 10, as the kernel accounts), those with the guest's, and how many
+# answers of its 9p file systems the host waited for meanwhile. In the lab that has to be 0: L1 has its files from
+# another machine, and where it waits for that, a clock that counts instructions goes on to the next
+# timer. So programs, libraries, kernels and modules are copied into L1's memory, and what the guest
+# reads of its root is copied up to the layer in memory that L1's root has on top, which needs root.
+# The sandboxes are an ordinary user's in any case.
 set -u
 
-runs=$1
-shift
+runs=5 peers=1 kernels="cloud full" elf='' phase=prepare
+while [ $# -gt 0 ]; do
+	case $1 in
+	--runs) runs=$2 && shift ;;
+	--no-peers) peers=0 ;;
+	--elf) kernels=full elf=$2 && shift ;;
+	--measure) phase=measure ;;
+	--measure-files) phase=files ;;
+	*) break ;;
+	esac
+	shift
+done
 binaries=("$@")
 [ $# -gt 0 ] || binaries=("$(command -v sandcastle)")
-dir=$(mktemp -d)
-trap 'rm -r "$dir"' EXIT
-export XDG_CACHE_HOME=$dir/cache
+# Of a run. The emulated CPU loses a guest now and then; where time is counted to wait is long.
+limit=60s
+[ "${LAB_MODE-}" != counted ] || limit=6s
 modules=(virtio_pci vmw_vsock_virtio_transport virtiofs overlay virtio_console virtio_rng
 	virtio_balloon ac battery)
+append="panic=-1 loglevel=1 tsc=reliable no_timer_check cryptomgr.notests rcupdate.rcu_expedited=1
+reboot=t swiotlb=noforce init_on_alloc=0"
 
-# Sets spent: clock ticks of user and system time of the children that ended, less the guests'.
-read_spent()
+# --- measuring --------------------------------------------------------------------------------
+
+# Sets spent: clock ticks of user and system time of the children that ended, less the guests'; and
+# waits, what its 9p file systems have answered this machine so far.
+read_counters()
 {
-	local -a stat
+	local -a field
 
-	read -r -a stat <"/proc/$$/stat"
-	spent=$((stat[15] + stat[16] - stat[43]))
+	read -r -a field <"/proc/$$/stat"
+	spent=$((field[15] + field[16] - field[43])) waits=0
+	while read -r -a field; do
+		[[ ${field[*]} != *-requests ]] || waits=$((waits + field[1]))
+	done </proc/interrupts
 }
 
-# timed NAME KERNEL COMMAND...
+failures=0
+
+# timed NAME KERNEL COMMAND...: one run, or with `quiet` set one that is not counted.
 timed()
 {
-	local name=$1 kernel=$2 start before us
+	local name=$1 kernel=$2 start before_spent before_waits us code user system TIMEFORMAT='%3U %3S'
 
 	shift 2
-	read_spent
-	before=$spent start=$EPOCHREALTIME
-	if ! "$@" >"$dir/said" 2>&1; then
+	read_counters
+	before_spent=$spent before_waits=$waits start=$EPOCHREALTIME
+	{ time "$@" >"$dir/said" 2>&1; } 2>"$dir/times"
+	code=$?
+	us=$((${EPOCHREALTIME/[.,]/} - ${start/[.,]/}))
+	read_counters
+	if [ "$code" -ne 0 ]; then
 		echo "$name did not work:" >&2
 		cat "$dir/said" >&2
-		exit 1
+		# The emulated CPU loses a guest now and then (docs/testing.md).
+		[ $((failures += 1)) -lt 4 ] || exit 1
+		return
 	fi
-	us=$((${EPOCHREALTIME/[.,]/} - ${start/[.,]/}))
-	read_spent
-	printf '%s\t%s\t%d.%03d\t%d\n' "$name" "$kernel" $((us / 1000)) $((us % 1000)) \
-		$(((spent - before) * 10))
+	[ -z "${quiet-}" ] || return 0
+	read -r user system <"$dir/times"
+	printf '%s\t%s\t%d.%03d\t%d\t%d\t%d\n' "$name" "$kernel" $((us / 1000)) $((us % 1000)) \
+		$(((spent - before_spent) * 10)) $((10#${user/./} + 10#${system/./})) $((waits - before_waits))
 }
 
-# Programs, libraries, kernels and modules are copied into memory: the lab's host has its files from
-# another machine, and asking that costs time that no real host spends.
+# rounds FUNCTION ARG...: one run that is not counted, then those that are.
+rounds()
+{
+	local i
+
+	quiet=1 "$@"
+	for ((i = 0; i < runs; i++)); do
+		"$@"
+	done
+}
+
+# Each program in turn, with the kernel in $kernel.
+sandcastle_round()
+{
+	local release=$1 b name
+
+	for b in "${!binaries[@]}"; do
+		name=sandcastle
+		[ "$b" -eq 0 ] || name="sandcastle $((b + 1))"
+		LD_LIBRARY_PATH=$dir/sandcastle$b timed "$name" "$release" "$dir/sandcastle$b/program" run \
+			--cpus 1 --memory 2G --timeout "$limit" --kernel "$kernel" -- true
+	done
+}
+
+# qemu_round NAME RELEASE KERNEL_FILE INITRD OPTION...
+qemu_round()
+{
+	local name=$1 release=$2 file=$3 initrd=$4
+
+	shift 4
+	LD_LIBRARY_PATH=$dir/qemu timed "$name" "$release" "$dir/timeout" "$limit" "$dir/qemu/program" -L "$dir/firmware" \
+		"$@" -accel kvm -cpu host -m 2G -nodefaults -no-user-config -display none -no-reboot \
+		-kernel "$file" -initrd "$dir/$initrd" -append "$append"
+}
+
+# with_files COMMAND...: the file server, then COMMAND, which connects to it and so ends it.
+with_files()
+{
+	local socket=$dir/virtiofsd.socket tries=0 code
+
+	rm -f "$socket"
+	"$dir/virtiofsd/program" --socket-path="$socket" -o "source=$dir/tree" -o cache=always >"$dir/virtiofsd.said" 2>&1 &
+	until [ -S "$socket" ]; do
+		read -r -t 0.001 <&"$never"
+		[ $((tries += 1)) -lt 10000 ] || return
+	done
+	"$@"
+	code=$?
+	wait $!
+	return "$code"
+}
+
+# qemu_files_round NAME RELEASE KERNEL_FILE MACHINE: the host's root over virtio-fs.
+qemu_files_round()
+{
+	LD_LIBRARY_PATH=$dir/virtiofsd:$dir/qemu timed "$1" "$2" with_files "$dir/timeout" "$limit" \
+		"$dir/qemu/program" -L "$dir/firmware" -M "$4,memory-backend=ram" -object memory-backend-memfd,id=ram,size=2G,share=on \
+		-chardev "socket,id=files,path=$dir/virtiofsd.socket" \
+		-device vhost-user-fs-pci,chardev=files,tag=files -accel kvm -cpu host -m 2G -nodefaults \
+		-no-user-config -display none -no-reboot -kernel "$3" -initrd "$dir/initrd-files-$2" \
+		-append "$append"
+}
+
+# Sets elf: the kernel itself, or as Sandcastle unpacked it last.
+unpacked()
+{
+	local file
+
+	elf=$kernel
+	[[ $kernel != */vmlinux-* ]] || return 0
+	elf=''
+	for file in "$XDG_CACHE_HOME"/sandcastle/kernels/*.elf; do
+		[ -n "$elf" ] && [ "$elf" -nt "$file" ] || elf=$file
+	done
+}
+
+measure()
+{
+	local kernel release microvm=microvm,pit=off,pic=off,rtc=off
+
+	export XDG_CACHE_HOME=$dir/cache HOME=$dir/home
+	# The sandbox is shown the folder it is started in.
+	cd "$dir/home" || exit
+	for kernel in "$dir"/kernels/boot/vmlinu*; do
+		release=${kernel##*/vmlinu[xz]-}
+		# The base image's index is not young when it is looked at again (image/base.h).
+		quiet=1 sandcastle_round "$release"
+		read -r -t 3 <&"$never"
+		rounds sandcastle_round "$release"
+		[ "$peers" -eq 1 ] || continue
+		unpacked
+		ln -sf "$elf" "$dir/unpacked-$release"
+		rounds qemu_round "qemu microvm, unpacked kernel" "$release" "$elf" initrd -M "$microvm"
+		rounds qemu_round "qemu q35, unpacked kernel" "$release" "$elf" initrd -M q35
+		# To unpack the full kernel takes 4 s more, each time.
+		[[ $release == *cloud* ]] || continue
+		rounds qemu_round "qemu microvm, bzImage" "$release" "$kernel" initrd -M "$microvm"
+		rounds qemu_round "qemu q35, bzImage" "$release" "$kernel" initrd -M q35
+	done
+}
+
+# As root: the file server of QEMU 7.2 wants that.
+measure_files()
+{
+	local kernel release
+
+	# virtiofsd makes its source the root of a namespace of its own, which / cannot be made.
+	mkdir "$dir/tree"
+	mount --bind / "$dir/tree" || exit
+	for kernel in "$dir"/kernels/boot/vmlinu*; do
+		release=${kernel##*/vmlinu[xz]-}
+		elf=$(readlink "$dir/unpacked-$release")
+		rounds qemu_files_round "qemu microvm, files over virtiofsd" "$release" "$elf" \
+			microvm,pit=off,pic=off,rtc=off,pcie=on
+		rounds qemu_files_round "qemu q35, files over virtiofsd" "$release" "$elf" q35
+	done
+}
+
+# --- preparing --------------------------------------------------------------------------------
+
 copy_program()
 {
 	local library to=$2
@@ -63,82 +216,121 @@ copy_kernel()
 	local release=${1##*/vmlinuz-} to=$dir/kernels file
 
 	mkdir -p "$to/boot" "$to/lib/modules/$release"
-	cp "$1" "$to/boot/"
+	if [ -n "$elf" ]; then
+		cp --sparse=always "$elf" "$to/boot/vmlinux-$release"
+	else
+		cp "$1" "$to/boot/"
+	fi
 	cp "/lib/modules/$release/modules".{dep,builtin} "$to/lib/modules/$release/"
-	/sbin/modprobe -q -S "$release" --show-depends -a "${modules[@]}" | awk '{ print $2 }' | sort -u |
-		while read -r file; do
-			mkdir -p "$to/lib/modules/$release/$(dirname "${file##*/"$release"/}")"
-			cp "$file" "$to/lib/modules/$release/${file##*/"$release"/}"
-		done
+	/sbin/modprobe -q -S "$release" --show-depends -a "${modules[@]}" | awk '!seen[$2]++ { print $2 }' \
+		>"$dir/modules-$release"
+	while read -r file; do
+		mkdir -p "$to/lib/modules/$release/$(dirname "${file##*/"$release"/}")"
+		cp "$file" "$to/lib/modules/$release/${file##*/"$release"/}"
+	done <"$dir/modules-$release"
 }
 
+# make_initrd NAME: what is in $dir/root.
 make_initrd()
 {
-	mkdir -p "$dir/root/bin"
+	chmod +x "$dir/root/init"
+	(cd "$dir/root" && find . | busybox cpio -o -H newc >"$dir/$1" 2>/dev/null)
+}
+
+# One that powers off at once.
+make_initrds()
+{
+	local release module
+
+	mkdir -p "$dir/root/bin" "$dir/root/mnt" "$dir/root/modules"
 	cp "$(command -v busybox)" "$dir/root/bin/"
 	printf '#!/bin/busybox sh\n/bin/busybox poweroff -f\n' >"$dir/root/init"
-	chmod +x "$dir/root/init"
-	(cd "$dir/root" && find . | busybox cpio -o -H newc >"$dir/initrd" 2>/dev/null)
+	make_initrd initrd
+	# One for each kernel that runs /bin/true of the host's. Where that fails it stays up, and
+	# the time limit ends all of it.
+	for release in "$dir"/kernels/boot/vmlinu*; do
+		release=${release##*/vmlinu[xz]-}
+		{
+			printf '#!/bin/busybox sh\n'
+			/sbin/modprobe -q -S "$release" --show-depends -a virtio_pci virtiofs | awk '!seen[$2]++ { print $2 }' |
+				while read -r module; do
+					cp "$module" "$dir/root/modules/"
+					printf '/bin/busybox insmod /modules/%s\n' "${module##*/}"
+				done
+			printf '/bin/busybox mount -t virtiofs files /mnt && /bin/busybox chroot /mnt /bin/true &&
+	/bin/busybox poweroff -f\n/bin/busybox sleep 10000\n'
+		} >"$dir/root/init"
+		make_initrd "initrd-files-$release"
+		rm "$dir"/root/modules/*
+	done
 }
 
-# qemu NAME RELEASE KERNEL_FILE OPTION...
-qemu()
+# What the programs and the guest's command need from the root file system itself.
+copy_up()
 {
-	local name=$1 release=$2 file=$3
+	local file
 
-	shift 3
-	timed "$name" "$release" env LD_LIBRARY_PATH="$dir/qemu" "$dir/qemu/program" -L "$dir/firmware" \
-		"$@" -accel kvm -cpu host -m 2G -nodefaults -no-user-config -display none -no-reboot \
-		-kernel "$file" -initrd "$dir/initrd" -append "panic=-1 loglevel=1 tsc=reliable \
-		no_timer_check cryptomgr.notests rcupdate.rcu_expedited=1 reboot=t swiotlb=noforce \
-		init_on_alloc=0"
+	for file in /usr/bin/true /lib64/ld-linux-x86-64.so.2 /lib/x86_64-linux-gnu/libc.so.6 \
+		/etc/ld.so.cache /etc/nsswitch.conf; do
+		file=$(readlink -f "$file")
+		# To set what it has is a change for the layer on top.
+		chown --reference="$file" "$file"
+	done
 }
 
-sandcastles()
+prepare()
 {
-	local release=$1 i b
+	local b kernel
 
-	for ((i = 0; i < runs; i++)); do
-		for b in "${!binaries[@]}"; do
-			timed "sandcastle$([ "$b" -eq 0 ] || echo " $((b + 1))")" "$release" \
-				env LD_LIBRARY_PATH="$dir/sandcastle$b" "$dir/sandcastle$b/program" run \
-				--cpus 1 --memory 2G --kernel "$dir/kernels/boot/vmlinuz-$release" -- true
-		done
+	for b in "${!binaries[@]}"; do
+		copy_program "${binaries[b]}" "$dir/sandcastle$b"
 	done
-}
-
-peers()
-{
-	local release=$1 elf i
-
-	elf=$(find "$XDG_CACHE_HOME" -name '*.elf' -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d' ' -f2)
-	for ((i = 0; i < runs; i++)); do
-		qemu "qemu microvm, unpacked kernel" "$release" "$elf" -M microvm,pit=off,pic=off,rtc=off
+	for kernel in $kernels; do
+		case $kernel in
+		cloud) copy_kernel "$(echo /boot/vmlinuz-*-cloud-amd64)" ;;
+		full) copy_kernel "/boot/vmlinuz-$(uname -r)" ;;
+		esac
 	done
-	for ((i = 0; i < runs; i++)); do
-		qemu "qemu microvm" "$release" "$dir/kernels/boot/vmlinuz-$release" \
-			-M microvm,pit=off,pic=off,rtc=off
-	done
-	for ((i = 0; i < runs; i++)); do
-		qemu "qemu q35" "$release" "$dir/kernels/boot/vmlinuz-$release" -M q35
-	done
-}
-
-for b in "${!binaries[@]}"; do
-	copy_program "${binaries[b]}" "$dir/sandcastle$b"
-done
-make_initrd
-if [ -z "${BENCH_NO_PEERS-}" ]; then
+	mkdir "$dir/home" "$dir/cache"
+	[ "$peers" -eq 1 ] || return 0
+	make_initrds
 	copy_program "$(command -v qemu-system-x86_64)" "$dir/qemu"
+	copy_program /usr/lib/qemu/virtiofsd "$dir/virtiofsd"
+	cp "$(command -v timeout)" "$dir/"
 	mkdir "$dir/firmware"
 	cp -L /usr/share/{qemu,seabios}/*.{bin,rom} "$dir/firmware/" 2>/dev/null
+}
+
+if [ "$phase" != prepare ]; then
+	dir=$BENCH_DIR
+else
+	dir=$(mktemp -d)
+	trap 'rm -rf --one-file-system "$dir"' EXIT
+	chmod 755 "$dir"
 fi
-for kernel in /boot/vmlinuz-*-cloud-amd64 "/boot/vmlinuz-$(uname -r)"; do
-	release=${kernel##*/vmlinuz-}
-	copy_kernel "$kernel"
-	# Unpacks the kernel into the cache, and has the guest's files read once.
-	LD_LIBRARY_PATH=$dir/sandcastle0 "$dir/sandcastle0/program" run \
-		--kernel "$dir/kernels/boot/vmlinuz-$release" -- true || exit
-	sandcastles "$release"
-	[ -n "${BENCH_NO_PEERS-}" ] || peers "$release"
-done
+# To wait without a process.
+exec {never}<> <(:)
+case $phase in
+measure)
+	measure
+	exit
+	;;
+files)
+	measure_files
+	exit
+	;;
+esac
+prepare
+arguments=(--measure --runs "$runs")
+[ "$peers" -eq 1 ] || arguments+=(--no-peers)
+become=()
+if [ "$(id -u)" -eq 0 ] && [ "$LAB_MODE" != direct ]; then
+	copy_up
+	chown -R user: "$dir"
+	become=(setpriv --reuid=user --regid=user --init-groups --)
+fi
+BENCH_DIR=$dir "${become[@]}" bash "$0" "${arguments[@]}" "${binaries[@]}" || exit
+if [ "$peers" -eq 1 ] && [ "$(id -u)" -eq 0 ]; then
+	# What is mounted there is gone with the namespace, before $dir is removed.
+	BENCH_DIR=$dir unshare --mount bash "$0" "${arguments[@]/#--measure/--measure-files}"
+fi
