@@ -84,7 +84,7 @@ static bool parse_number(const char *s, uint32_t *out)
 /* A line, cut at its colons in place; its strings are borrowed. */
 static bool parse_line(char *line, bool users, struct account *out)
 {
-	char *field[FIELDS];
+	char *field[FIELDS] = {NULL};
 	unsigned int n = 0;
 	char *end;
 
