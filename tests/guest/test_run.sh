@@ -9,7 +9,7 @@ test_a_machine_of_the_hosts_own_files()
 	# shellcheck disable=SC2016 # for the shell in the guest
 	run_sandcastle run --name quiet-dune -- sh -c '
 		uname -r; head -n 1 /etc/os-release; id -un; id -u; id -gn; pwd; hostname
-		cat /proc/1/comm; echo "$HOME"; ls -A "$HOME" | wc -l; echo to stderr >&2; exit 7'
+		cat /proc/1/comm; echo "$HOME"; [ "$(ls -A "$HOME")" = "$(ls -A /etc/skel)" ] && echo fresh; echo to stderr >&2; exit 7'
 	expect_code 7
 	expect_err 'to stderr'
 	mapfile -t line <<<"$out"
@@ -22,7 +22,7 @@ test_a_machine_of_the_hosts_own_files()
 	expect_same quiet-dune "${line[6]}"
 	expect_same init "${line[7]}"
 	expect_same "$HOME" "${line[8]}"
-	expect_same 0 "${line[9]}"
+	expect_same fresh "${line[9]}"
 }
 
 test_it_is_thrown_away()
