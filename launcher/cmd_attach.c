@@ -14,12 +14,10 @@
 #include "vmm/log.h"
 #include "vmm/terminal.h"
 
-enum { OPT_HELP = 256 };
-
 enum { DETACH_KEY = 0x1d, EXIT_SIGNAL_BASE = 128, PIECE = 4096 };
 
 static const struct option_def defs[] = {
-	{OPT_HELP, 'h', "help", NULL, "show this"},
+	{OPTION_HELP, 'h', "help", NULL, "show this"},
 };
 
 static const char help[] =
@@ -37,7 +35,6 @@ static const char help[] =
 
 struct attach {
 	struct option_set set;
-	bool help;
 	struct client *client;
 	struct terminal terminal;
 	bool tty;
@@ -48,14 +45,6 @@ struct attach {
 	char typed[PIECE]; /* not sent yet */
 	size_t typed_len;
 };
-
-static int apply(struct option_set *set, const struct option_def *def, const char *arg)
-{
-	(void)def;
-	(void)arg;
-	CONTAINER_OF(set, struct attach, set)->help = true;
-	return 0;
-}
 
 static int watch_signals(struct attach *a)
 {
@@ -235,21 +224,19 @@ int cmd_attach(int argc, char **argv)
 {
 	struct attach a = {
 		.set = {.command = "attach",
+			.help_head = help,
 			.defs = defs,
-			.n_defs = ARRAY_SIZE(defs),
-			.apply = apply},
+			.n_defs = ARRAY_SIZE(defs)},
 		.console = -1,
 		.signal_fd = -1,
 	};
 	int first = options_parse(&a.set, argc, argv), code = EXIT_SANDCASTLE_FAILED;
 
-	if (first >= 0 && a.help) {
-		fputs(help, stdout);
-		options_print(defs, ARRAY_SIZE(defs));
+	if (first == 0) {
 		code = 0;
-	} else if (first >= 0 && argc - first != 1) {
+	} else if (first > 0 && argc - first != 1) {
 		log_error("attach takes one name; write `sandcastle attach NAME`");
-	} else if (first >= 0) {
+	} else if (first > 0) {
 		code = attach(&a, argv[first]);
 	}
 	client_free(a.client);

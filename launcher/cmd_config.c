@@ -8,11 +8,11 @@
 #include "launcher/options.h"
 #include "vmm/log.h"
 
-enum { OPT_JSON = 256, OPT_HELP };
+enum { OPT_JSON = OPTION_OWN };
 
 static const struct option_def defs[] = {
 	{OPT_JSON, 0, "json", NULL, "print JSON"},
-	{OPT_HELP, 'h', "help", NULL, "show this"},
+	{OPTION_HELP, 'h', "help", NULL, "show this"},
 };
 
 static const char help_head[] =
@@ -33,7 +33,7 @@ static const char help_tail[] = "\n"
 
 struct config_options {
 	struct option_set set;
-	bool json, help;
+	bool json;
 };
 
 static int apply(struct option_set *set, const struct option_def *def, const char *arg)
@@ -44,9 +44,6 @@ static int apply(struct option_set *set, const struct option_def *def, const cha
 	switch (def->id) {
 	case OPT_JSON:
 		options->json = true;
-		return 0;
-	case OPT_HELP:
-		options->help = true;
 		return 0;
 	default:
 		return -EINVAL;
@@ -96,20 +93,16 @@ int cmd_config(int argc, char **argv)
 {
 	struct config_options options = {
 		.set = {.command = "config",
+			.help_head = help_head,
+			.help_tail = help_tail,
 			.defs = defs,
 			.n_defs = ARRAY_SIZE(defs),
 			.apply = apply},
 	};
 	int first = options_parse(&options.set, argc, argv);
 
-	if (first < 0)
-		return EXIT_SANDCASTLE_FAILED;
-	if (options.help) {
-		fputs(help_head, stdout);
-		options_print(defs, ARRAY_SIZE(defs));
-		fputs(help_tail, stdout);
-		return 0;
-	}
+	if (first <= 0)
+		return first ? EXIT_SANDCASTLE_FAILED : 0;
 	/* An option behind the file is one, too: there is nothing else it could be. */
 	if (argc - first == 2 && strcmp(argv[first + 1], "--json") == 0) {
 		options.json = true;

@@ -15,15 +15,13 @@
 #include "launcher/tar_extract.h"
 #include "vmm/log.h"
 
-enum { OPT_HELP = 256 };
-
 enum { EXIT_GUEST_NOT_FOUND = 127 };
 
 /* What libarchive may take for what a guest sends. */
 #define MEMORY_MAX (1ull << 30)
 
 static const struct option_def defs[] = {
-	{OPT_HELP, 'h', "help", NULL, "show this"},
+	{OPTION_HELP, 'h', "help", NULL, "show this"},
 };
 
 static const char help[] =
@@ -52,20 +50,10 @@ static const char help_tail[] =
 
 struct cp {
 	struct option_set set;
-	bool help;
 	struct tar_lib lib;
 	struct copy_tally tally;
 	struct client *client;
 };
-
-static int apply(struct option_set *set, const struct option_def *def, const char *arg)
-{
-	struct cp *cp = CONTAINER_OF(set, struct cp, set);
-
-	(void)arg;
-	cp->help |= def->id == OPT_HELP;
-	return 0;
-}
 
 /* The path behind NAME:, NULL if the argument is a path of this host. */
 static const char *guest_path(const char *arg)
@@ -357,18 +345,16 @@ static int copy(struct cp *cp, char **args, int n)
 int cmd_cp(int argc, char **argv)
 {
 	struct cp cp = {
-		.set = {.command = "cp", .defs = defs, .n_defs = ARRAY_SIZE(defs), .apply = apply},
+		.set = {.command = "cp",
+			.help_head = help,
+			.help_tail = help_tail,
+			.defs = defs,
+			.n_defs = ARRAY_SIZE(defs)},
 	};
 	int first = options_parse(&cp.set, argc, argv);
 
-	if (first < 0)
-		return EXIT_SANDCASTLE_FAILED;
-	if (cp.help) {
-		fputs(help, stdout);
-		options_print(defs, ARRAY_SIZE(defs));
-		fputs(help_tail, stdout);
-		return 0;
-	}
+	if (first <= 0)
+		return first ? EXIT_SANDCASTLE_FAILED : 0;
 	if (argc - first < 2) {
 		log_error(
 			"cp needs what to copy and where to; write `sandcastle cp SRC NAME:DST` or "

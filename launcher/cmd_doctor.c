@@ -9,12 +9,12 @@
 #include "launcher/options.h"
 #include "vmm/log.h"
 
-enum { OPT_KERNEL = 256, OPT_JSON, OPT_HELP };
+enum { OPT_KERNEL = OPTION_OWN, OPT_JSON };
 
 static const struct option_def defs[] = {
 	{OPT_KERNEL, 0, "kernel", "FILE", "check this one (default: what `run` would take)"},
 	{OPT_JSON, 0, "json", NULL, "print JSON"},
-	{OPT_HELP, 'h', "help", NULL, "show this"},
+	{OPTION_HELP, 'h', "help", NULL, "show this"},
 };
 
 static const char help_head[] =
@@ -36,7 +36,7 @@ static const char help_tail[] =
 struct doctor_options {
 	struct option_set set;
 	const char *kernel;
-	bool json, help;
+	bool json;
 };
 
 static int apply(struct option_set *set, const struct option_def *def, const char *arg)
@@ -50,9 +50,6 @@ static int apply(struct option_set *set, const struct option_def *def, const cha
 	case OPT_JSON:
 		options->json = true;
 		return 0;
-	case OPT_HELP:
-		options->help = true;
-		return 0;
 	default:
 		return -EINVAL;
 	}
@@ -62,6 +59,8 @@ int cmd_doctor(int argc, char **argv)
 {
 	struct doctor_options options = {
 		.set = {.command = "doctor",
+			.help_head = help_head,
+			.help_tail = help_tail,
 			.defs = defs,
 			.n_defs = ARRAY_SIZE(defs),
 			.apply = apply},
@@ -69,14 +68,8 @@ int cmd_doctor(int argc, char **argv)
 	struct doctor_report report;
 	int first = options_parse(&options.set, argc, argv);
 
-	if (first < 0)
-		return EXIT_SANDCASTLE_FAILED;
-	if (options.help) {
-		fputs(help_head, stdout);
-		options_print(defs, ARRAY_SIZE(defs));
-		fputs(help_tail, stdout);
-		return 0;
-	}
+	if (first <= 0)
+		return first ? EXIT_SANDCASTLE_FAILED : 0;
 	if (first < argc) {
 		log_error("doctor takes no '%s'; see `sandcastle doctor --help`", argv[first]);
 		return EXIT_SANDCASTLE_FAILED;

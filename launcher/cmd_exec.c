@@ -16,7 +16,7 @@
 #include "vmm/log.h"
 #include "vmm/terminal.h"
 
-enum { OPT_ENV = 256, OPT_WORKDIR, OPT_USER, OPT_DETACH, OPT_HELP };
+enum { OPT_ENV = OPTION_OWN, OPT_WORKDIR, OPT_USER, OPT_DETACH };
 
 enum { EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127, EXIT_SIGNAL_BASE = 128 };
 
@@ -31,7 +31,7 @@ static const struct option_def defs[] = {
 	{OPT_DETACH, 'd', "detach", NULL,
 	 "do not wait for it; its output goes to the\n"
 	 "sandbox's log, its number is printed"},
-	{OPT_HELP, 'h', "help", NULL, "show this"},
+	{OPTION_HELP, 'h', "help", NULL, "show this"},
 };
 
 static const char help[] =
@@ -51,7 +51,7 @@ struct exec {
 	struct option_set set;
 	json_t *env;
 	const char *workdir, *user;
-	bool detach, help;
+	bool detach;
 
 	struct client *client;
 	json_t *request;
@@ -108,8 +108,7 @@ static int apply(struct option_set *set, const struct option_def *def, const cha
 		x->detach = true;
 		return 0;
 	default:
-		x->help = true;
-		return 0;
+		return -EINVAL;
 	}
 }
 
@@ -369,6 +368,8 @@ int cmd_exec(int argc, char **argv)
 {
 	struct exec x = {
 		.set = {.command = "exec",
+			.help_head = help,
+			.help_tail = help_tail,
 			.defs = defs,
 			.n_defs = ARRAY_SIZE(defs),
 			.apply = apply},
@@ -377,15 +378,12 @@ int cmd_exec(int argc, char **argv)
 	};
 	int first = options_parse(&x.set, argc, argv), code = EXIT_SANDCASTLE_FAILED;
 
-	if (first >= 0 && x.help) {
-		fputs(help, stdout);
-		options_print(defs, ARRAY_SIZE(defs));
-		fputs(help_tail, stdout);
+	if (first == 0) {
 		code = 0;
-	} else if (first >= 0 && argc - first < 2) {
+	} else if (first > 0 && argc - first < 2) {
 		log_error(
 			"exec needs a sandbox and a command; write `sandcastle exec NAME COMMAND`");
-	} else if (first >= 0) {
+	} else if (first > 0) {
 		const int skip = strcmp(argv[first + 1], "--") == 0 && argc - first > 2 ? 2 : 1;
 
 		code = run(&x, argv[first], argc - first - skip, argv + first + skip);

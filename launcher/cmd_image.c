@@ -14,7 +14,7 @@
 #include "launcher/options.h"
 #include "vmm/log.h"
 
-enum { OPT_ROOT = 256, OPT_JSON, OPT_CHANGED, OPT_LEFT_OUT, OPT_VERBOSE, OPT_HELP };
+enum { OPT_ROOT = OPTION_OWN, OPT_JSON, OPT_CHANGED, OPT_LEFT_OUT, OPT_VERBOSE };
 
 static const struct option_def defs[] = {
 	{OPT_ROOT, 0, "root", "DIR", "of the system in DIR (default: this host)"},
@@ -24,7 +24,7 @@ static const struct option_def defs[] = {
 	{OPT_LEFT_OUT, 0, "left-out", NULL, "info: list what is not in the image, and why"},
 	{OPT_JSON, 0, "json", NULL, "print JSON"},
 	{OPT_VERBOSE, 'v', "verbose", NULL, "say what is done"},
-	{OPT_HELP, 'h', "help", NULL, "show this"},
+	{OPTION_HELP, 'h', "help", NULL, "show this"},
 };
 
 static const char help_head[] =
@@ -47,7 +47,7 @@ static const char help_tail[] = "\n"
 struct image_options {
 	struct option_set set;
 	const char *root;
-	bool json, changed, left_out, help;
+	bool json, changed, left_out;
 };
 
 static int apply(struct option_set *set, const struct option_def *def, const char *arg)
@@ -69,9 +69,6 @@ static int apply(struct option_set *set, const struct option_def *def, const cha
 		return 0;
 	case OPT_VERBOSE:
 		log_set_level(LOG_LEVEL_INFO);
-		return 0;
-	case OPT_HELP:
-		o->help = true;
 		return 0;
 	default:
 		return -EINVAL;
@@ -345,6 +342,8 @@ int cmd_image(int argc, char **argv)
 {
 	struct image_options o = {
 		.set = {.command = "image",
+			.help_head = help_head,
+			.help_tail = help_tail,
 			.defs = defs,
 			.n_defs = ARRAY_SIZE(defs),
 			.apply = apply},
@@ -353,14 +352,8 @@ int cmd_image(int argc, char **argv)
 	int shift = verb ? 1 : 0;
 	int first = options_parse(&o.set, argc - shift, argv + shift);
 
-	if (first < 0)
-		return EXIT_SANDCASTLE_FAILED;
-	if (o.help) {
-		fputs(help_head, stdout);
-		options_print(defs, ARRAY_SIZE(defs));
-		fputs(help_tail, stdout);
-		return 0;
-	}
+	if (first <= 0)
+		return first ? EXIT_SANDCASTLE_FAILED : 0;
 	if (first < argc - shift) {
 		log_error("image takes no '%s'; see `sandcastle image --help`",
 			  argv[shift + first]);

@@ -11,12 +11,12 @@
 #include "launcher/rundir.h"
 #include "vmm/log.h"
 
-enum { OPT_JSON = 256, OPT_QUIET, OPT_HELP };
+enum { OPT_JSON = OPTION_OWN, OPT_QUIET };
 
 static const struct option_def defs[] = {
 	{OPT_JSON, 0, "json", NULL, "an array of objects, as docs/control.md has \"info\""},
 	{OPT_QUIET, 'q', "quiet", NULL, "the names only"},
-	{OPT_HELP, 'h', "help", NULL, "show this"},
+	{OPTION_HELP, 'h', "help", NULL, "show this"},
 };
 
 static const char help[] = "Usage: sandcastle list [OPTIONS]\n"
@@ -41,7 +41,7 @@ struct row {
 
 struct list {
 	struct option_set set;
-	bool json, quiet, help;
+	bool json, quiet;
 	struct row *rows;
 	size_t n_rows;
 };
@@ -53,7 +53,6 @@ static int apply(struct option_set *set, const struct option_def *def, const cha
 	(void)arg;
 	l->json |= def->id == OPT_JSON;
 	l->quiet |= def->id == OPT_QUIET;
-	l->help |= def->id == OPT_HELP;
 	return 0;
 }
 
@@ -266,19 +265,15 @@ int cmd_list(int argc, char **argv)
 {
 	struct list l = {
 		.set = {.command = "list",
+			.help_head = help,
 			.defs = defs,
 			.n_defs = ARRAY_SIZE(defs),
 			.apply = apply},
 	};
 	int first = options_parse(&l.set, argc, argv);
 
-	if (first < 0)
-		return EXIT_SANDCASTLE_FAILED;
-	if (l.help) {
-		fputs(help, stdout);
-		options_print(defs, ARRAY_SIZE(defs));
-		return 0;
-	}
+	if (first <= 0)
+		return first ? EXIT_SANDCASTLE_FAILED : 0;
 	if (first < argc) {
 		log_error("list takes no '%s'; see `sandcastle list --help`", argv[first]);
 		return EXIT_SANDCASTLE_FAILED;

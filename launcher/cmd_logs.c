@@ -10,14 +10,14 @@
 #include "launcher/options.h"
 #include "vmm/log.h"
 
-enum { OPT_FOLLOW = 256, OPT_HELP };
+enum { OPT_FOLLOW = OPTION_OWN };
 
 /* How often --follow asks. */
 enum { FOLLOW_MS = 250 };
 
 static const struct option_def defs[] = {
 	{OPT_FOLLOW, 'f', "follow", NULL, "go on until the sandbox has ended"},
-	{OPT_HELP, 'h', "help", NULL, "show this"},
+	{OPTION_HELP, 'h', "help", NULL, "show this"},
 };
 
 static const char help[] =
@@ -30,7 +30,7 @@ static const char help[] =
 
 struct logs {
 	struct option_set set;
-	bool follow, help;
+	bool follow;
 };
 
 static int apply(struct option_set *set, const struct option_def *def, const char *arg)
@@ -39,7 +39,6 @@ static int apply(struct option_set *set, const struct option_def *def, const cha
 
 	(void)arg;
 	l->follow |= def->id == OPT_FOLLOW;
-	l->help |= def->id == OPT_HELP;
 	return 0;
 }
 
@@ -86,19 +85,15 @@ int cmd_logs(int argc, char **argv)
 {
 	struct logs l = {
 		.set = {.command = "logs",
+			.help_head = help,
 			.defs = defs,
 			.n_defs = ARRAY_SIZE(defs),
 			.apply = apply},
 	};
 	int first = options_parse(&l.set, argc, argv);
 
-	if (first < 0)
-		return EXIT_SANDCASTLE_FAILED;
-	if (l.help) {
-		fputs(help, stdout);
-		options_print(defs, ARRAY_SIZE(defs));
-		return 0;
-	}
+	if (first <= 0)
+		return first ? EXIT_SANDCASTLE_FAILED : 0;
 	if (argc - first != 1) {
 		log_error("logs takes one name; write `sandcastle logs NAME`");
 		return EXIT_SANDCASTLE_FAILED;

@@ -10,11 +10,11 @@
 #include "launcher/run_options.h"
 #include "vmm/log.h"
 
-enum { OPT_REMOVE = 256, OPT_HELP };
+enum { OPT_REMOVE = OPTION_OWN };
 
 static const struct option_def defs[] = {
 	{OPT_REMOVE, 'r', "remove", NULL, "take the share at GUEST back"},
-	{OPT_HELP, 'h', "help", NULL, "show this"},
+	{OPTION_HELP, 'h', "help", NULL, "show this"},
 };
 
 static const char help[] =
@@ -37,7 +37,7 @@ static const char help[] =
 
 struct share {
 	struct option_set set;
-	bool remove, help;
+	bool remove;
 };
 
 static int apply(struct option_set *set, const struct option_def *def, const char *arg)
@@ -46,7 +46,6 @@ static int apply(struct option_set *set, const struct option_def *def, const cha
 
 	(void)arg;
 	s->remove |= def->id == OPT_REMOVE;
-	s->help |= def->id == OPT_HELP;
 	return 0;
 }
 
@@ -147,19 +146,15 @@ int cmd_share(int argc, char **argv)
 {
 	struct share s = {
 		.set = {.command = "share",
+			.help_head = help,
 			.defs = defs,
 			.n_defs = ARRAY_SIZE(defs),
 			.apply = apply},
 	};
 	int first = options_parse(&s.set, argc, argv);
 
-	if (first < 0)
-		return EXIT_SANDCASTLE_FAILED;
-	if (s.help) {
-		fputs(help, stdout);
-		options_print(defs, ARRAY_SIZE(defs));
-		return 0;
-	}
+	if (first <= 0)
+		return first ? EXIT_SANDCASTLE_FAILED : 0;
 	if (argc - first != 2) {
 		log_error("share takes a sandbox and a path; write `sandcastle share %s`",
 			  s.remove ? "--remove NAME GUEST" : "NAME HOST[:GUEST][:rw]");

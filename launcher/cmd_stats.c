@@ -8,11 +8,11 @@
 #include "launcher/parse.h"
 #include "vmm/log.h"
 
-enum { OPT_JSON = 256, OPT_HELP };
+enum { OPT_JSON = OPTION_OWN };
 
 static const struct option_def defs[] = {
 	{OPT_JSON, 0, "json", NULL, "all figures, as docs/control.md has them"},
-	{OPT_HELP, 'h', "help", NULL, "show this"},
+	{OPTION_HELP, 'h', "help", NULL, "show this"},
 };
 
 static const char help[] =
@@ -24,7 +24,7 @@ static const char help[] =
 
 struct stats {
 	struct option_set set;
-	bool json, help;
+	bool json;
 };
 
 static int apply(struct option_set *set, const struct option_def *def, const char *arg)
@@ -33,7 +33,6 @@ static int apply(struct option_set *set, const struct option_def *def, const cha
 
 	(void)arg;
 	s->json |= def->id == OPT_JSON;
-	s->help |= def->id == OPT_HELP;
 	return 0;
 }
 
@@ -109,19 +108,15 @@ int cmd_stats(int argc, char **argv)
 {
 	struct stats s = {
 		.set = {.command = "stats",
+			.help_head = help,
 			.defs = defs,
 			.n_defs = ARRAY_SIZE(defs),
 			.apply = apply},
 	};
 	int first = options_parse(&s.set, argc, argv);
 
-	if (first < 0)
-		return EXIT_SANDCASTLE_FAILED;
-	if (s.help) {
-		fputs(help, stdout);
-		options_print(defs, ARRAY_SIZE(defs));
-		return 0;
-	}
+	if (first <= 0)
+		return first ? EXIT_SANDCASTLE_FAILED : 0;
 	if (argc - first != 1) {
 		log_error("stats takes one name; write `sandcastle stats NAME`");
 		return EXIT_SANDCASTLE_FAILED;

@@ -10,7 +10,7 @@
 #include "launcher/rundir.h"
 #include "vmm/log.h"
 
-enum { OPT_TIME = 256, OPT_FORCE, OPT_ALL, OPT_HELP };
+enum { OPT_TIME = OPTION_OWN, OPT_FORCE, OPT_ALL };
 
 static const struct option_def defs[] = {
 	{OPT_TIME, 't', "time", "TIME",
@@ -18,7 +18,7 @@ static const struct option_def defs[] = {
 	 "0 does not wait"},
 	{OPT_FORCE, 'f', "force", NULL, "end it at once, as pulling the plug does"},
 	{OPT_ALL, 'a', "all", NULL, "all that are running"},
-	{OPT_HELP, 'h', "help", NULL, "show this"},
+	{OPTION_HELP, 'h', "help", NULL, "show this"},
 };
 
 static const char help[] =
@@ -32,7 +32,7 @@ static const char help[] =
 struct stop {
 	struct option_set set;
 	uint64_t timeout_ms;
-	bool force, all, help;
+	bool force, all;
 };
 
 static int apply(struct option_set *set, const struct option_def *def, const char *arg)
@@ -41,7 +41,6 @@ static int apply(struct option_set *set, const struct option_def *def, const cha
 
 	s->force |= def->id == OPT_FORCE;
 	s->all |= def->id == OPT_ALL;
-	s->help |= def->id == OPT_HELP;
 	if (def->id != OPT_TIME)
 		return 0;
 	s->timeout_ms = 0;
@@ -88,6 +87,7 @@ int cmd_stop(int argc, char **argv)
 {
 	struct stop s = {
 		.set = {.command = "stop",
+			.help_head = help,
 			.defs = defs,
 			.n_defs = ARRAY_SIZE(defs),
 			.apply = apply},
@@ -95,13 +95,8 @@ int cmd_stop(int argc, char **argv)
 	};
 	int first = options_parse(&s.set, argc, argv), code = 0;
 
-	if (first < 0)
-		return EXIT_SANDCASTLE_FAILED;
-	if (s.help) {
-		fputs(help, stdout);
-		options_print(defs, ARRAY_SIZE(defs));
-		return 0;
-	}
+	if (first <= 0)
+		return first ? EXIT_SANDCASTLE_FAILED : 0;
 	if (s.all == (first < argc)) {
 		log_error("%s", s.all ? "--all and a name: give one of them"
 				      : "no sandbox named; write `sandcastle stop NAME`, or --all");

@@ -7,11 +7,11 @@
 #include "launcher/options.h"
 #include "vmm/log.h"
 
-enum { OPT_JSON = 256, OPT_HELP };
+enum { OPT_JSON = OPTION_OWN };
 
 static const struct option_def defs[] = {
 	{OPT_JSON, 0, "json", NULL, "an object with \"name\", \"reason\" and \"message\""},
-	{OPT_HELP, 'h', "help", NULL, "show this"},
+	{OPTION_HELP, 'h', "help", NULL, "show this"},
 };
 
 static const char help[] =
@@ -27,7 +27,7 @@ static const char help_tail[] = "\n"
 
 struct wait {
 	struct option_set set;
-	bool json, help;
+	bool json;
 };
 
 static int apply(struct option_set *set, const struct option_def *def, const char *arg)
@@ -36,7 +36,6 @@ static int apply(struct option_set *set, const struct option_def *def, const cha
 
 	(void)arg;
 	w->json |= def->id == OPT_JSON;
-	w->help |= def->id == OPT_HELP;
 	return 0;
 }
 
@@ -75,20 +74,16 @@ int cmd_wait(int argc, char **argv)
 {
 	struct wait w = {
 		.set = {.command = "wait",
+			.help_head = help,
+			.help_tail = help_tail,
 			.defs = defs,
 			.n_defs = ARRAY_SIZE(defs),
 			.apply = apply},
 	};
 	int first = options_parse(&w.set, argc, argv);
 
-	if (first < 0)
-		return EXIT_SANDCASTLE_FAILED;
-	if (w.help) {
-		fputs(help, stdout);
-		options_print(defs, ARRAY_SIZE(defs));
-		fputs(help_tail, stdout);
-		return 0;
-	}
+	if (first <= 0)
+		return first ? EXIT_SANDCASTLE_FAILED : 0;
 	if (argc - first != 1) {
 		log_error("wait takes one name; write `sandcastle wait NAME`");
 		return EXIT_SANDCASTLE_FAILED;

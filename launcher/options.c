@@ -89,6 +89,42 @@ static int refuse(const struct option_set *set, const char *token)
 	return -EINVAL;
 }
 
+static void print_table(const struct option_def *defs, size_t n_defs)
+{
+	for (size_t i = 0; i < n_defs; i++) {
+		const struct option_def *def = &defs[i];
+		const char *line = def->help;
+		char head[64], letter[8] = "    ";
+		int len;
+
+		if (def->letter)
+			snprintf(letter, sizeof(letter), "-%c, ", def->letter);
+		len = snprintf(head, sizeof(head), "  %s--%s%s%s", letter, def->name,
+			       def->arg ? " " : "", def->arg ? def->arg : "");
+		if (len >= HELP_COLUMN)
+			printf("%s\n%*s", head, HELP_COLUMN, "");
+		else
+			printf("%-*s", HELP_COLUMN, head);
+		for (;;) {
+			const size_t n = strcspn(line, "\n");
+
+			printf("%.*s\n", (int)n, line);
+			if (!line[n])
+				break;
+			line += n + 1;
+			printf("%*s", HELP_COLUMN, "");
+		}
+	}
+}
+
+static void print_help(const struct option_set *set)
+{
+	fputs(set->help_head, stdout);
+	print_table(set->defs, set->n_defs);
+	if (set->help_tail)
+		fputs(set->help_tail, stdout);
+}
+
 int options_parse(struct option_set *set, int argc, char **argv)
 {
 	struct option longs[OPTIONS_MAX + 1] = {{0}};
@@ -126,36 +162,12 @@ int options_parse(struct option_set *set, int argc, char **argv)
 				  def->name, def->arg, set->command);
 			return -EINVAL;
 		}
+		if (def->id == OPTION_HELP) {
+			print_help(set);
+			return 0;
+		}
 		r = set->apply(set, def, optarg);
 		if (r < 0)
 			return r;
-	}
-}
-
-void options_print(const struct option_def *defs, size_t n_defs)
-{
-	for (size_t i = 0; i < n_defs; i++) {
-		const struct option_def *def = &defs[i];
-		const char *line = def->help;
-		char head[64], letter[8] = "    ";
-		int len;
-
-		if (def->letter)
-			snprintf(letter, sizeof(letter), "-%c, ", def->letter);
-		len = snprintf(head, sizeof(head), "  %s--%s%s%s", letter, def->name,
-			       def->arg ? " " : "", def->arg ? def->arg : "");
-		if (len >= HELP_COLUMN)
-			printf("%s\n%*s", head, HELP_COLUMN, "");
-		else
-			printf("%-*s", HELP_COLUMN, head);
-		for (;;) {
-			const size_t n = strcspn(line, "\n");
-
-			printf("%.*s\n", (int)n, line);
-			if (!line[n])
-				break;
-			line += n + 1;
-			printf("%*s", HELP_COLUMN, "");
-		}
 	}
 }

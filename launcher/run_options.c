@@ -13,7 +13,7 @@
 #include "vmm/log.h"
 
 enum {
-	OPT_CONFIG = 256,
+	OPT_CONFIG = OPTION_OWN,
 	OPT_NAME,
 	OPT_CPUS,
 	OPT_MEMORY,
@@ -31,7 +31,6 @@ enum {
 	OPT_TIE,
 	OPT_DEBUG_CONSOLE,
 	OPT_VERBOSE,
-	OPT_HELP,
 };
 
 /* Letters are podman's, where it has the option. */
@@ -76,7 +75,7 @@ static const struct option_def defs[] = {
 	{OPT_TIE, 0, "tie-to-parent", NULL, "end when the process that starts this one does"},
 	{OPT_DEBUG_CONSOLE, 0, "debug-console", NULL, "show the kernel's messages on stderr"},
 	{OPT_VERBOSE, 'v', "verbose", NULL, "say what is done; twice: in detail"},
-	{OPT_HELP, 'h', "help", NULL, "show this"},
+	{OPTION_HELP, 'h', "help", NULL, "show this"},
 };
 
 static const char help_head[] =
@@ -131,7 +130,6 @@ struct run_parse {
 	bool only_config; /* the first of two passes: look for nothing else */
 	unsigned int verbose;
 	bool serves; /* `start`: there is no command */
-	bool help;
 };
 
 static int apply_config(struct run_parse *p, const char *arg)
@@ -201,9 +199,6 @@ static int apply(struct option_set *set, const struct option_def *def, const cha
 	switch (def->id) {
 	case OPT_CONFIG:
 		return apply_config(p, arg);
-	case OPT_HELP:
-		p->help = true;
-		return 0;
 	default:
 		break;
 	}
@@ -313,14 +308,6 @@ static int apply_file(struct run_parse *p, unsigned int flags)
 	return r;
 }
 
-static int print_help(bool serves)
-{
-	fputs(serves ? start_head : help_head, stdout);
-	options_print(defs, ARRAY_SIZE(defs));
-	fputs(serves ? start_tail : help_tail, stdout);
-	return 1;
-}
-
 /*
  * The command line is gone through twice, first for --config alone: what the
  * file says has to be there for the other options to take its place.
@@ -333,10 +320,8 @@ static int parse_twice(struct run_parse *p, int argc, char **argv)
 
 	p->only_config = true;
 	first = options_parse(&p->set, argc, argv);
-	if (first < 0)
-		return first;
-	if (p->help)
-		return print_help(p->serves);
+	if (first <= 0)
+		return first ? first : 1;
 	if (p->config) {
 		r = apply_file(p, first == argc ? CONFIG_APPLY_COMMANDS : 0);
 		if (r == 0 && !p->serves)
@@ -358,12 +343,15 @@ static int parse_twice(struct run_parse *p, int argc, char **argv)
 int run_options_parse(int argc, char **argv, const struct run_host *host,
 		      struct sandbox_config *cfg)
 {
+	const bool serves = strcmp(argv[0], "start") == 0;
 	struct run_parse p = {
 		.set = {.command = argv[0],
+			.help_head = serves ? start_head : help_head,
+			.help_tail = serves ? start_tail : help_tail,
 			.defs = defs,
 			.n_defs = ARRAY_SIZE(defs),
 			.apply = apply},
-		.serves = strcmp(argv[0], "start") == 0,
+		.serves = serves,
 	};
 	int r;
 

@@ -7,12 +7,13 @@
 
 #include "launcher/options.h"
 
-enum { OPT_SIZE = 256, OPT_LOUD, OPT_PLACE };
+enum { OPT_SIZE = OPTION_OWN, OPT_LOUD, OPT_PLACE };
 
 static const struct option_def defs[] = {
 	{OPT_SIZE, 's', "size", "N", "how big"},
 	{OPT_LOUD, 'l', "loud", NULL, "make noise\nand more"},
 	{OPT_PLACE, 0, "place", "A-RATHER-LONG-WORD", "where"},
+	{OPTION_HELP, 'h', "help", NULL, "show this"},
 };
 
 struct seen {
@@ -31,7 +32,8 @@ static int apply(struct option_set *set, const struct option_def *def, const cha
 	return seen->answer;
 }
 
-static struct seen seen = {.set = {"test", defs, ARRAY_SIZE(defs), apply}};
+static struct seen seen = {
+	.set = {"test", "Usage: test\n", "The end.\n", defs, ARRAY_SIZE(defs), apply}};
 
 static void redirect(void)
 {
@@ -150,18 +152,22 @@ Test(options, nearest)
 		nearest_word("a-word-much-longer-than-any-option-there-will-ever-be", words));
 }
 
-Test(options, help_is_aligned)
+Test(options, help_is_shown_and_aligned)
 {
 	char text[1024];
 	size_t n;
 
-	options_print(defs, ARRAY_SIZE(defs));
+	cr_assert_eq(PARSE("--loud", "-h", "--nonsense"), 0);
+	cr_assert_str_eq(seen.trace, "loud;");
 	fflush(stdout);
 	n = fread(text, 1, sizeof(text) - 1, cr_get_redirected_stdout());
 	text[n] = '\0';
-	cr_assert_str_eq(text, "  -s, --size N            how big\n"
+	cr_assert_str_eq(text, "Usage: test\n"
+			       "  -s, --size N            how big\n"
 			       "  -l, --loud              make noise\n"
 			       "                          and more\n"
 			       "      --place A-RATHER-LONG-WORD\n"
-			       "                          where\n");
+			       "                          where\n"
+			       "  -h, --help              show this\n"
+			       "The end.\n");
 }
