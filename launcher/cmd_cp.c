@@ -224,11 +224,11 @@ static int copy_in(struct cp *cp, char **sources, int n, const char *path)
 
 /* ---- out of the sandbox ---- */
 
-/* `as`: what it is called in the folder top; NULL: as there. */
-static int fetch(struct cp *cp, const char *path, int top, const char *as)
+/* `as`: what it is called in the folder top, whose path is `to`; NULL: as there. */
+static int fetch(struct cp *cp, const char *path, int top, const char *to, const char *as)
 {
 	struct place src = {NULL, NULL};
-	struct tar_extract x = {.top = top, .tally = &cp->tally};
+	struct tar_extract x = {.top = top, .to = to, .tally = &cp->tally};
 	struct guest_run run = {.said_fd = -1};
 	int ends[2] = {-1, -1}, fds[2] = {-1, -1}, r = place_of(path, &src), got = 0;
 
@@ -267,7 +267,7 @@ static int copy_out(struct cp *cp, char **sources, int n, const char *path)
 {
 	struct place dst = {NULL, NULL};
 	AUTO_CLOSE int top = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	const char *as = NULL;
+	const char *as = NULL, *to = path;
 	int r = 0;
 
 	if (top < 0) {
@@ -279,6 +279,7 @@ static int copy_out(struct cp *cp, char **sources, int n, const char *path)
 		}
 		if (r == 0) {
 			as = dst.name;
+			to = dst.dir;
 			top = open(dst.dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 			if (top < 0) {
 				r = -errno;
@@ -287,7 +288,7 @@ static int copy_out(struct cp *cp, char **sources, int n, const char *path)
 		}
 	}
 	for (int i = 0; r == 0 && i < n; i++)
-		r = fetch(cp, guest_path(sources[i]), top, as);
+		r = fetch(cp, guest_path(sources[i]), top, to, as);
 	place_fini(&dst);
 	return r;
 }

@@ -348,6 +348,14 @@ static la_ssize_t source_read(struct archive *a, void *data, const void **buf)
 	return n;
 }
 
+static void tell_unwritten(const struct job *j, int error)
+{
+	char clean[160];
+
+	copy_printable(j->path, clean, sizeof(clean));
+	log_error("cannot write %s in %s: %s", clean, j->x->to, strerror(-error));
+}
+
 static int take_all(struct job *j)
 {
 	int r;
@@ -359,7 +367,7 @@ static int take_all(struct job *j)
 		}
 		r = take_entry(j);
 		if (r < 0 && r != -EBADMSG)
-			log_error("cannot write what was to be copied: %s", strerror(-r));
+			tell_unwritten(j, r);
 		if (r < 0)
 			return r;
 	}

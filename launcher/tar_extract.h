@@ -31,6 +31,7 @@ enum { TAR_ENTRIES_MAX = 10 * 1000 * 1000 };
 
 struct tar_extract {
 	int top; /* the folder, O_PATH; borrowed */
+	const char *to; /* its path, for messages */
 	const char *from; /* first component of names in the archive; ".": of any */
 	const char *as; /* what it is called below top; ".": it is top */
 	struct copy_tally *tally;

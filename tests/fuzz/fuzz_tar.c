@@ -118,7 +118,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static bool is_set_up;
 	struct fuzz_input in = {data, size};
 	struct copy_tally tally;
-	struct tar_extract x = {.tally = &tally};
+	struct tar_extract x = {.to = "in", .tally = &tally};
 	int fd = memfd_create("tar", MFD_CLOEXEC);
 
 	if (!is_set_up)

@@ -57,6 +57,15 @@ test_a_windows_sandbox_file_and_the_command_line()
 	expect_out "$HOME"$'\n1'
 	expect_err 'sandcastle: warning: b.wsb:2: <vGPU>Enable is not supported yet; the sandbox has no GPU'
 	expect_same hello "$(cat shared/file)"
+	# A command that is none of Windows is run once the sandbox is there.
+	sed -i '/<vGPU>/Id; s|<Command>.*</Command>|<Command>cp ~/Desktop/shared/file ~/Desktop/shared/copy</Command>|' b.wsb
+	run_sandcastle start --name quiet-dune --config b.wsb
+	expect_code 0
+	expect_err ''
+	expect_within 60 test -s shared/copy
+	expect_same hello "$(cat shared/copy)"
+	run_sandcastle stop quiet-dune
+	expect_code 0
 }
 
 test_config_says_what_a_file_means()

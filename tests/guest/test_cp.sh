@@ -92,6 +92,13 @@ test_both_ways()
 	run_sandcastle cp single other:/tmp
 	expect_one_line_error "no sandbox named 'other'"
 
+	# A disk of ours that is full: one line that names it, and nothing half-written.
+	mkdir full
+	run env XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/run/user/$UID}" unshare --map-root-user --mount sh -c \
+		"mount -t tmpfs -o size=1M full full; sandcastle cp $box:/tmp/tree/big full; echo \$? \$(ls -A full)"
+	expect_out 125
+	expect_err_match '^sandcastle: cannot write big in full: No space left on device$'
+
 	# A tar that does as it likes.
 	mkdir -p safe/in
 	run_sandcastle exec -u root $box sh -c 'cat >/usr/local/bin/tar && chmod 755 /usr/local/bin/tar' <<-'END'

@@ -80,7 +80,8 @@ static void put(const char *name, char type, unsigned int mode, const char *link
 
 static int extract(const char *from, const char *as)
 {
-	const struct tar_extract x = {.top = top, .from = from, .as = as, .tally = &tally};
+	const struct tar_extract x = {
+		.top = top, .to = "here", .from = from, .as = as, .tally = &tally};
 	static const char end[1024];
 
 	cr_assert_eq(write(tar_fd, end, sizeof(end)), (ssize_t)sizeof(end));
@@ -242,8 +243,9 @@ Test(tar, an_archive_that_breaks_off_or_lies)
 
 Test(tar, what_is_no_archive)
 {
-	cr_assert_eq(tar_extract(&lib, &(struct tar_extract){top, "a", "a", &tally}, tar_fd),
-		     -ENODATA);
+	cr_assert_eq(
+		tar_extract(&lib, &(struct tar_extract){top, "here", "a", "a", &tally}, tar_fd),
+		-ENODATA);
 	for (int i = 0; i < 1000; i++)
 		cr_assert_eq(write(tar_fd, "no tar at all...", 16), 16);
 	cr_assert_lt(extract("a", "a"), 0);
@@ -325,7 +327,7 @@ Test(tar, a_signal_leaves_nothing_half_written)
 	cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
 	pid = fork();
 	if (pid == 0) {
-		const struct tar_extract x = {top, ".", ".", &tally};
+		const struct tar_extract x = {top, "here", ".", ".", &tally};
 
 		close(ends[1]);
 		_exit(tar_extract(&lib, &x, ends[0]) < 0);
