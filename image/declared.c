@@ -418,7 +418,7 @@ static int compare_paths(const void *a, const void *b)
 	return strcmp(x->path, y->path);
 }
 
-/* Of several that name one path the first; `n` before it are sorted and not to be looked at. */
+/* Of several that name one path the first. */
 static void drop_repeated(struct declared *d)
 {
 	size_t n = 0;
