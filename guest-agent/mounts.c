@@ -15,7 +15,8 @@
 #include "guest-agent/home.h"
 #include "guest-agent/protocol.h"
 
-#define FS_TOP	   "/fs"
+#define BASE_TOP   "/base"
+#define MAPS_TOP   "/maps"
 #define MEMORY_TOP "/memory"
 #define NEW_ROOT   "/newroot"
 
@@ -89,7 +90,7 @@ static int fill_memory(struct text *why)
 	return 0;
 }
 
-/* Puts a folder or file of one of the two top mounts at `path`, which exists, below dir_fd. */
+/* Puts a folder or file of one of the top mounts at `path`, which exists, below dir_fd. */
 static int bind_on(int top, const char *name, int dir_fd, const char *path, uint64_t attributes)
 {
 	struct mount_attr attr = {.attr_set = attributes};
@@ -169,7 +170,7 @@ static int mount_modules(const struct mounts *m, struct text *why)
 	text_add(&path, uts.release);
 	r = make_dirs(path.buf);
 	if (r == 0)
-		r = bind_at(m->fs, SC_FS_MODULES, path.buf, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+		r = bind_at(m->base, SC_FS_MODULES, path.buf, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
 	return r < 0 ? text_fail(why, r, "mount", path.buf) : 0;
 }
 
@@ -189,8 +190,11 @@ int mounts_root(struct mounts *m, struct text *why)
 {
 	int r;
 
-	*m = (struct mounts){.fs = -1, .memory = -1};
-	r = mount_at(SC_FS_TAG, FS_TOP, "virtiofs", 0, NULL, why);
+	*m = (struct mounts){.maps = -1, .base = -1, .memory = -1};
+	/* Read-only: or the kernel would ask for the time of the last access after each read. */
+	r = mount_at(SC_FS_TAG, BASE_TOP, "virtiofs", MS_RDONLY, NULL, why);
+	if (r == 0)
+		r = mount_at(SC_FS_MAPS_TAG, MAPS_TOP, "virtiofs", 0, NULL, why);
 	if (r == 0)
 		r = mount_memory(why);
 	if (r == 0)
@@ -201,15 +205,16 @@ int mounts_root(struct mounts *m, struct text *why)
 	 */
 	if (r == 0)
 		r = mount_at("overlay", NEW_ROOT, "overlay", 0,
-			     "lowerdir=" FS_TOP "/" SC_FS_BASE ",upperdir=" MEMORY_TOP
+			     "lowerdir=" BASE_TOP "/" SC_FS_BASE ",upperdir=" MEMORY_TOP
 			     "/upper,workdir=" MEMORY_TOP
 			     "/work,volatile,redirect_dir=on,metacopy=on",
 			     why);
 	if (r < 0)
 		return r;
-	m->fs = open(FS_TOP, O_PATH | O_CLOEXEC);
+	m->maps = open(MAPS_TOP, O_PATH | O_CLOEXEC);
+	m->base = open(BASE_TOP, O_PATH | O_CLOEXEC);
 	m->memory = open(MEMORY_TOP, O_PATH | O_CLOEXEC);
-	if (m->fs < 0 || m->memory < 0)
+	if (m->maps < 0 || m->base < 0 || m->memory < 0)
 		return text_fail(why, -errno, "open", "the top mounts");
 	r = enter_new_root(why);
 	if (r == 0)
@@ -321,7 +326,7 @@ static int mount_map(const struct mounts *m, const struct setup_map *map, const 
 		text_add(&name, "/file");
 	if (!map->map.writable)
 		attributes |= MOUNT_ATTR_RDONLY;
-	return place < 0 ? place : bind_on(m->fs, name.buf, place, "", attributes);
+	return place < 0 ? place : bind_on(m->maps, name.buf, place, "", attributes);
 }
 
 int mounts_add(const struct mounts *m, const struct setup_map *map, const struct setup *s,
@@ -332,13 +337,13 @@ int mounts_add(const struct mounts *m, const struct setup_map *map, const struct
 	return r < 0 ? text_fail(why, r, "mount the share at", map->path) : 0;
 }
 
-/* Whether something of the virtio-fs is there; without asking the host, which may refuse. */
-static bool is_of_fs(const struct mounts *m, int fd)
+/* Whether something of the maps is there; without asking the host, which may refuse. */
+static bool is_of_maps(const struct mounts *m, int fd)
 {
 	struct statx top, there;
 	const int flags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
 
-	return statx(m->fs, "", flags, 0, &top) == 0 && statx(fd, "", flags, 0, &there) == 0 &&
+	return statx(m->maps, "", flags, 0, &top) == 0 && statx(fd, "", flags, 0, &there) == 0 &&
 	       top.stx_dev_major == there.stx_dev_major && top.stx_dev_minor == there.stx_dev_minor;
 }
 
@@ -358,7 +363,7 @@ int mounts_remove(const struct mounts *m, const struct setup_map *map, struct te
 	int r = 0;
 
 	/* If it is not there, someone in here has unmounted it. */
-	if (fd >= 0 && is_of_fs(m, fd))
+	if (fd >= 0 && is_of_maps(m, fd))
 		r = detach(fd);
 	if (r < 0 && r != -EINVAL)
 		return text_fail(why, r, "detach the share at", map->path);
@@ -400,14 +405,15 @@ int mounts_finish(struct mounts *m, const struct setup *s, struct text *why)
 		return r;
 	if (mkdir("/run/user", 0755) < 0 || mkdir("/run/lock", 01777) < 0)
 		return text_fail(why, -errno, "make a folder in", "/run");
+	close(m->base);
+	m->base = -1;
 	r = detach_top(&m->memory);
 	return r < 0 ? text_fail(why, r, "detach", "the memory file system") : 0;
 }
 
 int mounts_sync(const struct mounts *m)
 {
-	/* All maps are of the one virtio-fs. */
-	AUTO_CLOSE int fd = openat(m->fs, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	AUTO_CLOSE int fd = openat(m->maps, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	return fd < 0 || syncfs(fd) < 0 ? -errno : 0;
 }

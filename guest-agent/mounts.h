@@ -10,30 +10,30 @@
 /*
  * DOC: the tree
  *
- *   /                overlay: the base image ("base" of the virtio-fs) below,
+ *   /                overlay: the base image ("base" of the first virtio-fs) below,
  *                    memory above; every change is in memory and gone at the end
  *   /home /root /tmp /var/tmp /run /dev/shm
  *                    empty folders in the same memory, so that one limit holds for
  *                    all of it and nothing of the host's shows through
  *   /lib/modules/RELEASE
- *                    "modules" of the virtio-fs
+ *                    "modules" of the first virtio-fs
  *   /proc /sys /sys/fs/cgroup /dev /dev/pts /dev/mqueue
  *                    the guest kernel's own
- *   the maps         folders and files of the virtio-fs, as the user asked
+ *   the maps         folders and files of the second virtio-fs, as the user asked
  *
- * The tops of the virtio-fs and of the memory file system are mounted in the
+ * The tops of the two virtio-fs and of the memory file system are mounted in the
  * initramfs and bound from there. No path leads to them: the new root covers the
- * initramfs, and the second is detached at the end; the first stays, for maps
- * that come later. Root in the guest can mount the virtio-fs again by its tag and see every
+ * initramfs, and that of memory is detached at the end; that of the maps stays, for those
+ * that come later. Root in the guest can mount a virtio-fs again by its tag and see every
  * export there; what it may do with them is decided on the host.
  *
  * Errors: -errno, with *why set to what was being done.
  */
 
-/* O_PATH descriptors of the two top mounts. */
+/* O_PATH descriptors of top mounts. */
 struct mounts {
-	int fs;
-	int memory; /* -1 after the last step */
+	int maps;
+	int base, memory; /* -1 after the last step */
 };
 
 /* /dev in the initramfs, where it is no error to have it already. */

@@ -133,12 +133,14 @@ struct sc_stream_hello {
 } __attribute__((packed));
 
 /*
- * The one file system: virtio-fs tag. Directory "base" in it is the base image,
- * "modules" what belongs to /lib/modules/$(uname -r); both read-only.
+ * Two file systems, by their virtio-fs tags. In the first, directory "base" is the base
+ * image, "modules" what belongs to /lib/modules/$(uname -r); both read-only. In the second
+ * are the maps, "map<index>".
  */
-#define SC_FS_TAG     "sandcastle"
-#define SC_FS_BASE    "base"
-#define SC_FS_MODULES "modules"
+#define SC_FS_TAG      "sandcastle"
+#define SC_FS_BASE     "base"
+#define SC_FS_MODULES  "modules"
+#define SC_FS_MAPS_TAG "sandcastle-maps"
 
 /*
  * In the initramfs: modules to load, one path a line, in order, parameters

@@ -74,6 +74,12 @@ struct side_loop {
 	bool started;
 };
 
+/* A virtio-fs device. */
+struct file_server {
+	struct fs_server *server; /* the device's */
+	struct device *device;
+};
+
 struct machine {
 	struct loop *loop;
 	struct guest_log *log;
@@ -101,8 +107,7 @@ struct machine {
 	struct side_loop files;
 	/* The host's power supplies block on its firmware. */
 	struct side_loop power_loop;
-	struct fs_server *server; /* its device's */
-	struct device *fs_device;
+	struct file_server base, maps;
 
 	int stats_fd; /* until the balloon has it */
 	struct balloon_observer *keeper; /* the balloon's own */
@@ -180,16 +185,23 @@ static void vcpu_ended(void *owner, unsigned int index, enum vcpu_end why, uint6
 	machine_end_with(owner, &end);
 }
 
-/* A file behind the DAX window may have become shorter. */
-static bool vcpu_faulted(void *owner)
+static bool mend_window(const struct file_server *files)
 {
-	struct machine *m = owner;
 	bool mended;
 
-	pthread_mutex_lock(&m->fs_device->lock);
-	mended = fs_server_mend_window(m->server);
-	pthread_mutex_unlock(&m->fs_device->lock);
+	pthread_mutex_lock(&files->device->lock);
+	mended = fs_server_mend_window(files->server);
+	pthread_mutex_unlock(&files->device->lock);
 	return mended;
+}
+
+/* A file behind a DAX window may have become shorter; which one is not told. */
+static bool vcpu_faulted(void *owner)
+{
+	const struct machine *m = owner;
+	const bool base = mend_window(&m->base), maps = mend_window(&m->maps);
+
+	return base || maps;
 }
 
 static const struct vcpu_ops vcpu_ops = {.ended = vcpu_ended, .faulted = vcpu_faulted};
@@ -316,9 +328,18 @@ static int add_map(struct fs_server *server, const struct sandbox_config *cfg, s
 	return fs_server_add_export(server, &export);
 }
 
-static int add_exports(struct fs_server *server, const struct machine_setup *setup)
+static int add_maps(struct fs_server *server, const struct machine_setup *setup)
 {
 	const struct sandbox_config *cfg = setup->config;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < cfg->n_maps; i++)
+		r = add_map(server, cfg, i);
+	return r;
+}
+
+static int add_base(struct fs_server *server, const struct machine_setup *setup)
+{
 	struct fs_export_config base = {
 		.name = SC_FS_BASE,
 		.fd = fcntl(setup->base->root, F_DUPFD_CLOEXEC, 3),
@@ -341,8 +362,7 @@ static int add_exports(struct fs_server *server, const struct machine_setup *set
 		r = fs_server_add_export(server, &modules);
 	else if (modules.fd >= 0)
 		close(modules.fd);
-	for (size_t i = 0; r == 0 && i < cfg->n_maps; i++)
-		r = add_map(server, cfg, i);
+	fs_server_freeze(server);
 	return r;
 }
 
@@ -359,30 +379,44 @@ static uint64_t dax_window(uint64_t memory)
 	return window;
 }
 
-static int add_files(struct machine *m, const struct machine_setup *setup)
+typedef int (*exports_fn)(struct fs_server *server, const struct machine_setup *setup);
+
+static int add_file_server(struct machine *m, const struct machine_setup *setup, const char *tag,
+			   exports_fn add_exports, uint64_t window, struct file_server *out)
 {
 	struct virtio_device *vdev = NULL;
 	struct fs_server *server = NULL;
-	int r = loop_new(&m->files.loop);
+	int r = fs_server_new(&server);
 
-	if (r == 0)
-		r = fs_server_new(&server);
 	if (r < 0)
 		return r;
 	r = add_exports(server, setup);
 	if (r == 0 && !setup->config->no_dax)
-		r = fs_server_add_window(server, dax_window(setup->config->memory));
+		r = fs_server_add_window(server, window);
 	if (r < 0) {
 		fs_server_free(server);
 		return r;
 	}
-	r = virtio_fs_new(SC_FS_TAG, server, &vdev);
+	r = virtio_fs_new(tag, server, &vdev);
 	if (r == 0)
 		r = add_virtio(m, vdev, m->files.loop);
 	if (r == 0) {
-		m->server = server;
-		m->fs_device = &m->functions[m->n_functions - 1]->dev;
+		out->server = server;
+		out->device = &m->functions[m->n_functions - 1]->dev;
 	}
+	return r;
+}
+
+/* The base image apart from the maps, since it has no extended attributes: see fs.h. */
+static int add_files(struct machine *m, const struct machine_setup *setup)
+{
+	const uint64_t window = dax_window(setup->config->memory);
+	int r = loop_new(&m->files.loop);
+
+	if (r == 0)
+		r = add_file_server(m, setup, SC_FS_TAG, add_base, window, &m->base);
+	if (r == 0)
+		r = add_file_server(m, setup, SC_FS_MAPS_TAG, add_maps, window / 4, &m->maps);
 	return r;
 }
 
@@ -649,8 +683,8 @@ void machine_files(const struct machine *m, struct shares_files *out)
 {
 	*out = (struct shares_files){
 		.loop = m->files.loop,
-		.server = m->server,
-		.lock = &m->fs_device->lock,
+		.server = m->maps.server,
+		.lock = &m->maps.device->lock,
 	};
 }
 

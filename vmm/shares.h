@@ -19,7 +19,7 @@ struct shares;
 /*
  * DOC: a share has two halves
  *
- * One is an export of the file server, "map<number>", the other a mount in the
+ * One is an export of a file server, "map<number>", the other a mount in the
  * guest. To add one, the server gets the export, then the guest is asked to mount
  * it. To remove one, the guest is asked to detach it, and the server takes the
  * export back, which is what counts: it is done whatever the guest says, at once
@@ -36,7 +36,7 @@ struct shares;
 /* What became of a request. 0, and text says what went wrong beside, or ""; or a negative errno and why. */
 typedef void (*shares_done_fn)(void *asker, int64_t id, int error, const char *text);
 
-/* The running file server. */
+/* The running file server of the shares. */
 struct shares_files {
 	struct loop *loop;
 	struct fs_server *server;

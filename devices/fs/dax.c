@@ -21,7 +21,6 @@ struct slot {
 	struct fs_node *node; /* holds a reference; NULL: empty */
 	uint64_t offset; /* in the file, of the slot's first byte */
 	uint64_t size; /* of the file, when it was mapped */
-	int fd; /* of a file behind an index, whose node has none; else -1 */
 	bool cut; /* what is behind the file's end is zero pages */
 };
 
@@ -92,8 +91,6 @@ int fs_dax_new(uint64_t size, struct fs_dax **out)
 	dax->host = area + head;
 	dax->size = size;
 	dax->n_slots = n;
-	for (uint32_t i = 0; i < n; i++)
-		dax->slots[i].fd = -1;
 	*out = dax;
 	return 0;
 }
@@ -103,10 +100,6 @@ void fs_dax_free(struct fs_dax *dax)
 	if (!dax)
 		return;
 	munmap(dax->host, dax->size);
-	/* What fs_dax_clear() could not empty. */
-	for (uint32_t i = 0; i < dax->n_slots; i++)
-		if (dax->slots[i].fd >= 0)
-			close(dax->slots[i].fd);
 	free(dax);
 }
 
@@ -140,8 +133,7 @@ static void forget_slot(struct fs_server *s, struct slot *slot)
 {
 	struct fs_node *node = slot->node;
 
-	fs_fd_close(s, slot->fd);
-	*slot = (struct slot){.fd = -1};
+	*slot = (struct slot){.node = NULL};
 	if (node)
 		fs_node_put(s, node);
 }
@@ -155,49 +147,19 @@ static int empty_slot(struct fs_server *s, struct slot *slot)
 	return r;
 }
 
-/*
- * A descriptor to map the file by. Behind an index that of a handle is the best:
- * it was the right file when the guest opened it, and what is open goes on after
- * the host has put another in its place. Without a handle it is opened anew, and
- * looked at again.
- */
-static int open_to_map(struct fs_server *s, struct fs_node *node)
-{
-	int fd;
-
-	for (uint32_t i = 1; node->kind == FS_INDEXED && i < s->top_handle; i++) {
-		if (s->handles[i].node != node || s->handles[i].fd < 0)
-			continue;
-		fd = fcntl(s->handles[i].fd, F_DUPFD_CLOEXEC, 0);
-		if (fd >= 0)
-			return fd;
-		return errno == EMFILE ? -ENFILE : -errno;
-	}
-	return fs_reopen(s, node, O_RDONLY);
-}
-
-/* Maps a part of *fd into the slot, in place of what is there. Takes *fd if the node has none. */
-static int map_slot(struct fs_server *s, struct slot *slot, struct fs_node *node, int *fd,
+/* Maps a part of the node's file into the slot, in place of what is there. */
+static int map_slot(struct fs_server *s, struct slot *slot, struct fs_node *node, int fd,
 		    uint64_t offset)
 {
-	int keep = -1;
 	struct stat st;
 	int r;
 
-	if (fstat(*fd, &st) < 0)
+	if (fstat(fd, &st) < 0)
 		return -errno;
-	if (node->kind == FS_INDEXED) {
-		r = fs_fd_take(s);
-		if (r < 0)
-			return r;
-		keep = steal_fd(fd);
-	}
 	/* All of it, also behind the file's end: the file may grow. */
-	r = put(s->dax, slot_host(s->dax, slot), FS_DAX_SLOT, keep >= 0 ? keep : *fd, offset);
-	if (r < 0) {
-		fs_fd_close(s, keep);
+	r = put(s->dax, slot_host(s->dax, slot), FS_DAX_SLOT, fd, offset);
+	if (r < 0)
 		return r;
-	}
 	/* The slot's old mapping may be all that the node was known by. */
 	node->refs++;
 	forget_slot(s, slot);
@@ -205,7 +167,6 @@ static int map_slot(struct fs_server *s, struct slot *slot, struct fs_node *node
 		.node = node,
 		.offset = offset,
 		.size = (uint64_t)st.st_size,
-		.fd = keep,
 	};
 	return 0;
 }
@@ -214,7 +175,8 @@ int fs_op_setupmapping(struct fs_server *s, struct fs_request *rq)
 {
 	/* Linux maps inodes: it knows no handle, so `fh` is not looked at. */
 	const struct fuse_setupmapping_in *in = rq->arg;
-	AUTO_CLOSE int fd = -1;
+	AUTO_CLOSE int own = -1;
+	int fd;
 
 	if (in->flags & FUSE_SETUPMAPPING_FLAG_WRITE)
 		return -EROFS;
@@ -225,10 +187,10 @@ int fs_op_setupmapping(struct fs_server *s, struct fs_request *rq)
 		return -EINVAL;
 	if (in->moffset >= s->dax->size || in->foffset > INT64_MAX - FS_DAX_SLOT)
 		return -EINVAL;
-	fd = open_to_map(s, rq->node);
+	fd = fs_readable(s, rq->node, &own);
 	if (fd < 0)
 		return fd;
-	return map_slot(s, &s->dax->slots[in->moffset / FS_DAX_SLOT], rq->node, &fd, in->foffset);
+	return map_slot(s, &s->dax->slots[in->moffset / FS_DAX_SLOT], rq->node, fd, in->foffset);
 }
 
 int fs_op_removemapping(struct fs_server *s, struct fs_request *rq)
@@ -273,7 +235,7 @@ static uint64_t size_now(const struct slot *slot)
 	struct stat st;
 
 	/* A node with references keeps its descriptor. */
-	return fstat(slot->fd >= 0 ? slot->fd : slot->node->fd, &st) < 0 ? 0 : (uint64_t)st.st_size;
+	return fstat(slot->node->fd, &st) < 0 ? 0 : (uint64_t)st.st_size;
 }
 
 /* For a message. Where a guest can write to the same folder, it chose the name. */

@@ -25,8 +25,7 @@
  * shorter. The file's node then is dead: requests that name it get ESTALE, and
  * a guest that looks the path up again gets a new one.
  *
- * A slot's node keeps its descriptor. Behind an index nodes have none; there the
- * slot has its own, of a file that was the right one when it was opened.
+ * A slot's node keeps its descriptor.
  *
  * All calls under the device's lock.
  */

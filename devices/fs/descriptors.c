@@ -20,7 +20,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "devices/fs/fs_priv.h"
+#include "devices/fs/indexed.h"
 
 /* A path of more components is not found again. */
 enum { MAX_DEPTH = 128 };
@@ -33,7 +33,7 @@ uint32_t fs_fd_budget(void)
 	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
 		return FS_SPARE_FDS;
 	n = lim.rlim_cur;
-	n = n > 2 * (rlim_t)FS_SPARE_FDS ? n - FS_SPARE_FDS : n / 2;
+	n = (n > 2 * (rlim_t)FS_SPARE_FDS ? n - FS_SPARE_FDS : n / 2) / FS_SERVERS;
 	return n < FS_MAX_FDS ? (uint32_t)n : FS_MAX_FDS;
 }
 
@@ -52,8 +52,8 @@ static int birth_time(int fd, struct statx_timestamp *out)
 
 static bool may_evict(const struct fs_server *s, const struct fs_node *node)
 {
-	return node->kind == FS_HOST && node->fd >= 0 && !node->pinned && !node->refs &&
-	       node->name && node->last_request != s->n_requests;
+	return node->fd >= 0 && !node->pinned && !node->refs &&
+	       (node->name || node->kind == FS_INDEXED) && node->last_request != s->n_requests;
 }
 
 /* Closes one node's descriptor; -ENFILE if none can be spared. */
@@ -71,7 +71,7 @@ static int evict(struct fs_server *s)
 			node->recent = false;
 			continue;
 		}
-		if (birth_time(node->fd, &node->born) < 0)
+		if (node->kind == FS_HOST && birth_time(node->fd, &node->born) < 0)
 			continue;
 		fs_fd_close(s, node->fd);
 		node->fd = -1;
@@ -150,8 +150,31 @@ static int node_fd(struct fs_server *s, struct fs_node *node, unsigned int depth
 	return fd;
 }
 
+/* One that was opened stays, so that what the guest has begun to read goes on. */
+static int indexed_fd(struct fs_server *s, struct fs_node *node)
+{
+	int fd, r;
+
+	node->last_request = s->n_requests;
+	node->recent = true;
+	if (node->fd >= 0) {
+		r = fs_indexed_check(node, node->fd);
+		return r < 0 ? r : node->fd;
+	}
+	fd = fs_indexed_open(s, node);
+	if (fd < 0)
+		return fd;
+	r = fs_fd_take(s);
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	node->fd = fd;
+	return fd;
+}
+
 int fs_node_fd(struct fs_server *s, struct fs_node *node)
 {
-	assert(node->kind == FS_HOST);
-	return node_fd(s, node, 0);
+	assert(node->kind == FS_HOST || fs_has_host_file(node));
+	return node->kind == FS_INDEXED ? indexed_fd(s, node) : node_fd(s, node, 0);
 }

@@ -20,7 +20,7 @@
  * What the server needs of its process: a umask of 0 (the guest's kernel
  * applied its own), SIGXFSZ ignored (a guest may write past RLIMIT_FSIZE), and
  * RLIMIT_NOFILE at its final value before fs_server_new(), which leaves 256
- * descriptors to others. The caller serialises calls.
+ * descriptors to others, and half of the rest to a second server. The caller serialises calls.
  */
 
 enum fs_cache {
@@ -50,6 +50,15 @@ struct index;
 
 int fs_server_new(struct fs_server **out) MUST_CHECK;
 void fs_server_free(struct fs_server *server); /* NULL is fine */
+/*
+ * For a server all of whose exports are read-only and FS_CACHE_LONG, before the device
+ * is used: what the guest's kernel would ask of each file is answered once for all of
+ * them, by ENOSYS. There are no extended attributes (overlayfs asks for one of each file it
+ * looks up), and neither files nor directories are opened: the guest keeps what it has read
+ * and listed, always with the attributes of what is in a directory. What it locks is its own affair.
+ * An export behind an index needs such a server.
+ */
+void fs_server_freeze(struct fs_server *server);
 /*
  * Before the device is used, or later under its lock. -EEXIST, -EINVAL (name, or neither
  * file nor directory), -ENAMETOOLONG, -ENOENT (empty name), -ENOSPC (128 exports), -ENFILE.

@@ -40,12 +40,13 @@ enum {
 	FS_MAX_EXPORTS = 128,
 	FS_MAX_DEVS = 64, /* host file systems told apart in inode numbers */
 	FS_MAX_NODES = 1 << 19,
-	FS_MAX_FDS = 1 << 18, /* further bounded by RLIMIT_NOFILE */
+	FS_MAX_FDS = 1 << 17, /* further bounded by RLIMIT_NOFILE */
 	FS_MAX_HANDLES = 1 << 16,
 	FS_MAX_LOCKS = 1024, /* pairs of a lock owner and a file */
 	FS_MAX_WAITING = 64, /* requests that wait for a lock */
 	FS_HASH_SIZE = 1 << 16,
-	FS_SPARE_FDS = 256, /* left to the rest of the process */
+	FS_SPARE_FDS = 256, /* left to the rest of the process, */
+	FS_SERVERS = 2, /* and the others shared by so many servers */
 
 	/* Two buffers for the headers and two for the replies', the rest for data. */
 	FS_MAX_PAGES = VIRTQ_MAX_SIZE - 4,
@@ -81,7 +82,8 @@ struct fs_node {
 	struct fs_export *export; /* NULL: FS_ROOT */
 
 	/* The descriptor and how to get it back: descriptors.c. */
-	int fd; /* O_PATH; -1: closed, or not FS_HOST. Through fs_node_fd() only. */
+	int fd; /* O_PATH, of a shared file of an index O_RDONLY; -1: closed, or there is
+		 * none. Through fs_node_fd() only. */
 	uint64_t parent; /* the directory it was last found in, */
 	char *name; /* and the name; NULL: none was noted */
 	struct statx_timestamp born; /* valid while fd is closed */
@@ -112,7 +114,7 @@ struct fs_handle {
 	uint32_t generation;
 	uint32_t next; /* free slots */
 	bool may_read, may_write;
-	int fd; /* -1: a directory of our own making, or what only the index knows */
+	int fd; /* -1: a directory of our own making */
 	int lock_fd; /* flock() on a read-only file goes here; -1 until used */
 };
 
@@ -141,6 +143,7 @@ struct fs_dax;
 struct fs_server {
 	int proc_fd; /* /proc/self/fd, O_PATH */
 	bool started; /* the driver sent INIT */
+	bool frozen; /* fs_server_freeze() */
 	time_t born;
 
 	struct fs_export exports[FS_MAX_EXPORTS];
@@ -248,8 +251,9 @@ uint32_t fs_fd_budget(void);
 int fs_fd_take(struct fs_server *s) MUST_CHECK;
 void fs_fd_close(struct fs_server *s, int fd);
 /*
- * The node's O_PATH descriptor, for this request: the node's own, not to be
- * closed. -ESTALE if its file is not there any more. FS_HOST only.
+ * The node's descriptor, for this request: the node's own, not to be closed. -ESTALE
+ * if its file is not there any more. FS_HOST: O_PATH; a shared file of an index: O_RDONLY,
+ * and -ESTALE also if the file was written to.
  */
 int fs_node_fd(struct fs_server *s, struct fs_node *node) MUST_CHECK;
 /* Notes where the node was found. */
@@ -270,6 +274,8 @@ int fs_names_fd(struct fs_server *s, struct fs_node *dir) MUST_CHECK;
 int fs_open_name(int dir_fd, const char *name) MUST_CHECK;
 /* The node's file opened anew. Regular files and directories only. */
 int fs_reopen(struct fs_server *s, struct fs_node *node, int flags) MUST_CHECK;
+/* One to read the node's file by, without a handle: the node's, or a new one in *own, to be closed. */
+int fs_readable(struct fs_server *s, struct fs_node *node, int *own) MUST_CHECK;
 /* What any descriptor of ours refers to, opened anew through /proc/self/fd. */
 int fs_reopen_fd(const struct fs_server *s, int fd, int flags, mode_t mode) MUST_CHECK;
 int fs_node_stat(struct fs_server *s, struct fs_node *node, struct stat *st) MUST_CHECK;

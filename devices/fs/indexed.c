@@ -110,6 +110,18 @@ static int path_error(int error)
 	}
 }
 
+int fs_indexed_check(const struct fs_node *node, int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || !(st.st_mode & S_IROTH) ||
+	    !index_same_file(node->export->index, fs_indexed_entry(node), st.st_ino,
+			     (uint64_t)st.st_size,
+			     (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec))
+		return -ESTALE;
+	return 0;
+}
+
 int fs_indexed_open(struct fs_server *s, struct fs_node *node)
 {
 	struct open_how how = {
@@ -118,10 +130,8 @@ int fs_indexed_open(struct fs_server *s, struct fs_node *node)
 			   RESOLVE_NO_XDEV,
 	};
 	const struct index *ix = node->export->index;
-	const struct index_entry *e = fs_indexed_entry(node);
 	char *path = (char *)s->scratch;
 	uint32_t top;
-	struct stat st;
 	long fd = -1;
 	int r = index_path(ix, (uint32_t)(node->ino - FS_INDEXED_INO), path, PATH_MAX, &top);
 
@@ -135,11 +145,8 @@ int fs_indexed_open(struct fs_server *s, struct fs_node *node)
 				       &how, sizeof(how))) < 0)
 			r = path_error(errno);
 	}
-	if (r == 0 &&
-	    (fstat((int)fd, &st) < 0 || !S_ISREG(st.st_mode) || !(st.st_mode & S_IROTH) ||
-	     !index_same_file(ix, e, st.st_ino, (uint64_t)st.st_size,
-			      (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec)))
-		r = -ESTALE;
+	if (r == 0)
+		r = fs_indexed_check(node, (int)fd);
 	if (r == -ESTALE && !node->export->told_stale) {
 		node->export->told_stale = true;
 		log_warn("/%s has changed since the base image was made, so the sandbox cannot "

@@ -10,13 +10,15 @@
  *
  * A node of it (FS_INDEXED) is an entry of the index; node->ino is the entry's
  * number + FS_INDEXED_INO. Names, attributes, link texts and listings are
- * answered from the index, without a system call. A pristine file's bytes are
- * the index's; its handles have no descriptor. A shared file is opened when the
- * guest opens it, below the directories at the top of the tree that were opened
- * with the export: by its path, without following a link and without crossing
- * a mount. It is the file only if the index says so (index_same_file()) and
- * everyone may still read it. Otherwise the host changed it, and the guest gets
- * ESTALE: never a mixture of two versions.
+ * answered from the index, without a system call. Its server is frozen: the guest
+ * opens files without a word. A pristine file's bytes are the index's. A shared
+ * file is opened when the guest first reads it, below the directories at the top of
+ * the tree that were opened with the export: by its path, without following a link
+ * and without crossing a mount. It is the file only if the index says so
+ * (index_same_file()) and everyone may still read it. Otherwise the host changed
+ * it, and the guest gets ESTALE: never a mixture of two versions. It stays open, so that a guest
+ * goes on reading what the host has put another in place of, until descriptors run
+ * short or the guest's kernel forgets it.
  */
 
 enum { FS_INDEXED_INO = 2 };
@@ -32,7 +34,7 @@ static inline bool fs_is_pristine(const struct fs_node *node)
 	return node->kind == FS_INDEXED && fs_indexed_entry(node)->kind == INDEX_PRISTINE;
 }
 
-/* True for a regular file of the host's: fs_reopen() opens it. */
+/* True for a regular file of the host's. */
 static inline bool fs_has_host_file(const struct fs_node *node)
 {
 	if (node->kind == FS_INDEXED)
@@ -47,8 +49,10 @@ void fs_indexed_fini(struct fs_export *export); /* of any export */
 int fs_indexed_lookup(struct fs_server *s, struct fs_node *dir, const char *name,
 		      struct fs_node **out) MUST_CHECK;
 void fs_indexed_stat(const struct fs_node *node, struct stat *st);
-/* A shared file, read-only. */
+/* A shared file, read-only: a new descriptor. fs_node_fd() is what others call. */
 int fs_indexed_open(struct fs_server *s, struct fs_node *node) MUST_CHECK;
+/* 0 if the descriptor's file is the one that the index has; -ESTALE. */
+int fs_indexed_check(const struct fs_node *node, int fd) MUST_CHECK;
 /* The reply to READ of a pristine file. */
 void fs_indexed_read(struct fs_request *rq, uint64_t off, size_t size);
 void fs_indexed_readlink(struct fs_request *rq);

@@ -121,8 +121,6 @@ int fs_reopen(struct fs_server *s, struct fs_node *node, int flags)
 {
 	int fd;
 
-	if (fs_has_host_file(node) && node->kind == FS_INDEXED)
-		return flags == O_RDONLY ? fs_indexed_open(s, node) : -EROFS;
 	if (node->kind != FS_HOST)
 		return -EISDIR;
 	/* Opening a FIFO could block and opening a device could do anything. */
@@ -130,6 +128,14 @@ int fs_reopen(struct fs_server *s, struct fs_node *node, int flags)
 		return -ENXIO;
 	fd = fs_node_fd(s, node);
 	return fd < 0 ? fd : fs_reopen_fd(s, fd, flags, 0);
+}
+
+int fs_readable(struct fs_server *s, struct fs_node *node, int *own)
+{
+	if (fs_has_host_file(node) && node->kind == FS_INDEXED)
+		return fs_node_fd(s, node);
+	*own = fs_reopen(s, node, O_RDONLY);
+	return *own;
 }
 
 int fs_node_stat(struct fs_server *s, struct fs_node *node, struct stat *st)

@@ -12,12 +12,6 @@
 /* Of a file's open flags only these reach the host; the guest's kernel acts on the others. */
 enum { HOST_OPEN_FLAGS = O_ACCMODE | O_TRUNC };
 
-static uint32_t open_reply_flags(const struct fs_node *node)
-{
-	/* A base file does not change: keep its pages, and spare the round trip at close. */
-	return node->export->cache == FS_CACHE_LONG ? FOPEN_KEEP_CACHE | FOPEN_NOFLUSH : 0;
-}
-
 /* 0 if a file of this node may be opened with these flags. */
 static int check_open(struct fs_server *s, struct fs_node *node, uint32_t flags)
 {
@@ -43,14 +37,12 @@ int fs_op_open(struct fs_server *s, struct fs_request *rq)
 	r = check_open(s, rq->node, in->flags);
 	if (r < 0)
 		return r;
-	fd = fs_is_pristine(rq->node) ? -1
-				      : fs_reopen(s, rq->node, (int)(in->flags & HOST_OPEN_FLAGS));
-	if (fd < 0 && !fs_is_pristine(rq->node))
+	fd = fs_reopen(s, rq->node, (int)(in->flags & HOST_OPEN_FLAGS));
+	if (fd < 0)
 		return fd;
 	r = fs_handle_new(s, rq->node, fd, (int)(in->flags & O_ACCMODE), &out.fh);
 	if (r < 0)
 		return r;
-	out.open_flags = open_reply_flags(rq->node);
 	fs_reply(rq, &out, sizeof(out));
 	return 0;
 }
@@ -84,7 +76,6 @@ static int adopt_file(struct fs_server *s, struct fs_request *rq, int fd, int ac
 	/* A file without a name (TMPFILE) keeps its descriptor. */
 	if (rq->name[0])
 		fs_node_found(node, rq->node, rq->name[0]);
-	open_out.open_flags = open_reply_flags(node);
 	fs_fill_entry(s, node, &st, &entry);
 	fs_reply(rq, &entry, sizeof(entry));
 	fs_reply(rq, &open_out, sizeof(open_out));
@@ -179,7 +170,7 @@ int fs_op_fsync(struct fs_server *s, struct fs_request *rq)
 	const struct fs_handle *h = fs_handle_find(s, rq->node, in->fh);
 	int r;
 
-	if (!h || (h->fd < 0 && rq->node->kind != FS_INDEXED))
+	if (!h || h->fd < 0)
 		return -EBADF;
 	if (!rq->node->export->writable)
 		return 0;
@@ -194,24 +185,37 @@ static const struct fs_handle *file_handle(struct fs_server *s, const struct fs_
 	return node->type == S_IFREG ? fs_handle_find(s, node, fh) : NULL;
 }
 
+/* What to read from. *own is to be closed. -EBADF: no handle of that file, or not for reading. */
+static int read_from(struct fs_server *s, struct fs_node *node, uint64_t fh, int *own)
+{
+	const struct fs_handle *h;
+
+	if (s->frozen)
+		return node->type == S_IFREG ? fs_readable(s, node, own) : -EBADF;
+	h = file_handle(s, node, fh);
+	return h && h->may_read ? h->fd : -EBADF;
+}
+
 int fs_op_read(struct fs_server *s, struct fs_request *rq)
 {
 	const struct fuse_read_in *in = rq->arg;
-	const struct fs_handle *h = file_handle(s, rq->node, in->fh);
+	AUTO_CLOSE int own = -1;
 	unsigned int n_iov;
 	ssize_t n;
+	int fd;
 
-	if (!h || !h->may_read)
-		return -EBADF;
 	if (in->offset > INT64_MAX)
 		return -EINVAL;
-	if (h->fd < 0) {
+	if (fs_is_pristine(rq->node)) {
 		fs_indexed_read(rq, in->offset, in->size);
 		return 0;
 	}
+	fd = read_from(s, rq->node, in->fh, &own);
+	if (fd < 0)
+		return fd;
 	n_iov = chain_iov_wr(rq->chain, sizeof(struct fuse_out_header),
 			     min_size(in->size, rq->room), s->iov, ARRAY_SIZE(s->iov));
-	n = preadv(h->fd, s->iov, (int)n_iov, (off_t)in->offset);
+	n = preadv(fd, s->iov, (int)n_iov, (off_t)in->offset);
 	if (n < 0)
 		return -errno;
 	rq->out_len = (size_t)n;
@@ -276,16 +280,6 @@ int fs_op_lseek(struct fs_server *s, struct fs_request *rq)
 	/* The guest keeps file positions; only the host knows where holes are. */
 	if ((in->whence != SEEK_DATA && in->whence != SEEK_HOLE) || in->offset > INT64_MAX)
 		return -EINVAL;
-	if (h->fd < 0) {
-		/* All of it is data. */
-		uint64_t size = fs_indexed_entry(rq->node)->size;
-
-		if (in->offset >= size)
-			return -ENXIO;
-		out.offset = in->whence == SEEK_DATA ? in->offset : size;
-		fs_reply(rq, &out, sizeof(out));
-		return 0;
-	}
 	off = lseek(h->fd, (off_t)in->offset, (int)in->whence);
 	if (off < 0)
 		return -errno;
@@ -310,9 +304,6 @@ int fs_op_copy_file_range(struct fs_server *s, struct fs_request *rq)
 	to = file_handle(s, node_out, in->fh_out);
 	if (!from || !from->may_read || !to || !to->may_write)
 		return -EBADF;
-	/* The guest's kernel copies by itself what only the index has. */
-	if (from->fd < 0)
-		return -EXDEV;
 	if (in->flags || off_in < 0 || off_out < 0)
 		return -EINVAL;
 	n = copy_file_range(from->fd, &off_in, to->fd, &off_out, min_u64(in->len, FS_MAX_COPY), 0);

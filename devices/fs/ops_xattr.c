@@ -3,7 +3,7 @@
  * Extended attributes: "user." only. The others carry the host's security
  * decisions (capabilities, labels, ACLs), which a guest neither sees nor makes.
  * EOPNOTSUPP is what programs take for "this file system has none" without a
- * word. ENOSYS would end all asking, also for exports that do have them.
+ * word. ENOSYS ends all asking: fs_server_freeze().
  */
 #include <errno.h>
 #include <fcntl.h>

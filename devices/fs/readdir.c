@@ -32,8 +32,6 @@ int fs_op_opendir(struct fs_server *s, struct fs_request *rq)
 	r = fs_handle_new(s, rq->node, fd, O_RDONLY, &out.fh);
 	if (r < 0)
 		return r;
-	if (rq->node->export && rq->node->export->cache == FS_CACHE_LONG)
-		out.open_flags = FOPEN_KEEP_CACHE | FOPEN_CACHE_DIR;
 	fs_reply(rq, &out, sizeof(out));
 	return 0;
 }
@@ -163,7 +161,7 @@ static int put_host(struct listing *l, int dir_fd, const struct dirent64 *d)
 	return 0;
 }
 
-static int list_host(struct listing *l, const struct fs_handle *h, uint64_t off)
+static int list_host(struct listing *l, int dir_fd, uint64_t off)
 {
 	/* A listed entry takes at least as much room in the reply as it takes here. */
 	size_t chunk = min_size(l->plus ? l->size / 4 : l->size, 32768);
@@ -172,17 +170,17 @@ static int list_host(struct listing *l, const struct fs_handle *h, uint64_t off)
 
 	if (chunk < 1024)
 		chunk = 1024;
-	if (off > INT64_MAX || lseek(h->fd, (off_t)off, SEEK_SET) < 0)
+	if (off > INT64_MAX || lseek(dir_fd, (off_t)off, SEEK_SET) < 0)
 		return -EINVAL;
 	while (r == 0) {
-		ssize_t n = getdents64(h->fd, buf, chunk);
+		ssize_t n = getdents64(dir_fd, buf, chunk);
 
 		if (n <= 0)
 			return n < 0 ? -errno : 0;
 		for (size_t pos = 0; r == 0 && pos < (size_t)n;) {
 			const struct dirent64 *d = (const void *)(buf + pos);
 
-			r = put_host(l, h->fd, d);
+			r = put_host(l, dir_fd, d);
 			pos += d->d_reclen;
 		}
 	}
@@ -245,13 +243,22 @@ static int list(struct fs_server *s, struct fs_request *rq, bool plus)
 {
 	const struct fuse_read_in *in = rq->arg;
 	struct listing l = {.s = s, .rq = rq, .size = min_size(in->size, rq->room), .plus = plus};
-	const struct fs_handle *h = fs_handle_find(s, rq->node, in->fh);
+	const struct fs_handle *h = NULL;
+	AUTO_CLOSE int own = -1;
 	int r;
 
-	if (!h)
-		return -EBADF;
-	if (h->fd >= 0)
-		r = list_host(&l, h, in->offset);
+	if (!s->frozen) {
+		h = fs_handle_find(s, rq->node, in->fh);
+		if (!h)
+			return -EBADF;
+	} else if (rq->node->kind == FS_HOST) {
+		/* No handle is there. Only the kernel's modules are listed so, and seldom. */
+		own = fs_reopen(s, rq->node, O_RDONLY | O_DIRECTORY);
+		if (own < 0)
+			return own;
+	}
+	if (rq->node->kind == FS_HOST)
+		r = list_host(&l, h ? h->fd : own, in->offset);
 	else if (rq->node->kind == FS_INDEXED)
 		r = list_indexed(&l, in->offset);
 	else

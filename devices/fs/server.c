@@ -24,6 +24,7 @@ enum {
 	OP_EARLY = 1 << 4, /* allowed before INIT */
 	OP_DEAD = 1 << 5, /* allowed on a dead node: it ends the use of something */
 	OP_WINDOW = 1 << 6, /* unknown without a DAX window */
+	OP_UNFROZEN = 1 << 7, /* unknown to a frozen server */
 };
 
 struct fs_op {
@@ -50,11 +51,16 @@ static void offer_dax(const struct fs_request *rq, struct fuse_init_out *out)
 
 static int op_init(struct fs_server *s, struct fs_request *rq)
 {
-	const uint32_t wanted = FUSE_ASYNC_READ | FUSE_POSIX_LOCKS | FUSE_ATOMIC_O_TRUNC |
-				FUSE_BIG_WRITES | FUSE_FLOCK_LOCKS | FUSE_AUTO_INVAL_DATA |
-				FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO | FUSE_ASYNC_DIO |
+	/*
+	 * AUTO: attributes with the first page of a listing only, some 24 names. Locks on
+	 * files that nobody writes are the guest's own affair.
+	 */
+	const uint32_t unfrozen = FUSE_READDIRPLUS_AUTO | FUSE_POSIX_LOCKS | FUSE_FLOCK_LOCKS;
+	const uint32_t wanted = FUSE_ASYNC_READ | FUSE_ATOMIC_O_TRUNC | FUSE_BIG_WRITES |
+				FUSE_AUTO_INVAL_DATA | FUSE_DO_READDIRPLUS | FUSE_ASYNC_DIO |
 				FUSE_PARALLEL_DIROPS | FUSE_MAX_PAGES | FUSE_CACHE_SYMLINKS |
-				FUSE_HANDLE_KILLPRIV_V2 | FUSE_INIT_EXT;
+				FUSE_HANDLE_KILLPRIV_V2 | FUSE_INIT_EXT |
+				(s->frozen ? 0 : unfrozen);
 	struct fuse_init_out out = {
 		.major = FUSE_KERNEL_VERSION,
 		.minor = FUSE_KERNEL_MINOR_VERSION,
@@ -128,24 +134,25 @@ static const struct fs_op ops[] = {
 			  .flags = OP_DIR | OP_MODIFIES},
 	[FUSE_LINK] = {fs_op_link, IN(fuse_link_in), OUT(fuse_entry_out), .names = 1,
 		       .flags = OP_DIR | OP_MODIFIES},
-	[FUSE_OPEN] = {fs_op_open, IN(fuse_open_in), OUT(fuse_open_out)},
+	[FUSE_OPEN] = {fs_op_open, IN(fuse_open_in), OUT(fuse_open_out), .flags = OP_UNFROZEN},
 	[FUSE_READ] = {fs_op_read, IN(fuse_read_in)},
 	[FUSE_WRITE] = {fs_op_write, IN(fuse_write_in), OUT(fuse_write_out), .flags = OP_MODIFIES},
 	[FUSE_STATFS] = {fs_op_statfs, OUT(fuse_statfs_out)},
 	[FUSE_RELEASE] = {fs_op_release, IN(fuse_release_in), .flags = OP_DEAD},
-	[FUSE_FSYNC] = {fs_op_fsync, IN(fuse_fsync_in)},
+	[FUSE_FSYNC] = {fs_op_fsync, IN(fuse_fsync_in), .flags = OP_UNFROZEN},
 	[FUSE_SETXATTR] = {fs_op_setxattr, .in = FUSE_COMPAT_SETXATTR_IN_SIZE,
-			   .flags = OP_MODIFIES | OP_TAIL},
-	[FUSE_GETXATTR] = {fs_op_getxattr, IN(fuse_getxattr_in), .flags = OP_TAIL},
-	[FUSE_LISTXATTR] = {fs_op_listxattr, IN(fuse_getxattr_in)},
-	[FUSE_REMOVEXATTR] = {fs_op_removexattr, .flags = OP_MODIFIES | OP_TAIL},
-	[FUSE_FLUSH] = {fs_op_flush, IN(fuse_flush_in), .flags = OP_DEAD},
+			   .flags = OP_MODIFIES | OP_TAIL | OP_UNFROZEN},
+	[FUSE_GETXATTR] = {fs_op_getxattr, IN(fuse_getxattr_in), .flags = OP_TAIL | OP_UNFROZEN},
+	[FUSE_LISTXATTR] = {fs_op_listxattr, IN(fuse_getxattr_in), .flags = OP_UNFROZEN},
+	[FUSE_REMOVEXATTR] = {fs_op_removexattr, .flags = OP_MODIFIES | OP_TAIL | OP_UNFROZEN},
+	[FUSE_FLUSH] = {fs_op_flush, IN(fuse_flush_in), .flags = OP_DEAD | OP_UNFROZEN},
 	[FUSE_INIT] = {op_init, .in = offsetof(struct fuse_init_in, flags2), OUT(fuse_init_out),
 		       .flags = OP_NO_NODE | OP_EARLY | OP_TAIL},
-	[FUSE_OPENDIR] = {fs_op_opendir, IN(fuse_open_in), OUT(fuse_open_out), .flags = OP_DIR},
+	[FUSE_OPENDIR] = {fs_op_opendir, IN(fuse_open_in), OUT(fuse_open_out),
+			  .flags = OP_DIR | OP_UNFROZEN},
 	[FUSE_READDIR] = {fs_op_readdir, IN(fuse_read_in), .flags = OP_DIR},
 	[FUSE_RELEASEDIR] = {fs_op_release, IN(fuse_release_in), .flags = OP_DIR},
-	[FUSE_FSYNCDIR] = {fs_op_fsyncdir, IN(fuse_fsync_in), .flags = OP_DIR},
+	[FUSE_FSYNCDIR] = {fs_op_fsyncdir, IN(fuse_fsync_in), .flags = OP_DIR | OP_UNFROZEN},
 	[FUSE_GETLK] = {fs_op_getlk, IN(fuse_lk_in), OUT(fuse_lk_out)},
 	[FUSE_SETLK] = {fs_op_setlk, IN(fuse_lk_in)},
 	[FUSE_SETLKW] = {fs_op_setlkw, IN(fuse_lk_in)},
@@ -156,10 +163,10 @@ static const struct fs_op ops[] = {
 	[FUSE_DESTROY] = {op_destroy, .flags = OP_NO_NODE},
 	[FUSE_FALLOCATE] = {fs_op_fallocate, IN(fuse_fallocate_in), .flags = OP_MODIFIES},
 	[FUSE_READDIRPLUS] = {fs_op_readdirplus, IN(fuse_read_in), .flags = OP_DIR},
-	[FUSE_LSEEK] = {fs_op_lseek, IN(fuse_lseek_in), OUT(fuse_lseek_out)},
+	[FUSE_LSEEK] = {fs_op_lseek, IN(fuse_lseek_in), OUT(fuse_lseek_out), .flags = OP_UNFROZEN},
 	/* Reads the node of the header; what it writes to is checked by the operation. */
 	[FUSE_COPY_FILE_RANGE] = {fs_op_copy_file_range, IN(fuse_copy_file_range_in),
-				  OUT(fuse_write_out)},
+				  OUT(fuse_write_out), .flags = OP_UNFROZEN},
 	[FUSE_SETUPMAPPING] = {fs_op_setupmapping, IN(fuse_setupmapping_in), .flags = OP_WINDOW},
 	[FUSE_REMOVEMAPPING] = {fs_op_removemapping, IN(fuse_removemapping_in),
 				.flags = OP_NO_NODE | OP_TAIL | OP_WINDOW},
@@ -236,7 +243,7 @@ static int dispatch(struct fs_server *s, struct fs_request *rq)
 	if (rq->hdr.opcode >= ARRAY_SIZE(ops) || !ops[rq->hdr.opcode].fn)
 		return -ENOSYS;
 	op = &ops[rq->hdr.opcode];
-	if ((op->flags & OP_WINDOW) && !s->dax)
+	if (((op->flags & OP_WINDOW) && !s->dax) || ((op->flags & OP_UNFROZEN) && s->frozen))
 		return -ENOSYS;
 	if (!s->started && !(op->flags & OP_EARLY))
 		return -EPROTO;
@@ -320,6 +327,11 @@ int fs_server_new(struct fs_server **out)
 	assert(fs_node_find(s, FUSE_ROOT_ID));
 	*out = s;
 	return 0;
+}
+
+void fs_server_freeze(struct fs_server *s)
+{
+	s->frozen = true;
 }
 
 void fs_server_free(struct fs_server *s)

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 
 #include "image/index_writer.h"
-#include "devices/fs/fs.h"
+#include "devices/fs/fs_priv.h"
 #include "tests/support/fake_guest.h"
 
 #define REQUIRE(cond)                                                                       \
@@ -530,6 +530,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	signal(SIGXFSZ, SIG_IGN);
 	fz.data = data;
 	fz.left = size;
+	/* A frozen server is one that opens nothing. */
+	fz.server->frozen = size > 0 && data[size - 1] % 2;
 	fill_tree();
 	begin();
 	for (int i = 0; i < MAX_REQUESTS && fz.left > 0 && !fz.g->vdev->broken; i++) {

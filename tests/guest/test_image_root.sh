@@ -163,22 +163,30 @@ test_a_file_that_changes_under_a_sandbox()
 {
 	[ "$LAB_MODE" != direct ] || skip "this machine is no throw-away one"
 	export TEST_LIMIT=400
-	cp -p /usr/bin/tac original
+	local name
+
+	cp -p /usr/bin/tac /usr/bin/comm .
 	sandcastle run --map .:rw -- sh -c '
 		exec 3</usr/bin/tac; head -c 4 <&3 >/dev/null; touch up
 		while [ ! -e go ]; do sleep 0.1; done
 		cat <&3 >/dev/null && echo open goes on
-		cat /usr/bin/tac 2>&1' >log 2>errors &
+		cmp /usr/bin/tac tac && echo what was read stays
+		cat /usr/bin/comm 2>&1' >log 2>errors &
 	expect_within 200 test -e up
 	# As a package manager does it: another file under the name.
-	{ cat original && echo newer; } >/usr/bin/tac.dpkg-new
-	mv /usr/bin/tac.dpkg-new /usr/bin/tac
+	for name in tac comm; do
+		{ cat "$name" && echo newer; } >/usr/bin/$name.dpkg-new
+		mv /usr/bin/$name.dpkg-new /usr/bin/$name
+	done
 	touch go
 	wait %1
-	cp -p original /usr/bin/tac.dpkg-new
-	mv /usr/bin/tac.dpkg-new /usr/bin/tac
+	for name in tac comm; do
+		cp -p "$name" /usr/bin/$name.dpkg-new
+		mv /usr/bin/$name.dpkg-new /usr/bin/$name
+	done
 	grep -aq '^open goes on' log || fail "an open file was lost: $(head -c 300 log errors)"
+	grep -aq '^what was read stays' log || fail "a file that was read was lost: $(head -c 300 log errors)"
 	! grep -aq '^newer' log || fail "a changed file was served"
-	grep -aqi 'tac.*stale' log || fail "no ESTALE: $(head -c 300 log errors)"
+	grep -aqi 'comm.*stale' log || fail "no ESTALE: $(head -c 300 log errors)"
 	grep -q 'has changed since the base image was made' errors || fail "nothing was said: $(cat errors)"
 }

@@ -56,12 +56,14 @@ test_home_run_and_tmp_of_the_host_are_not_there()
 	# Not for root either, who can undo every mount the agent made, and mount the device again.
 	run_sandcastle run --user root -- sh -c '
 		umount -l /home /run /tmp && ls -A /home /run /tmp
-		mount -t virtiofs sandcastle /mnt 2>/dev/null || mkdir /mnt && mount -t virtiofs sandcastle /mnt
+		{ mkdir -p /mnt && mount -t virtiofs sandcastle /mnt && mount -o remount,rw /mnt; } || echo not mounted
+		mount | grep " /mnt .*[(,]rw[,)]"
 		ls /mnt/base; ls -A /mnt/base/root | grep -vxE "\.(bashrc|profile)" | sed "s/^/in root: /"; cat /mnt/base/home/*/secret /mnt/base/tmp/host-secret /mnt/base/../tmp/host-secret
 		rm -f /mnt/base/etc/os-release; touch /mnt/base/usr/made-inside; echo end'
 	rm "$HOME/secret" /tmp/host-secret
 	expect_match '^usr$'
 	expect_match '^end$'
+	expect_match '^sandcastle on /mnt'
 	# /root is there as base-files has it.
 	expect_no_match '^in root'
 	expect_no_match '^(home|tmp|run|proc|secret|host-secret)$'

@@ -126,7 +126,7 @@ test_no_way_out_of_a_share()
 		check "an absolute link leads into the guest" fails cat absolute
 		mkdir -p a/b; ln -sfn ../../outside a/b/out
 		check "a link made inside leads nowhere" fails cat a/b/out/secret
-		mount -t virtiofs sandcastle /mnt 2>/dev/null || { mkdir -p /mnt; mount -t virtiofs sandcastle /mnt; }
+		mount -t virtiofs sandcastle-maps /mnt 2>/dev/null || { mkdir -p /mnt; mount -t virtiofs sandcastle-maps /mnt; }
 		check "not through the device itself" fails cat /mnt/map0/../outside/secret /mnt/map0/link/secret
 		check "a fifo of the host is not opened there" timeout 5 sh -c "echo x <> fifo"'
 	expect_same secret "$(cat ../outside/secret)"
@@ -252,7 +252,7 @@ test_of_a_sandbox_that_runs()
 	expect_one_line_error "no sandbox named 'other'"
 
 	# Taken back from programs that use it, and from a root that keeps it mounted elsewhere.
-	run_sandcastle exec -u root $box sh -c 'mkdir /keep && mount -t virtiofs sandcastle /keep && ls /keep'
+	run_sandcastle exec -u root $box sh -c 'mkdir /keep && mount -t virtiofs sandcastle-maps /keep && ls /keep'
 	expect_code 0
 	expect_match '^map0$'
 	run_sandcastle share --remove $box /srv/ro

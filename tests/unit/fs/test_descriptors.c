@@ -9,7 +9,8 @@
 
 enum {
 	LIMIT = 600,
-	BUDGET = LIMIT - 256, /* of the server: FS_SPARE_FDS are left to the process */
+	BUDGET = (LIMIT - 256) /
+		 2, /* FS_SPARE_FDS are left to the process, half to a second server */
 	FILES = 600,
 };
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "devices/fs/fs_priv.h"
 #include "image/index_writer.h"
 #include "tests/unit/fs/fuse_client.h"
 
@@ -81,11 +82,12 @@ static void setup(void)
 	cr_assert_eq(index_writer_finish(w, &head, &file, &len), 0);
 	index_writer_free(w);
 	cr_assert_eq(index_from_memory(file, len, &ix), 0);
+	fs_server_freeze(c.server);
 	cr_assert_eq(fs_server_add_window(c.server, (uint64_t)SLOTS * SLOT), 0);
 	cfg.index = ix;
 	cfg.fd = openat(c.dirfd, "tree", O_PATH | O_CLOEXEC);
 	cr_assert_eq(fs_server_add_export(c.server, &cfg), 0);
-	fc_export(&c, "rw", "tree", true, FS_CACHE_SHORT);
+	fc_export(&c, "ro", "tree", false, FS_CACHE_LONG);
 	fc_start(&c);
 }
 
@@ -98,17 +100,11 @@ static void teardown(void)
 
 TestSuite(fs_indexed, .init = setup, .fini = teardown);
 
+/* As Linux reads once it knows that nothing is to be opened: without a handle. */
 static int read_file(const char *path, char *buf, size_t len)
 {
-	uint64_t node = fc_walk(&c, path), fh;
-	int r = fc_open(&c, node, O_RDONLY, &fh);
-
-	if (r < 0)
-		return r;
 	memset(buf, 0, len);
-	r = fc_read(&c, node, fh, 0, buf, len - 1);
-	cr_assert_eq(fc_release(&c, node, fh), 0);
-	return r;
+	return fc_read(&c, fc_walk(&c, path), 0, 0, buf, len - 1);
 }
 
 Test(fs_indexed, attributes_and_names_are_the_indexs)
@@ -174,9 +170,7 @@ Test(fs_indexed, a_listing_looks_up)
 
 Test(fs_indexed, bytes)
 {
-	struct fuse_lseek_in seek = {.whence = SEEK_HOLE};
-	struct fuse_lseek_out at;
-	uint64_t node = fc_walk(&c, "ix/sub/pristine"), fh;
+	uint64_t node = fc_walk(&c, "ix/sub/pristine");
 	char buf[64];
 
 	cr_assert_eq(read_file("ix/sub/shared", buf, sizeof(buf)), 11);
@@ -184,38 +178,18 @@ Test(fs_indexed, bytes)
 	cr_assert_eq(read_file("ix/sub/in/file", buf, sizeof(buf)), 5);
 	cr_assert_eq(read_file("ix/sub/pristine", buf, sizeof(buf)), 12);
 	cr_expect_str_eq(buf, "of the index");
-	cr_assert_gt(fc_open(&c, node, O_RDONLY, &fh), 0);
-	cr_expect_eq(fc_read(&c, node, fh, 7, buf, 3), 3);
+	cr_expect_eq(fc_read(&c, node, 0, 7, buf, 3), 3);
 	cr_expect_arr_eq(buf, "ind", 3);
-	cr_expect_eq(fc_read(&c, node, fh, 12, buf, 3), 0);
-	cr_expect_eq(fc_read(&c, node, fh, 1 << 30, buf, 3), 0);
-	seek.fh = fh;
-	seek.offset = 3;
-	cr_assert_gt(fc_call(&c, FUSE_LSEEK, node, &seek, sizeof(seek), NULL, 0, &at, sizeof(at)),
-		     0);
-	cr_expect_eq(at.offset, 12);
-	seek.whence = SEEK_DATA;
-	cr_assert_gt(fc_call(&c, FUSE_LSEEK, node, &seek, sizeof(seek), NULL, 0, &at, sizeof(at)),
-		     0);
-	cr_expect_eq(at.offset, 3);
-	seek.offset = 12;
-	cr_expect_eq(fc_call(&c, FUSE_LSEEK, node, &seek, sizeof(seek), NULL, 0, &at, sizeof(at)),
-		     -ENXIO);
-}
-
-Test(fs_indexed, a_pristine_file_is_copied_by_the_guest)
-{
-	uint64_t from = fc_walk(&c, "ix/sub/pristine"), to = fc_walk(&c, "rw/hello"), fh_in, fh_out;
-	struct fuse_copy_file_range_in in = {.nodeid_out = to, .len = 5};
-	struct fuse_write_out done;
-
-	cr_assert_gt(fc_open(&c, from, O_RDONLY, &fh_in), 0);
-	cr_assert_gt(fc_open(&c, to, O_RDWR, &fh_out), 0);
-	in.fh_in = fh_in;
-	in.fh_out = fh_out;
-	cr_expect_eq(fc_call(&c, FUSE_COPY_FILE_RANGE, from, &in, sizeof(in), NULL, 0, &done,
-			     sizeof(done)),
-		     -EXDEV);
+	/* Whatever the handle. */
+	cr_expect_eq(fc_read(&c, node, 99, 12, buf, 3), 0);
+	cr_expect_eq(fc_read(&c, node, 0, 1 << 30, buf, 3), 0);
+	cr_expect_eq(fc_read(&c, fc_walk(&c, "ix/sub/shared"), 0, UINT64_MAX, buf, 3), -EINVAL);
+	cr_expect_eq(fc_read(&c, fc_walk(&c, "ix/sub"), 0, 0, buf, 3), -EBADF);
+	cr_expect_eq(fc_read(&c, fc_walk(&c, "ix/sub/link"), 0, 0, buf, 3), -EBADF);
+	/* Of a tree without an index beside it: the kernel's modules. */
+	cr_assert_eq(read_file("ro/sub/shared", buf, sizeof(buf)), 11);
+	cr_expect_str_eq(buf, "of the host");
+	cr_expect_eq(fc_read(&c, fc_walk(&c, "ro/sub"), 0, 0, buf, 3), -EBADF);
 }
 
 Test(fs_indexed, nothing_is_written)
@@ -224,16 +198,23 @@ Test(fs_indexed, nothing_is_written)
 	uint64_t sub = fc_walk(&c, "ix/sub"), fh, node;
 
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
-		cr_expect_eq(fc_open(&c, fc_walk(&c, paths[i]), O_RDWR, &fh), -EROFS);
-		cr_expect_eq(fc_open(&c, fc_walk(&c, paths[i]), O_RDONLY | O_TRUNC, &fh), -EROFS);
+		cr_expect_eq(fc_open(&c, fc_walk(&c, paths[i]), O_RDWR, &fh), -ENOSYS);
+		cr_expect_eq(fc_write(&c, fc_walk(&c, paths[i]), 0, 0, "x", 1, 0), -EROFS);
 		cr_expect_eq(fc_chmod(&c, fc_walk(&c, paths[i]), 0600), -EROFS);
 	}
 	cr_expect_eq(fc_create(&c, sub, "new", O_RDWR, 0644, &node, &fh), -EROFS);
 	cr_expect_eq(fc_unlink(&c, sub, "shared"), -EROFS);
 	cr_expect_eq(fc_mkdir(&c, sub, "dir", 0755), -EROFS);
 	cr_expect_lt(fc_setxattr(&c, fc_walk(&c, "ix/sub/shared"), "user.a", "b"), 0);
-	cr_expect_eq(fc_open(&c, sub, O_RDONLY, &fh), -EISDIR);
-	cr_expect_eq(fc_open(&c, fc_walk(&c, "ix/sub/link"), O_RDONLY, &fh), -ELOOP);
+}
+
+static unsigned int count_fds(void)
+{
+	unsigned int n = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
 }
 
 /* Each way a host may change the file: the guest gets an error, never other bytes. */
@@ -246,16 +227,48 @@ static void expect_stale(const char *path)
 
 Test(fs_indexed, another_file_under_the_name)
 {
-	uint64_t node = fc_walk(&c, "ix/sub/shared"), fh;
+	uint64_t node = fc_walk(&c, "ix/sub/shared");
 	char buf[64] = "";
 
-	cr_assert_gt(fc_open(&c, node, O_RDONLY, &fh), 0);
+	cr_assert_eq(fc_read(&c, node, 0, 0, buf, 2), 2);
 	fc_host_write(&c, "tree/sub/new", "another one", 0644);
 	cr_assert_eq(renameat(c.dirfd, "tree/sub/new", c.dirfd, "tree/sub/shared"), 0);
-	expect_stale("ix/sub/shared");
-	/* What is open goes on. */
-	cr_expect_eq(fc_read(&c, node, fh, 0, buf, sizeof(buf) - 1), 11);
+	/* What was read goes on, until the guest's kernel has forgotten the file. */
+	cr_assert_eq(read_file("ix/sub/shared", buf, sizeof(buf)), 11);
 	cr_expect_str_eq(buf, "of the host");
+	fc_forget(&c, node, 100);
+	expect_stale("ix/sub/shared");
+}
+
+Test(fs_indexed, a_file_written_to_after_it_was_read)
+{
+	char buf[64];
+
+	cr_assert_eq(read_file("ix/sub/shared", buf, sizeof(buf)), 11);
+	fc_host_write(&c, "tree/sub/shared", "of the host, and more", 0644);
+	expect_stale("ix/sub/shared");
+}
+
+/* More files are read than may be open: one is closed, found again, and not if it is another. */
+Test(fs_indexed, what_is_open_is_closed_when_descriptors_run_short)
+{
+	uint64_t node = fc_walk(&c, "ix/sub/shared");
+	unsigned int fds = count_fds();
+	char buf[64];
+
+	cr_assert_eq(read_file("ix/sub/shared", buf, sizeof(buf)), 11);
+	cr_expect_eq(count_fds(), fds + 1);
+	cr_assert_eq(fc_read(&c, node, 0, 0, buf, 2), 2);
+	cr_expect_eq(count_fds(), fds + 1);
+	c.server->max_fds = c.server->n_fds;
+	cr_assert_eq(read_file("ix/sub/in/file", buf, sizeof(buf)), 5);
+	cr_expect_eq(count_fds(), fds + 1);
+	cr_assert_eq(read_file("ix/sub/shared", buf, sizeof(buf)), 11);
+	fc_host_write(&c, "tree/sub/new", "inner", 0644);
+	cr_assert_eq(renameat(c.dirfd, "tree/sub/new", c.dirfd, "tree/sub/in/file"), 0);
+	expect_stale("ix/sub/in/file");
+	fake_guest_reset(c.g);
+	cr_expect_eq(count_fds(), fds);
 }
 
 Test(fs_indexed, a_file_written_to)
@@ -287,7 +300,7 @@ Test(fs_indexed, numbers_are_no_other_exports)
 	struct fuse_entry_out e, other;
 
 	cr_assert_gt(fc_lookup(&c, fc_walk(&c, "ix/sub"), "shared", &e), 0);
-	cr_assert_gt(fc_lookup(&c, fc_walk(&c, "rw"), "hello", &other), 0);
+	cr_assert_gt(fc_lookup(&c, fc_walk(&c, "ro"), "hello", &other), 0);
 	cr_expect_eq(e.attr.ino >> 48, 0);
 	cr_expect_neq(other.attr.ino >> 48, 0);
 }
@@ -310,15 +323,6 @@ static const char *window(uint64_t off)
 	return (const char *)c.g->vdev->shm + off;
 }
 
-static unsigned int count_fds(void)
-{
-	unsigned int n = 0;
-
-	for (int fd = 0; fd < 1024; fd++)
-		n += fcntl(fd, F_GETFD) >= 0;
-	return n;
-}
-
 Test(fs_indexed, large_shared_files_are_mapped)
 {
 	uint64_t large = fc_walk(&c, "ix/sub/large");
@@ -333,10 +337,10 @@ Test(fs_indexed, large_shared_files_are_mapped)
 	cr_assert_eq(map(large, SLOT, SLOT), 0);
 	cr_expect_str_eq(window(0), "large file");
 	cr_expect_eq(*window(SLOT), 0);
-	/* A slot has one descriptor, also if it is mapped anew. */
+	/* The file has one descriptor, also if it is mapped anew. */
 	cr_assert_eq(map(large, 0, SLOT), 0);
 	cr_expect_str_eq(window(SLOT), "large file");
-	cr_expect_eq(count_fds(), fds + 2);
+	cr_expect_eq(count_fds(), fds + 1);
 	fc_forget(&c, large, 100);
 	cr_assert_eq(map(large, 0, 0), 0);
 	cr_expect_str_eq(window(0), "large file");
@@ -363,20 +367,20 @@ Test(fs_indexed, nothing_else_is_mapped)
 
 Test(fs_indexed, a_mapping_is_of_the_right_file_only)
 {
-	uint64_t large = fc_walk(&c, "ix/sub/large"), fh;
+	uint64_t large = fc_walk(&c, "ix/sub/large");
+	struct fuse_init_out out;
 
-	cr_assert_gt(fc_open(&c, large, O_RDONLY, &fh), 0);
 	cr_assert_eq(map(large, 0, 0), 0);
 	fc_host_write(&c, "tree/sub/new", "another one", 0644);
 	cr_assert_eq(host_resize("tree/sub/new", SLOT + 4096), 0);
 	cr_assert_eq(renameat(c.dirfd, "tree/sub/new", c.dirfd, "tree/sub/large"), 0);
-	/* What is open goes on. */
+	/* What was mapped goes on, until the guest's kernel has forgotten the file. */
 	cr_assert_eq(map(large, 0, SLOT), 0);
 	cr_expect_str_eq(window(SLOT), "large file");
-	cr_assert_eq(fc_release(&c, large, fh), 0);
+	cr_assert_gt(fc_init_session(&c, &out), 0);
+	large = fc_walk(&c, "ix/sub/large");
 	cr_expect_eq(map(large, 0, 2 * SLOT), -ESTALE);
 	cr_expect_eq(*window(2 * SLOT), 0);
-	cr_expect_str_eq(window(0), "large file");
 }
 
 Test(fs_indexed, a_mapped_file_made_shorter_becomes_stale)

@@ -273,21 +273,6 @@ Test(fs_file, copies_between_files_on_the_host)
 		     -ESTALE);
 }
 
-Test(fs_file, base_files_stay_cached_and_others_do_not)
-{
-	const struct fuse_open_in in = {.flags = O_RDONLY};
-	struct fuse_open_out out;
-
-	cr_assert_gt(fc_call(&c, FUSE_OPEN, fc_walk(&c, "base/hello"), &in, sizeof(in), NULL, 0,
-			     &out, sizeof(out)),
-		     0);
-	cr_assert(out.open_flags & FOPEN_KEEP_CACHE);
-	cr_assert_gt(fc_call(&c, FUSE_OPEN, fc_walk(&c, "rw/hello"), &in, sizeof(in), NULL, 0, &out,
-			     sizeof(out)),
-		     0);
-	cr_assert_eq(out.open_flags, 0);
-}
-
 Test(fs_file, nothing_read_only_opens_for_writing)
 {
 	static const uint32_t flags[] = {O_WRONLY, O_RDWR, O_RDONLY | O_TRUNC, O_WRONLY | O_APPEND,

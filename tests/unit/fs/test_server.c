@@ -335,3 +335,34 @@ Test(fs_server, exports_come_and_go_without_end)
 	cr_assert_eq(add("more", "tree", O_PATH), 0);
 	cr_assert(fc_listed(&c, FUSE_ROOT_ID, "more", true, NULL));
 }
+
+/* What makes Linux ask no more: ENOSYS. Directories are listed without having been opened. */
+Test(fs_server, a_frozen_one_has_no_attributes_and_no_open_directories)
+{
+	const char name[] = "trusted.overlay.metacopy";
+	struct fuse_init_out out;
+	struct fuse_getxattr_in in = {.size = 64};
+	struct fuse_fsync_in sync = {.fsync_flags = 0};
+	uint64_t dir = fc_walk(&c, "base/sub"), file = fc_walk(&c, "base/hello"), fh;
+	uint8_t buf[1024];
+
+	cr_assert_gt(fc_opendir(&c, dir, &fh), 0);
+	fs_server_freeze(c.server);
+	cr_assert_eq(fc_getxattr(&c, file, name, (char *)buf, sizeof(buf)), -ENOSYS);
+	cr_assert_eq(fc_setxattr(&c, file, "user.a", "value"), -ENOSYS);
+	cr_assert_eq(fc_call(&c, FUSE_LISTXATTR, file, &in, sizeof(in), NULL, 0, buf, sizeof(buf)),
+		     -ENOSYS);
+	cr_assert_eq(fc_call(&c, FUSE_REMOVEXATTR, file, NULL, 0, "user.a", 7, NULL, 0), -ENOSYS);
+	cr_assert_eq(fc_opendir(&c, dir, &fh), -ENOSYS);
+	cr_assert_eq(fc_call(&c, FUSE_FSYNCDIR, dir, &sync, sizeof(sync), NULL, 0, NULL, 0),
+		     -ENOSYS);
+	/* Whatever the handle. */
+	for (fh = 0; fh < 3; fh++) {
+		cr_assert_gt(fc_readdir(&c, dir, fh, 0, buf, sizeof(buf), fh == 1), 0);
+		cr_assert_gt(fc_readdir(&c, FUSE_ROOT_ID, fh, 0, buf, sizeof(buf), true), 0);
+	}
+	cr_assert_eq(fc_readdir(&c, file, 0, 0, buf, sizeof(buf), false), -ENOTDIR);
+	cr_assert_gt(fc_init_session(&c, &out), 0);
+	cr_assert(out.flags & FUSE_DO_READDIRPLUS);
+	cr_assert_not(out.flags & FUSE_READDIRPLUS_AUTO);
+}
