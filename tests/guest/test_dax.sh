@@ -42,6 +42,49 @@ test_reading_takes_no_memory()
 	[ "${out#* }" -gt 30000 ] || fail "--no-dax took ${out#* } KiB only"
 }
 
+# file_cache: KiB of files, those in memory only left out, that this host has in its page cache.
+file_cache()
+{
+	awk '/^Cached:/ { n += $2 } /^Shmem:/ { n -= $2 } END { print n }' /proc/meminfo
+}
+
+# guest_memory NAME: KiB of memory a sandbox's guest holds.
+guest_memory()
+{
+	local bytes
+
+	bytes=$(sandcastle stats --json "$1" | grep -o '"resident":[0-9]*')
+	echo $((${bytes#*:} / 1024))
+}
+
+test_two_sandboxes_read_one_copy()
+{
+	local box size cache memory
+	local -a files
+
+	mapfile -t files < <(find /usr/bin /usr/lib/x86_64-linux-gnu -type f -perm -o=r -size +512k -size -6M | sort | head -n 16)
+	size=$((($(stat -c %s "${files[@]}" | paste -sd +)) / 1024))
+	[ "$size" -gt 10000 ] || skip "this host has no large programs and libraries: $size KiB"
+	for box in one two; do
+		run_sandcastle start --name "$box" --memory 512M --cpus 1
+		expect_code 0
+		run_sandcastle exec "$box" cat /dev/null
+		expect_code 0
+	done
+	run_sandcastle exec one sh -c 'cat "$@" | wc -c' sh "${files[@]}"
+	expect_code 0
+	cache=$(file_cache) memory=$(guest_memory two)
+	run_sandcastle exec two sh -c 'cat "$@" | wc -c' sh "${files[@]}"
+	expect_code 0
+	expect_same "$size" $((out / 1024))
+	cache=$(($(file_cache) - cache)) memory=$(($(guest_memory two) - memory))
+	note "the second one, reading $size KiB: $cache KiB of page cache, $memory KiB of guest memory"
+	[ "$cache" -lt $((size / 10)) ] || fail "the host keeps a second copy"
+	[ "$memory" -lt $((size / 5)) ] || fail "the guest keeps a copy"
+	run_sandcastle stop one two
+	expect_code 0
+}
+
 # A guest with a mapping of a file that the host cuts short lives on, and is told by the next request.
 test_a_file_cut_short_kills_nothing()
 {
