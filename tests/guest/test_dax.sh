@@ -125,15 +125,66 @@ test_a_write_into_the_window_harms_only_the_guest()
 		exec /tmp/busybox sh -c "
 			cat f >/dev/null
 			for d in /sys/bus/virtio/drivers/virtiofs/virtio*; do
+				# The window is BAR 2.
+				sed -n 3p \$d/../resource | cut -d\" \" -f1 >>/tmp/windows
 				echo \${d##*/} >/sys/bus/virtio/drivers/virtiofs/unbind
 			done
-			for at in 0x100000000 0x100200000 0x100400ffc; do
-				/tmp/busybox devmem \$at 32 0x12345678 && /tmp/busybox devmem \$at 32
+			for at in \$(cat /tmp/windows); do
+				for off in 0 0x200000 0x400ffc; do
+					/tmp/busybox devmem \$((at + off)) 32 0x12345678 && /tmp/busybox devmem \$((at + off)) 32
+				done
 			done
 			echo the end"'
 	expect_code 0
-	# What it writes is dropped; without a driver there are only zero pages.
-	expect_same 3 "$(grep -c '^0x00000000$' <<<"$out")"
+	# Of two windows. What it writes is dropped; without a driver there are only zero pages.
+	expect_same 6 "$(grep -c '^0x00000000$' <<<"$out")"
 	expect_match '^the end$'
 	expect_same 0 "$(tr -d x <f | wc -c)"
+}
+
+# Root in the guest reads the windows themselves, past their driver, and finds what it may read or nothing.
+test_the_window_read_directly_has_no_secret()
+{
+	local secret
+
+	need_python
+	mkdir share
+	secret=$(head -c 12 /dev/urandom | od -An -tx1 | tr -d ' \n')
+	# A page of it at the start of each 4 KiB, long enough to be mapped if it were shared.
+	yes "$secret" | head -c 1048576 >host-only
+	cat host-only >/dev/null
+	yes shown | head -c 1048576 >share/f
+	cd share || return
+	run_sandcastle run --user root --timeout 120s -- /usr/bin/python3 -c '
+import glob, mmap, os, sys
+secret = bytes.fromhex(sys.argv[1]).hex().encode()
+kept = open("f", "rb")
+shown = mmap.mmap(kept.fileno(), 0, prot=mmap.PROT_READ)
+print("mapped", shown[:5].decode())
+def look(path, at, length):
+    try:
+        fd = os.open(path, os.O_RDONLY)
+        m = mmap.mmap(fd, length, mmap.MAP_SHARED, mmap.PROT_READ, offset=at)
+    except OSError as e:
+        print("refused", path)
+        return
+    for off in range(0, length, 2 << 20):
+        if secret in m[off:off + 4096]:
+            print("LEAK", path)
+    print("read", path)
+windows = []
+for d in glob.glob("/sys/bus/virtio/drivers/virtiofs/virtio*"):
+    pci = os.path.dirname(os.path.realpath(d))
+    first, last = (int(x, 16) for x in open(pci + "/resource").readlines()[2].split()[:2])
+    windows.append((pci, first, last + 1 - first))
+print("windows", len(windows))
+for pci, first, length in windows:
+    for name in "resource2", "resource2_wc":
+        look(pci + "/" + name, 0, length)
+    look("/dev/mem", first, length)' "$secret"
+	expect_code 0
+	expect_match '^mapped shown$'
+	expect_match '^windows 2$'
+	expect_same 6 "$(grep -cE '^(read|refused) ' <<<"$out")"
+	expect_no_match LEAK
 }
