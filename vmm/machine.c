@@ -539,6 +539,8 @@ static int add_vcpus(struct machine *m, unsigned int n)
  *                  reach all of it
  * percpu_pagelist_high_fraction  how many freed pages a CPU keeps to itself, where neither
  *                  reporting nor the balloon finds them: else 45 MiB and more (docs/memory.md)
+ * compaction_proactiveness=0  kcompactd would look every half second whether memory is to
+ *                  be moved together: most of what wakes an idle guest (docs/performance.md)
  * init_on_alloc=0  the kernel would clear every page it gives to the balloon, and so take
  *                  from the host what the host wants back
  */
@@ -549,10 +551,12 @@ static const char *cmdline_of(const struct sandbox_config *cfg)
 		       "ignore_loglevel "
 		       "tsc=reliable no_timer_check cryptomgr.notests rcupdate.rcu_expedited=1 "
 		       "swiotlb=noforce sysctl.vm.percpu_pagelist_high_fraction=1024 "
+		       "sysctl.vm.compaction_proactiveness=0 "
 		       "init_on_alloc=0";
 	return "loglevel=1 panic=-1 reboot=a earlyprintk=ttyS0,115200 console=hvc0 8250.nr_uarts=0 "
 	       "tsc=reliable no_timer_check cryptomgr.notests rcupdate.rcu_expedited=1 "
-	       "swiotlb=noforce sysctl.vm.percpu_pagelist_high_fraction=1024 init_on_alloc=0";
+	       "swiotlb=noforce sysctl.vm.percpu_pagelist_high_fraction=1024 "
+	       "sysctl.vm.compaction_proactiveness=0 init_on_alloc=0";
 }
 
 static int load_kernel(struct machine *m, const struct machine_setup *s)
