@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <endian.h>
 #include <errno.h>
+#include <limits.h>
 #include <linux/virtio_balloon.h>
 #include <linux/virtio_ids.h>
 #include <string.h>
@@ -23,21 +24,26 @@ enum {
 	PFN_BATCH = 256, /* what Linux sends at once */
 	STATS_MAX = 64, /* entries looked at; 1.2 has 10 */
 	BLOCK_PAGES = 512, /* a huge page */
+	BLOCK_WORDS = BLOCK_PAGES / 64,
+	SETTLE_RUNS = 4096, /* given back in one go: some 10 ms */
 };
 
 /*
- * Linux names 256 pages at a time, half a huge page. Given back at once, the
- * huge page is split and unmapped under the guest, which then faults on each
- * page of the other half, as it takes them. So the pages of one huge page are
- * held until all are there or another one is begun. The driver has promised to
- * tell before it uses a page again (MUST_TELL_HOST); what is held goes before it
- * gets the answer. Whoever looks at the balloon finds nothing held: statistics
- * drop it as well.
+ * A huge page is given back when all its pages are in the balloon. Given back by
+ * halves or singly it is split and unmapped under the guest, which then faults on
+ * each page of the rest, and the host has to allocate for the split. That is not
+ * only slow: above a cgroup's memory.high whoever is charged a page is put to sleep
+ * for up to 2 s, just when memory has to go. What stays incomplete goes at
+ * balloon_settle(), or never: it is for the observer to say when.
+ *
+ * The driver has promised to tell before it uses a page again (MUST_TELL_HOST).
  */
-struct held_block {
-	gpa_t base;
-	unsigned int n; /* pages named; 0: nothing is held */
-	bool named[BLOCK_PAGES];
+struct balloon_pages {
+	uint64_t *in; /* a bit for each page of RAM; whole blocks */
+	bool *waits; /* for each block: pages in it may not have gone yet */
+	size_t n_blocks;
+	bool any_waits;
+	bool used; /* since the last reset */
 };
 
 /* What the guest set and sees, and what it is owed. */
@@ -56,7 +62,7 @@ struct balloon {
 	struct balloon_observer *obs; /* owned; may be NULL */
 	uint64_t reported, inflated;
 	bool discard_failed; /* said so */
-	struct held_block held;
+	struct balloon_pages pages;
 	struct virtq_chain chain;
 	uint32_t pfns[PFN_BATCH];
 };
@@ -84,74 +90,132 @@ static int discard(struct balloon *b, const void *host, uint64_t len)
 	return r == -EFAULT ? r : 0;
 }
 
-/* Gives back the pages that were held, run by run. */
-static int drop_held(struct balloon *b)
+static bool is_in(const uint64_t *words, unsigned int page)
 {
-	struct held_block *h = &b->held;
-	unsigned int first = 0;
+	return words[page / 64] >> page % 64 & 1;
+}
 
-	if (h->n == 0)
-		return 0;
-	h->n = 0;
+/* Gives back what is in the balloon of a block. Returns how many runs it was. */
+static unsigned int give_block(struct balloon *b, size_t block)
+{
+	const uint64_t *words = &b->pages.in[block * BLOCK_WORDS];
+	const uint8_t *host = b->ram->host + block * BLOCK_PAGES * PAGE;
+	unsigned int first = 0, runs = 0;
+
 	for (unsigned int i = 0; i <= BLOCK_PAGES; i++) {
-		uint64_t len = (uint64_t)(i - first) * PAGE;
-		const void *host;
-
-		if (i < BLOCK_PAGES && h->named[i])
+		if (i < BLOCK_PAGES && is_in(words, i))
 			continue;
-		if (len > 0) {
-			host = guest_ptr(b->mem, h->base + (uint64_t)first * PAGE, len);
-			if (!host || discard(b, host, len) < 0)
-				return -EFAULT;
-			b->inflated += len;
+		if (i > first) {
+			(void)discard(b, host + (size_t)first * PAGE, (size_t)(i - first) * PAGE);
+			runs++;
 		}
 		first = i + 1;
 	}
+	b->pages.waits[block] = false;
+	return runs;
+}
+
+/* At most so many runs, and what the last block has more. */
+static void settle(struct balloon *b, unsigned int most)
+{
+	unsigned int runs = 0;
+
+	if (!b->pages.any_waits)
+		return;
+	for (size_t i = 0; i < b->pages.n_blocks; i++) {
+		if (runs >= most)
+			return;
+		if (b->pages.waits[i])
+			runs += give_block(b, i);
+	}
+	b->pages.any_waits = false;
+}
+
+static bool is_whole(const uint64_t *words)
+{
+	for (unsigned int i = 0; i < BLOCK_WORDS; i++)
+		if (words[i] != UINT64_MAX)
+			return false;
+	return true;
+}
+
+static void take_page(struct balloon *b, uint64_t page)
+{
+	uint64_t *word = &b->pages.in[page / 64], bit = 1ull << page % 64;
+	size_t block = page / BLOCK_PAGES;
+
+	/* Named twice, it is still one page. */
+	if (*word & bit)
+		return;
+	*word |= bit;
+	b->inflated += PAGE;
+	b->pages.waits[block] = true;
+	b->pages.any_waits = b->pages.used = true;
+	if (*word == UINT64_MAX && is_whole(&b->pages.in[block * BLOCK_WORDS]))
+		(void)give_block(b, block);
+}
+
+static void return_page(struct balloon *b, uint64_t page)
+{
+	b->pages.in[page / 64] &= ~(1ull << page % 64);
+}
+
+/* Which page of RAM it is, or -EFAULT. */
+static int page_of(const struct balloon *b, uint32_t pfn, uint64_t *out)
+{
+	const void *host = guest_ptr(b->mem, (gpa_t)pfn * PAGE, PAGE);
+	uint64_t off = (uintptr_t)host - (uintptr_t)b->ram->host;
+
+	/* Memory that is not RAM, such as a device's window, lies elsewhere. */
+	if (!host || off >= b->ram->size)
+		return -EFAULT;
+	*out = off / PAGE;
 	return 0;
 }
 
-static int hold_page(struct balloon *b, uint32_t pfn)
-{
-	struct held_block *h = &b->held;
-	gpa_t gpa = (gpa_t)pfn * PAGE;
-	uint32_t i = pfn % BLOCK_PAGES;
-
-	if (!guest_ptr(b->mem, gpa, PAGE))
-		return -EFAULT;
-	if (h->n > 0 && h->base != gpa - (gpa_t)i * PAGE) {
-		int r = drop_held(b);
-
-		if (r < 0)
-			return r;
-	}
-	if (h->n == 0) {
-		h->base = gpa - (gpa_t)i * PAGE;
-		memset(h->named, 0, sizeof(h->named));
-	}
-	/* Named twice, it is still one page. */
-	h->n += !h->named[i];
-	h->named[i] = true;
-	return h->n == BLOCK_PAGES ? drop_held(b) : 0;
-}
-
-static int inflate_chain(struct balloon *b)
+/* Calls fn for each page that the chain names. */
+static int each_page(struct balloon *b, void (*fn)(struct balloon *b, uint64_t page))
 {
 	size_t off = 0;
-	int r = 0;
 
 	if (b->chain.rd_len % sizeof(b->pfns[0]) != 0)
 		return -EINVAL;
 	while (off < b->chain.rd_len) {
 		size_t got = chain_read(&b->chain, off, b->pfns, sizeof(b->pfns));
-		size_t n = got / sizeof(b->pfns[0]);
 
-		for (size_t i = 0; i < n && r == 0; i++)
-			r = hold_page(b, le32toh(b->pfns[i]));
-		if (r < 0)
-			return r;
+		for (size_t i = 0; i < got / sizeof(b->pfns[0]); i++) {
+			uint64_t page;
+			int r = page_of(b, le32toh(b->pfns[i]), &page);
+
+			if (r < 0)
+				return r;
+			fn(b, page);
+		}
 		off += got;
 	}
-	return virtio_has(&b->vdev, VIRTIO_BALLOON_F_MUST_TELL_HOST) ? 0 : drop_held(b);
+	return 0;
+}
+
+/* All pages are the guest's again. What was never touched is not touched now either. */
+static void forget_pages(struct balloon_pages *p)
+{
+	if (p->used) {
+		memset(p->in, 0, p->n_blocks * BLOCK_WORDS * sizeof(*p->in));
+		memset(p->waits, 0, p->n_blocks * sizeof(*p->waits));
+	}
+	p->any_waits = p->used = false;
+}
+
+static int inflate_chain(struct balloon *b)
+{
+	int r = each_page(b, take_page);
+
+	/* A driver that does not tell first may use them again before we know. */
+	if (r == 0 && !virtio_has(&b->vdev, VIRTIO_BALLOON_F_MUST_TELL_HOST)) {
+		settle(b, UINT_MAX);
+		forget_pages(&b->pages);
+	}
+	return r;
 }
 
 /*
@@ -231,16 +295,14 @@ static int serve_chain(struct balloon *b, unsigned int q)
 	int r = 0;
 
 	if (is_stats_queue(&b->vdev, q)) {
-		r = drop_held(b);
-		if (r == 0)
-			stats_chain(b);
-		return r;
+		stats_chain(b);
+		return 0;
 	}
 	if (q == Q_INFLATE)
 		r = inflate_chain(b);
 	else if (q == Q_DEFLATE)
-		/* Nothing else is needed: a page is there again as soon as it is touched. */
-		r = drop_held(b);
+		/* A page that was given back is there again as soon as it is touched. */
+		r = each_page(b, return_page);
 	else
 		r = report_chain(b);
 	if (r == 0)
@@ -283,8 +345,7 @@ static void balloon_reset(struct virtio_device *vdev)
 	struct balloon *b = to_balloon(vdev);
 
 	b->state = (struct balloon_state){0};
-	/* Pages whose going was not seen to are the guest's again. */
-	b->held.n = 0;
+	forget_pages(&b->pages);
 	tell(b, BALLOON_STOPPED);
 }
 
@@ -305,13 +366,22 @@ static int balloon_attach(struct virtio_device *vdev, struct device *dev, struct
 	return b->obs ? b->obs->ops->attach(b->obs, b, dev, loop) : 0;
 }
 
+static void balloon_free(struct balloon *b, struct balloon_observer *obs)
+{
+	if (obs)
+		obs->ops->destroy(obs);
+	if (b) {
+		free(b->pages.in);
+		free(b->pages.waits);
+	}
+	free(b);
+}
+
 static void balloon_destroy(struct virtio_device *vdev)
 {
 	struct balloon *b = to_balloon(vdev);
 
-	if (b->obs)
-		b->obs->ops->destroy(b->obs);
-	free(b);
+	balloon_free(b, b->obs);
 }
 
 static const struct virtio_device_ops balloon_ops = {
@@ -337,9 +407,13 @@ int virtio_balloon_new(const struct guest_mem *mem, const struct ram *ram,
 	struct balloon *b = calloc(1, sizeof(*b));
 
 	assert(!obs || (obs->ops->attach && obs->ops->event && obs->ops->destroy));
-	if (!b) {
-		if (obs)
-			obs->ops->destroy(obs);
+	if (b) {
+		b->pages.n_blocks = ram->size / PAGE / BLOCK_PAGES + 1;
+		b->pages.in = calloc(b->pages.n_blocks * BLOCK_WORDS, sizeof(*b->pages.in));
+		b->pages.waits = calloc(b->pages.n_blocks, sizeof(*b->pages.waits));
+	}
+	if (!b || !b->pages.in || !b->pages.waits) {
+		balloon_free(b, obs);
 		return -ENOMEM;
 	}
 	virtio_device_init(&b->vdev, &balloon_ops, &b->state.config, sizeof(b->state.config));
@@ -370,6 +444,11 @@ uint64_t balloon_target(const struct balloon *b)
 uint64_t balloon_size(const struct balloon *b)
 {
 	return min_u64((uint64_t)le32toh(b->state.config.actual) * PAGE, b->ram->size);
+}
+
+void balloon_settle(struct balloon *b)
+{
+	settle(b, SETTLE_RUNS);
 }
 
 bool balloon_ask_stats(struct balloon *b)

@@ -74,10 +74,16 @@ void balloon_set_target(struct balloon *b, uint64_t bytes);
 uint64_t balloon_target(const struct balloon *b);
 /* What the guest says it has given up; never more than its RAM. */
 uint64_t balloon_size(const struct balloon *b);
+/*
+ * Gives back the pages that were named but whose huge page is not complete: until
+ * then they are the host's in name only. Much at once is done in several calls. Not
+ * while the host is short: it allocates, and may sleep for that.
+ */
+void balloon_settle(struct balloon *b);
 /* Asks for statistics; BALLOON_STATS follows. False: the driver has none, or is still at it. */
 bool balloon_ask_stats(struct balloon *b);
 const struct balloon_stats *balloon_stats(const struct balloon *b);
-/* Bytes that came back by reporting, and by inflating, since the machine started. */
+/* Bytes that the guest gave up by reporting, and by inflating, since the machine started. */
 uint64_t balloon_reported(const struct balloon *b);
 uint64_t balloon_inflated(const struct balloon *b);
 

@@ -386,6 +386,8 @@ static void got_stats(struct keeper *k)
 	/* The first ones come unasked. */
 	k->asked_ms = 0;
 	if (pressure_sample(&k->pressure, &host) == 0) {
+		if (host.available >= host.reserve)
+			balloon_settle(k->balloon);
 		step(k, &host, true);
 		if (k->stats_fd >= 0)
 			write_figures(k, &host);

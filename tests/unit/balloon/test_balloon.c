@@ -385,28 +385,72 @@ Test(balloon, with_a_promise_the_pages_of_a_huge_page_go_together)
 	cr_assert(balloon_guest_send_pfns(&bg, BQ_INFLATE, pages, ARRAY_SIZE(pages)));
 	cr_assert_eq(balloon_guest_resident(&bg), BALLOON_RAM_SIZE - (2 << 20));
 
-	/* Another huge page, a deflation and a look each end the waiting. */
+	/* What is not complete waits until it is settled, whatever is named besides. */
 	pages[0] = 5;
-	cr_assert(balloon_guest_send_pfns(&bg, BQ_INFLATE, pages, 1));
-	pages[0] = 1500;
-	cr_assert(balloon_guest_send_pfns(&bg, BQ_INFLATE, pages, 1));
-	cr_assert_eq(bg.ram.host[5 * BALLOON_PAGE], 0);
-	cr_assert_eq(bg.ram.host[1500 * BALLOON_PAGE], 1);
-	cr_assert(balloon_guest_send_pfns(&bg, BQ_DEFLATE, pages, 1));
-	cr_assert_eq(bg.ram.host[1500 * BALLOON_PAGE], 0);
-	pages[0] = 1501;
-	cr_assert(balloon_guest_send_pfns(&bg, BQ_INFLATE, pages, 1));
-	cr_assert_eq(bg.ram.host[1501 * BALLOON_PAGE], 1);
+	pages[1] = 70;
+	pages[2] = 1500;
+	cr_assert(balloon_guest_send_pfns(&bg, BQ_INFLATE, pages, 3));
 	balloon_guest_stats(&bg, "", 1);
-	cr_assert_eq(bg.ram.host[1501 * BALLOON_PAGE], 0);
+	cr_assert_eq(balloon_guest_resident(&bg), BALLOON_RAM_SIZE - (2 << 20));
+	balloon_settle(rec->balloon);
+	cr_assert_eq(bg.ram.host[5 * BALLOON_PAGE], 0);
+	cr_assert_eq(bg.ram.host[70 * BALLOON_PAGE], 0);
+	cr_assert_eq(bg.ram.host[1500 * BALLOON_PAGE], 0);
+	cr_assert_eq(bg.ram.host[6 * BALLOON_PAGE], 1);
+	cr_assert_eq(balloon_inflated(rec->balloon), (2 << 20) + 3 * BALLOON_PAGE);
+}
 
-	/* After a reset the pages are the guest's. */
-	pages[0] = 1502;
+Test(balloon, a_page_that_is_taken_back_before_it_went_stays)
+{
+	uint32_t pages[512];
+
+	fake_guest_reset(bg.g);
+	fake_guest_restart(bg.g, ALL | 1ull << VIRTIO_BALLOON_F_MUST_TELL_HOST);
+	balloon_guest_touch(&bg);
+	for (uint32_t i = 0; i < ARRAY_SIZE(pages); i++)
+		pages[i] = i;
+	cr_assert(balloon_guest_send_pfns(&bg, BQ_INFLATE, pages, 511));
+	/* One that never went, and one that was not even named. */
+	pages[1] = 600;
+	cr_assert(balloon_guest_send_pfns(&bg, BQ_DEFLATE, pages, 2));
+	/* The block is not complete without it. */
+	pages[0] = 511;
 	cr_assert(balloon_guest_send_pfns(&bg, BQ_INFLATE, pages, 1));
+	cr_assert_eq(balloon_guest_resident(&bg), BALLOON_RAM_SIZE);
+	balloon_settle(rec->balloon);
+	cr_assert_eq(bg.ram.host[0], 1);
+	cr_assert_eq(bg.ram.host[BALLOON_PAGE], 0);
+	cr_assert_eq(bg.ram.host[600 * BALLOON_PAGE], 1);
+
+	/* Complete at last: all of it goes, whatever the guest has written meanwhile. */
+	memset(bg.ram.host, 1, 2 << 20);
+	pages[0] = 0;
+	cr_assert(balloon_guest_send_pfns(&bg, BQ_DEFLATE, pages, 1));
+	pages[1] = 1;
+	cr_assert(balloon_guest_send_pfns(&bg, BQ_INFLATE, pages, 2));
+	cr_assert_eq(balloon_guest_resident(&bg), BALLOON_RAM_SIZE - (2 << 20));
+}
+
+Test(balloon, after_a_reset_what_was_held_is_the_guests)
+{
+	const uint32_t page = 1502;
+
+	fake_guest_reset(bg.g);
+	fake_guest_restart(bg.g, ALL | 1ull << VIRTIO_BALLOON_F_MUST_TELL_HOST);
+	balloon_guest_touch(&bg);
+	cr_assert(balloon_guest_send_pfns(&bg, BQ_INFLATE, &page, 1));
 	fake_guest_reset(bg.g);
 	fake_guest_restart(bg.g, ALL);
-	balloon_guest_stats(&bg, "", 1);
+	balloon_settle(rec->balloon);
 	cr_assert_eq(bg.ram.host[1502 * BALLOON_PAGE], 1);
+}
+
+Test(balloon, a_deflated_page_outside_ram_breaks_the_device)
+{
+	const uint32_t page = BALLOON_RAM_SIZE / BALLOON_PAGE;
+
+	cr_assert(!balloon_guest_send_pfns(&bg, BQ_DEFLATE, &page, 1));
+	cr_assert(bg.vdev->broken);
 }
 
 Test(balloon, an_empty_inflate_request_completes)

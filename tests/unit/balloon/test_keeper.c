@@ -108,6 +108,24 @@ Test(keeper, a_host_that_is_short_takes_from_the_guest)
 	cr_assert_eq(target(), BALLOON_RAM_SIZE / BALLOON_PAGE);
 }
 
+/* Single pages split a huge page, for which the host has to allocate. */
+Test(keeper, single_pages_go_when_the_host_is_not_short)
+{
+	const uint32_t page = 3;
+
+	fake_guest_reset(bg.g);
+	fake_guest_restart(bg.g, 1ull << VIRTIO_BALLOON_F_STATS_VQ |
+					 1ull << VIRTIO_BALLOON_F_MUST_TELL_HOST);
+	balloon_guest_touch(&bg);
+	cr_assert(balloon_guest_send_pfns(&bg, BQ_INFLATE, &page, 1));
+	fake_host_memory(&host, 8192, 100);
+	say(1ull << 30, 0, 900ull << 20);
+	cr_assert_eq(bg.ram.host[page * BALLOON_PAGE], 1);
+	fake_host_memory(&host, 8192, 600);
+	say(1ull << 30, 0, 900ull << 20);
+	cr_assert_eq(bg.ram.host[page * BALLOON_PAGE], 0);
+}
+
 Test(keeper, the_owner_hears_when_it_begins_and_ends)
 {
 	say(1ull << 30, 900ull << 20, 900ull << 20);
