@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "balloon/figures.h"
+#include "balloon/pin.h"
 #include "balloon/policy.h"
 #include "balloon/pressure.h"
 #include "vmm/log.h"
@@ -374,6 +375,7 @@ static int keeper_attach(struct balloon_observer *obs, struct balloon *b, struct
 
 	k->balloon = b;
 	k->dev = dev;
+	pin_program();
 	watch_pressure(k, dev, loop);
 	return device_watch(dev, loop, &k->timer, k->timer_fd, EPOLLIN, timer_fired,
 			    "memory-timer");

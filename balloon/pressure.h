@@ -24,7 +24,8 @@
  * Everything is opened and read once at the start, and no name is looked up later.
  * That is what makes a squeeze by memory.high possible at all: above the limit the
  * kernel lets each thread that is charged a page sleep for up to 2 s, and an open
- * file is charged, as is the buffer of its first read. Reading again is not.
+ * file is charged, as is the buffer of its first read. Reading again is not. The
+ * program's own pages are another reason: balloon/pin.h.
  */
 
 enum { PRESSURE_MAX_GROUPS = 8, PRESSURE_MAX_TRIGGERS = 2 };
