@@ -76,3 +76,40 @@ test_a_host_out_of_memory_ends_one_sandbox_at_most()
 	eval "exec ${b[1]}>&-"
 	wait "$b_PID" || fail "the other one was hurt: exit code $?"
 }
+
+# group_below NAME MIB: what the group is charged for is less.
+group_below()
+{
+	local bytes
+
+	read -r bytes <"$GROUPS_TOP/$1/memory.current"
+	[ "$bytes" -lt $(($2 << 20)) ]
+}
+
+# A gibibyte of page cache, and a host (a group) that is cut to half of what it holds.
+test_a_squeezed_guest_gives_its_page_cache_and_keeps_its_processes()
+{
+	local answer bytes before
+
+	make_group squeezed
+	# A hole: the host holds nothing of it.
+	mkdir share
+	truncate -s 1G share/zeroes
+	coproc g { in_group squeezed sandcastle run --memory 2G --cpus 1 --no-dax --map "$PWD/share" -- bash; }
+	ask g "sleep 1000 & cat '$PWD/share/zeroes' >/dev/null; echo read"
+	expect_same read "$answer"
+	read -r bytes <"$GROUPS_TOP/squeezed/memory.current"
+	before=$((bytes >> 20))
+	[ "$before" -ge 1024 ] || fail "only $before MiB are held, so there is no page cache"
+	echo $((before / 2))M >"$GROUPS_TOP/squeezed/memory.high"
+	# 70 % of the cache.
+	expect_within 240 group_below squeezed $((before - 717))
+	ask g 'jobs -r | wc -l'
+	expect_same 1 "$answer"
+	ask g 'dd if=/dev/zero of=/dev/null bs=300M count=1 2>/dev/null && echo got'
+	expect_same got "$answer"
+	ask g 'jobs -r | wc -l; kill %1'
+	expect_same 1 "$answer"
+	eval "exec ${g[1]}>&-"
+	wait "$g_PID" || fail "exit code $?"
+}
