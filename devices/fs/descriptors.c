@@ -159,7 +159,10 @@ static int indexed_fd(struct fs_server *s, struct fs_node *node)
 	node->recent = true;
 	if (node->fd >= 0) {
 		r = fs_indexed_check(node, node->fd);
-		return r < 0 ? r : node->fd;
+		if (r == 0)
+			return node->fd;
+		fs_indexed_tell_stale(s, node);
+		return r;
 	}
 	fd = fs_indexed_open(s, node);
 	if (fd < 0)

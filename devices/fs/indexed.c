@@ -122,6 +122,21 @@ int fs_indexed_check(const struct fs_node *node, int fd)
 	return 0;
 }
 
+void fs_indexed_tell_stale(struct fs_server *s, const struct fs_node *node)
+{
+	char *path = (char *)s->scratch;
+	uint32_t top;
+
+	if (node->export->told_stale ||
+	    index_path(node->export->index, (uint32_t)(node->ino - FS_INDEXED_INO), path, PATH_MAX,
+		       &top) < 0)
+		return;
+	node->export->told_stale = true;
+	log_warn("/%s has changed since the base image was made, so the sandbox cannot "
+		 "read it; start it again, or run `sandcastle image build`",
+		 path);
+}
+
 int fs_indexed_open(struct fs_server *s, struct fs_node *node)
 {
 	struct open_how how = {
@@ -147,12 +162,8 @@ int fs_indexed_open(struct fs_server *s, struct fs_node *node)
 	}
 	if (r == 0)
 		r = fs_indexed_check(node, (int)fd);
-	if (r == -ESTALE && !node->export->told_stale) {
-		node->export->told_stale = true;
-		log_warn("/%s has changed since the base image was made, so the sandbox cannot "
-			 "read it; start it again, or run `sandcastle image build`",
-			 path);
-	}
+	if (r == -ESTALE)
+		fs_indexed_tell_stale(s, node);
 	if (r < 0 && fd >= 0)
 		close((int)fd);
 	return r < 0 ? r : (int)fd;

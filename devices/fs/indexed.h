@@ -53,6 +53,8 @@ void fs_indexed_stat(const struct fs_node *node, struct stat *st);
 int fs_indexed_open(struct fs_server *s, struct fs_node *node) MUST_CHECK;
 /* 0 if the descriptor's file is the one that the index has; -ESTALE. */
 int fs_indexed_check(const struct fs_node *node, int fd) MUST_CHECK;
+/* Says that the host changed a file, once for an export. */
+void fs_indexed_tell_stale(struct fs_server *s, const struct fs_node *node);
 /* The reply to READ of a pristine file. */
 void fs_indexed_read(struct fs_request *rq, uint64_t off, size_t size);
 void fs_indexed_readlink(struct fs_request *rq);
