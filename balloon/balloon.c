@@ -151,7 +151,7 @@ static void take_page(struct balloon *b, uint64_t page)
 	b->inflated += PAGE;
 	b->pages.waits[block] = true;
 	b->pages.any_waits = b->pages.used = true;
-	if (*word == UINT64_MAX && is_whole(&b->pages.in[block * BLOCK_WORDS]))
+	if (*word == UINT64_MAX && is_whole(b->pages.in + block * BLOCK_WORDS))
 		(void)give_block(b, block);
 }
 
