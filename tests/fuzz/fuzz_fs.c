@@ -213,10 +213,11 @@ static uint64_t pick_node(void)
 static uint64_t pick_handle(uint64_t *node)
 {
 	uint8_t b = get8();
-	size_t i = b % min_size(fz.n_handles, MAX_KNOWN);
+	/* A frozen server gives none. */
+	size_t n = min_size(fz.n_handles, MAX_KNOWN), i = n ? b % n : 0;
 	uint64_t v;
 
-	if (b < 0xf0) {
+	if (n && b < 0xf0) {
 		if (b < 0xc0)
 			*node = fz.handles[i].node;
 		return fz.handles[i].fh;
@@ -489,7 +490,7 @@ static void good(uint32_t opcode, uint64_t node, const void *arg, size_t len)
 
 /*
  * What every input would have to begin with: INIT, the exports and their files
- * looked up, some of them opened.
+ * looked up, some of them opened unless the server is frozen.
  */
 static void begin(void)
 {
@@ -511,7 +512,8 @@ static void begin(void)
 	good(FUSE_LOOKUP, fz.nodes[5], "d", 2);
 	good(FUSE_LOOKUP, fz.nodes[6], "a", 2);
 	good(FUSE_LOOKUP, fz.nodes[6], "b", 2);
-	good(FUSE_OPEN, fz.nodes[7], &rdonly, sizeof(rdonly));
+	if (fz.server->frozen)
+		return;
 	good(FUSE_OPENDIR, fz.nodes[6], &rdonly, sizeof(rdonly));
 	good(FUSE_OPEN, fz.nodes[1], &rdwr, sizeof(rdwr));
 	good(FUSE_OPEN, fz.nodes[1], &rdwr, sizeof(rdwr));
