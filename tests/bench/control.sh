@@ -10,6 +10,8 @@
 # Prints lines: what, best and median in microseconds, of how many, separated by tabs.
 set -u
 
+# shellcheck disable=SC1091
+. "$(dirname "$0")/lib.sh"
 dir=$(mktemp -d)
 trap 'stop_all; rm -rf "$dir"' EXIT
 export XDG_CACHE_HOME=$dir/cache
@@ -23,18 +25,6 @@ stop_all()
 {
 	[ -z "$box" ] || sandcastle stop --force "$box"
 	[ -z "$qemu_pid" ] || kill -KILL "$qemu_pid" 2>/dev/null
-}
-
-# copy_program FILE NAME: into memory with its libraries, since L1's files are another machine's.
-copy_program()
-{
-	local library
-
-	mkdir -p "$dir/$2"
-	cp -L "$1" "$dir/$2/program"
-	ldd "$1" | awk '$3 ~ /^\// { print $3 }' | while read -r library; do
-		cp -L "$library" "$dir/$2/"
-	done
 }
 
 copy_kernel()
@@ -71,9 +61,9 @@ options=(--cpus 1 --memory 1G --kernel "$dir/kernels/boot/vmlinuz-$release" --ma
 
 set_up()
 {
-	copy_program "$sandcastle" sandcastle
-	copy_program build/tests/bench/bench_exec bench
-	copy_program /bin/true true
+	copy_program "$sandcastle" "$dir/sandcastle"
+	copy_program build/tests/bench/bench_exec "$dir/bench"
+	copy_program /bin/true "$dir/true"
 	copy_kernel
 	# Unpacks the kernel and has what a start reads read once.
 	sandcastle run "${options[@]}" -- true || exit 1
@@ -146,7 +136,7 @@ guest_agent()
 		return
 	fi
 	make_initrd
-	copy_program "$(command -v qemu-system-x86_64)" qemu
+	copy_program "$(command -v qemu-system-x86_64)" "$dir/qemu"
 	mkdir "$dir/firmware"
 	cp -L /usr/share/{qemu,seabios}/*.{bin,rom} "$dir/firmware/" 2>/dev/null
 	LD_LIBRARY_PATH=$dir/qemu "$dir/qemu/program" -L "$dir/firmware" -M q35 -accel kvm -cpu host -m 1G \

@@ -16,6 +16,8 @@
 # The sandboxes are an ordinary user's in any case.
 set -u
 
+# shellcheck disable=SC1091
+. "$(dirname "$0")/lib.sh"
 runs=5 peers=1 kernels="cloud full" elf='' phase=prepare
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -199,17 +201,6 @@ measure_files()
 }
 
 # --- preparing --------------------------------------------------------------------------------
-
-copy_program()
-{
-	local library to=$2
-
-	mkdir -p "$to"
-	cp "$1" "$to/program"
-	ldd "$1" | awk '$3 ~ /^\// { print $3 }' | while read -r library; do
-		cp -L "$library" "$to/"
-	done
-}
 
 copy_kernel()
 {

@@ -23,6 +23,7 @@ files: whatever is written there vanishes.
       --emulated       use L1 even where this machine would do
       --user, --root   run COMMAND as the ordinary user (default) or as root
       --counted        L1 with one CPU whose clock counts instructions, 1 ns each
+      --memory GIB     of L1, at most three quarters of this machine's (default 6)
       --timeout DUR    end COMMAND and L1 after DUR, start included, with exit code 124;
                        a number with s, m or h (default 20m)
       --up             start L1 and leave it running for later calls
@@ -229,7 +230,7 @@ start_l1()
 	[ "$stay" != stay ] || keep=(setsid)
 	[ "$mode" != counted ] || accel=(-accel tcg -icount "shift=0,sleep=off" -smp 1)
 	# Taken as used. A small machine gives up to three quarters of what it has.
-	memory=$(awk '/^MemTotal:/ { m = int($2 / 1024 * 3 / 4); print m < 6144 ? m : 6144 }' /proc/meminfo)
+	memory=$(awk -v most="$((gib * 1024))" '/^MemTotal:/ { m = int($2 / 1024 * 3 / 4); print m < most ? m : most }' /proc/meminfo)
 	for _ in 1 2 3 4 5 6 7 8; do
 		port=$((20000 + RANDOM % 12000))
 		: >"$dir/serial.log"
@@ -427,7 +428,7 @@ wait_for_child()
 
 # --- the command line -------------------------------------------------------------------------
 
-action=run mode=emulated as_root=0 verbose=0 force=0 name=up timeout_text=20m
+action=run mode=emulated as_root=0 verbose=0 force=0 name=up timeout_text=20m gib=6
 l1='' private='' scratch='' session='' child='' timer='' code=125 l1_pid=''
 
 while [ $# -gt 0 ]; do
@@ -436,6 +437,8 @@ while [ $# -gt 0 ]; do
 	--user) as_root=0 ;;
 	--root) as_root=1 ;;
 	--counted) mode=counted force=1 ;;
+	--memory) gib=${2-} && shift ;;
+	--memory=*) gib=${1#*=} ;;
 	--timeout) timeout_text=${2-} && shift ;;
 	--timeout=*) timeout_text=${1#*=} ;;
 	--name) name=${2-} && shift ;;
@@ -451,6 +454,7 @@ while [ $# -gt 0 ]; do
 done
 limit=$(seconds "$timeout_text")
 [ "${limit:-0}" -gt 0 ] || die "--timeout takes a number with s, m or h, not '$timeout_text'"
+[[ $gib =~ ^[1-9][0-9]?$ ]] || die "--memory takes a number of GiB, not '$gib'"
 [[ $name =~ ^[a-z0-9_-]+$ ]] || die "--name takes lower-case letters, digits, - and _"
 [ "$action" != run ] || [ $# -gt 0 ] || die "no command given; see ./dev lab --help"
 if [ "$force" -eq 0 ] && have_hardware; then
