@@ -86,6 +86,22 @@ group_below()
 	[ "$bytes" -lt $(($2 << 20)) ]
 }
 
+# watch NAME: what its control channel tells a watcher, into the file "heard".
+watch()
+{
+	cat >watch.py <<-'END'
+		import os, socket, sys
+
+		s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+		s.connect(f"{os.environ['XDG_RUNTIME_DIR']}/sandcastle/{sys.argv[1]}/control")
+		s.send(b'{"type": "request", "id": 1, "op": "watch"}')
+		while message := s.recv(131072):
+		    print(message.decode(), flush=True)
+	END
+	/usr/bin/python3 watch.py "$1" >heard &
+	expect_within 60 grep -q '"reply"' heard
+}
+
 # A gibibyte of page cache, and a host (a group) that is cut to half of what it holds.
 test_a_squeezed_guest_gives_its_page_cache_and_keeps_its_processes()
 {
@@ -95,13 +111,15 @@ test_a_squeezed_guest_gives_its_page_cache_and_keeps_its_processes()
 	# A hole: the host holds nothing of it.
 	mkdir share
 	truncate -s 1G share/zeroes
-	coproc g { in_group squeezed sandcastle run --memory 2G --cpus 1 --no-dax --map "$PWD/share" -- bash; }
+	coproc g { in_group squeezed sandcastle run --memory 2G --cpus 1 --no-dax --name g --map "$PWD/share" -- bash; }
 	ask g "sleep 1000 & cat '$PWD/share/zeroes' >/dev/null; echo read"
 	expect_same read "$answer"
 	read -r bytes <"$GROUPS_TOP/squeezed/memory.current"
 	before=$((bytes >> 20))
 	[ "$before" -ge 1024 ] || fail "only $before MiB are held, so there is no page cache"
+	watch g
 	echo $((before / 2))M >"$GROUPS_TOP/squeezed/memory.high"
+	expect_within 60 grep -qE '"pressure": ?"squeezing"' heard
 	# 70 % of the cache.
 	expect_within 240 group_below squeezed $((before - 717))
 	ask g 'jobs -r | wc -l'
@@ -110,6 +128,8 @@ test_a_squeezed_guest_gives_its_page_cache_and_keeps_its_processes()
 	expect_same got "$answer"
 	ask g 'jobs -r | wc -l; kill %1'
 	expect_same 1 "$answer"
+	echo max >"$GROUPS_TOP/squeezed/memory.high"
+	expect_within 60 grep -qE '"pressure": ?"calm"' heard
 	eval "exec ${g[1]}>&-"
 	wait "$g_PID" || fail "exit code $?"
 }
