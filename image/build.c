@@ -310,6 +310,13 @@ static void pop_name(struct builder *b, size_t before)
 	b->path[before] = '\0';
 }
 
+/* The name of an entry of the old index, into out[INDEX_NAME_MAX + 1]. */
+static void copy_name(const struct builder *b, const struct index_entry *e, char *out)
+{
+	memcpy(out, b->in->old->strings + e->name, e->name_len);
+	out[e->name_len] = '\0';
+}
+
 /* Looks at one name. */
 static int add_name(struct builder *b, const struct walk *w, const char *name)
 {
@@ -454,7 +461,26 @@ static int add_made(struct builder *b, const struct walk *w)
 	return r;
 }
 
-/* A directory whose names are those of the old index: only directories are looked at again. */
+/*
+ * Whether an entry of the old index says less than is to be known of a name in a
+ * directory that did not change: a directory may have, and what was nobody's may have been
+ * there when a package came to own it.
+ */
+static bool is_looked_at(struct builder *b, const struct index_entry *e)
+{
+	size_t before = b->path_len;
+	char name[INDEX_NAME_MAX + 1];
+	bool owned;
+
+	if (e->kind != INDEX_LEFT_OUT || e->how != INDEX_LEFT_UNOWNED)
+		return e->kind == INDEX_DIR;
+	copy_name(b, e, name);
+	owned = push_name(b, name) && packages_owner(b->in->packages, b->path);
+	pop_name(b, before);
+	return owned;
+}
+
+/* A directory whose names are those of the old index. */
 static int take_over(struct builder *b, const struct walk *w)
 {
 	const struct index *old = b->in->old;
@@ -467,8 +493,7 @@ static int take_over(struct builder *b, const struct walk *w)
 		size_t len = 0;
 		int r;
 
-		memcpy(name, old->strings + e->name, e->name_len);
-		name[e->name_len] = '\0';
+		copy_name(b, e, name);
 		if (e->kind == INDEX_LINK) {
 			text = old->strings + index_first(e);
 			len = index_count(e);
@@ -476,7 +501,7 @@ static int take_over(struct builder *b, const struct walk *w)
 			text = (const char *)old->blob + e->where;
 			len = e->size;
 		}
-		r = e->kind == INDEX_DIR
+		r = is_looked_at(b, e)
 			    ? add_name(b, w, name)
 			    : index_writer_add(b->writer, w->dir, name, e, text, len, NULL);
 		if (r < 0)

@@ -289,14 +289,19 @@ Test(base, rules_of_the_users_own)
 	cr_expect_eq(base_image_open(tree, BASE_CURRENT, &image), -EINVAL);
 }
 
-/* Makes the database look written to at another time. */
-static void touch_database(time_t when)
+static void touch(const char *name, time_t when)
 {
 	const struct timespec times[2] = {{.tv_sec = when}, {.tv_sec = when}};
 	char path[4096];
 
-	in_tree("var/lib/dpkg/status", path);
+	in_tree(name, path);
 	cr_assert_eq(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+/* Makes the database look written to at another time. */
+static void touch_database(time_t when)
+{
+	touch("var/lib/dpkg/status", when);
 }
 
 Test(base, it_is_kept_until_the_packages_change)
@@ -324,6 +329,99 @@ Test(base, it_is_kept_until_the_packages_change)
 	cr_expect_not_null(find("opt/app/run"));
 	cr_expect_eq(left_out("opt/app", ".env"), INDEX_LEFT_DENIED);
 	expect_bytes("etc/kept.conf", "as packaged\n");
+}
+
+static bool same_entry(const struct index *x, const struct index *y, uint32_t i)
+{
+	const struct index_entry *a = &x->entries[i], *b = &y->entries[i];
+	/* What is made for the image is as old as the image. */
+	bool as_found = a->how != INDEX_MADE && a->kind != INDEX_PRISTINE;
+
+	if (a->name_len != b->name_len ||
+	    memcmp(x->strings + a->name, y->strings + b->name, a->name_len) != 0 ||
+	    a->kind != b->kind || a->how != b->how || a->mode != b->mode || a->uid != b->uid ||
+	    a->gid != b->gid || a->parent != b->parent || (as_found && a->mtime != b->mtime))
+		return false;
+	switch (a->kind) {
+	case INDEX_LINK:
+		return index_count(a) == index_count(b) &&
+		       memcmp(x->strings + index_first(a), y->strings + index_first(b),
+			      index_count(a)) == 0;
+	case INDEX_PRISTINE:
+		return a->size == b->size &&
+		       memcmp(x->blob + a->where, y->blob + b->where, a->size) == 0;
+	default:
+		return a->size == b->size && a->where == b->where;
+	}
+}
+
+/* Brought up to date, it is what is made anew. */
+static void expect_as_made_anew(void)
+{
+	struct base_image updated;
+
+	open_image(BASE_CURRENT);
+	updated = image;
+	image = (struct base_image){.root = -1};
+	open_image(BASE_ANEW);
+	cr_assert_eq(updated.index->n, image.index->n);
+	for (uint32_t i = 0; i < image.index->n; i++) {
+		char path[4096] = "";
+		uint32_t top;
+
+		cr_assert_eq(index_path(image.index, i, path, sizeof(path), &top), 0);
+		cr_expect(same_entry(updated.index, image.index, i), "/%s", path);
+	}
+	base_image_fini(&updated);
+}
+
+Test(base, brought_up_to_date_it_is_as_made_anew)
+{
+	static const char *const dirs[] = {
+		"usr",		 "usr/bin",	   "usr/share",	    "usr/share/kept",
+		"usr/share/old", "usr/share/here", "usr/share/was",
+	};
+	char path[4096];
+
+	tree_write_text(tree, "var/lib/dpkg/info/libs:amd64.list",
+			"/lib\n/lib/libs.so\n/lib64/ld.so\n/usr/share/kept/below/file\n"
+			"/usr/share/old/file\n/usr/share/was/file\n");
+	tree_write_text(tree, "usr/share/kept/below/file", "");
+	tree_write_text(tree, "usr/share/old/file", "");
+	tree_write_text(tree, "usr/share/old/mine", "");
+	tree_write_text(tree, "usr/share/was/file", "");
+	tree_write_text(tree, "usr/share/here/file", "");
+	tree_write_text(tree, "usr/share/here/below/file", "");
+	link_to("kept", "usr/share/alias");
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
+		touch(dirs[i], 500);
+	expect_as_made_anew();
+	cr_expect_not_null(find("usr/share/old/file"));
+	cr_expect_eq(left_out("usr/share", "here"), INDEX_LEFT_UNOWNED);
+
+	/* A package gets a directory that was there, and loses one where something stays. */
+	tree_write_text(tree, "var/lib/dpkg/info/libs:amd64.list",
+			"/lib\n/lib/libs.so\n/lib64/ld.so\n/usr/share/kept/below/file\n"
+			"/usr/share/kept/below/more/file\n/usr/share/here/file\n"
+			"/usr/share/here/below\n/usr/share/alias\n/usr/share/was/file\n");
+	tree_write_text(tree, "usr/share/kept/below/more/file", "");
+	tree_write_text(tree, "etc/kept.conf", "changed\n");
+	in_tree("usr/share/old/file", path);
+	cr_assert_eq(unlink(path), 0);
+	/* A directory that became a link, though the one above does not show it. */
+	in_tree("usr/share/was/file", path);
+	cr_assert_eq(unlink(path), 0);
+	in_tree("usr/share/was", path);
+	cr_assert_eq(rmdir(path), 0);
+	link_to("kept", "usr/share/was");
+	touch("usr/share", 500);
+	touch_database(1000);
+	expect_as_made_anew();
+	cr_expect_not_null(find("usr/share/here/file"));
+	cr_expect_not_null(find("usr/share/kept/below/more/file"));
+	cr_expect_eq(find("usr/share/alias")->kind, INDEX_LINK);
+	cr_expect_eq(left_out("usr/share", "old"), INDEX_LEFT_UNOWNED);
+	cr_expect_eq(left_out("etc", "kept.conf"), INDEX_LEFT_CHANGED);
 }
 
 /* Makes it in a process of its own, which says on `fd` if it did the work. */
