@@ -146,6 +146,95 @@ int packages_read(int root, struct packages **out)
 	return 0;
 }
 
+static void table_fini(const struct package_table *t)
+{
+	free(t->text.data);
+	free(t->slots);
+}
+
+static uint32_t hash(const char *s, size_t len)
+{
+	return (uint32_t)index_checksum(s, len);
+}
+
+static const char *table_key(const struct package_table *t, const struct package_slot *slot)
+{
+	return t->text.data + slot->key - 1;
+}
+
+static bool slot_has(const struct package_table *t, const struct package_slot *slot, uint32_t h,
+		     const char *key, size_t len)
+{
+	return slot->hash == h && strncmp(table_key(t, slot), key, len) == 0 &&
+	       table_key(t, slot)[len] == '\0';
+}
+
+/* The slot of that key, or the free one where it belongs. There must be slots. */
+static struct package_slot *table_slot(const struct package_table *t, uint32_t h, const char *key,
+				       size_t len)
+{
+	size_t i = h & (t->n_slots - 1);
+
+	while (t->slots[i].key && !slot_has(t, &t->slots[i], h, key, len))
+		i = (i + 1) & (t->n_slots - 1);
+	return &t->slots[i];
+}
+
+/* NULL: it is not there. */
+static struct package_slot *table_find(const struct package_table *t, const char *key, size_t len)
+{
+	struct package_slot *slot = t->n_slots ? table_slot(t, hash(key, len), key, len) : NULL;
+
+	return slot && slot->key ? slot : NULL;
+}
+
+static int table_grow(struct package_table *t)
+{
+	size_t n = t->n_slots ? 2 * t->n_slots : 1 << 14;
+	struct package_slot *slots;
+
+	if (t->n + 1 <= t->n_slots / 4 * 3)
+		return 0;
+	slots = calloc(n, sizeof(*slots));
+	if (!slots)
+		return -ENOMEM;
+	for (size_t i = 0; i < t->n_slots; i++) {
+		size_t k = t->slots[i].hash;
+
+		if (!t->slots[i].key)
+			continue;
+		while (slots[k & (n - 1)].key)
+			k++;
+		slots[k & (n - 1)] = t->slots[i];
+	}
+	free(t->slots);
+	t->slots = slots;
+	t->n_slots = n;
+	return 0;
+}
+
+/* Into *out the slot of that key. 1: it is new, its value 0. The next call may move it. */
+static int table_add(struct package_table *t, const char *key, size_t len,
+		     struct package_slot **out)
+{
+	const uint32_t h = hash(key, len);
+	int r = table_grow(t);
+
+	if (r < 0)
+		return r;
+	*out = table_slot(t, h, key, len);
+	if ((*out)->key)
+		return 0;
+	r = t->text.len > UINT32_MAX / 2 ? -EFBIG : buffer_reserve(&t->text, len + 1);
+	if (r < 0)
+		return r;
+	**out = (struct package_slot){.key = (uint32_t)t->text.len + 1, .hash = h};
+	(void)buffer_add(&t->text, key, len);
+	(void)buffer_add(&t->text, "", 1);
+	t->n++;
+	return 1;
+}
+
 static void package_fini(const struct package *package)
 {
 	free(package->name);
@@ -164,10 +253,8 @@ void packages_free(struct packages *p)
 		free(p->conffiles[i].path);
 	free(p->list);
 	free(p->conffiles);
-	free(p->paths.data);
-	free(p->owners);
-	free(p->dirs.data);
-	free(p->dir_slots);
+	table_fini(&p->owners);
+	table_fini(&p->dirs);
 	free(p);
 }
 
@@ -201,74 +288,20 @@ int packages_add(struct packages *p, const struct package *package)
 	return 0;
 }
 
-/* Hash tables: offsets of strings in a buffer, open addressing, at most half full. */
-
-static uint64_t hash(const char *s, size_t len)
+/* What a directory seen before resolves to. */
+static const char *dir_resolved(const struct packages *p, const struct package_slot *dir)
 {
-	return index_checksum(s, len);
-}
+	const char *spelt = table_key(&p->dirs, dir);
 
-/* The resolved form of a directory seen before, or NULL. */
-static const char *dir_known(const struct packages *p, const char *dir, size_t len)
-{
-	if (!p->n_dir_slots)
-		return NULL;
-	for (size_t i = hash(dir, len);; i++) {
-		uint32_t at = p->dir_slots[i & (p->n_dir_slots - 1)];
-		const char *s;
-
-		if (!at)
-			return NULL;
-		s = p->dirs.data + at - 1;
-		if (strncmp(s, dir, len) == 0 && s[len] == '\0')
-			return s + len + 1;
-	}
-}
-
-static int dir_slots_grow(struct packages *p)
-{
-	size_t n = p->n_dir_slots ? 2 * p->n_dir_slots : 1024;
-	uint32_t *slots;
-
-	if (2 * (p->n_dirs + 1) <= p->n_dir_slots)
-		return 0;
-	slots = calloc(n, sizeof(*slots));
-	if (!slots)
-		return -ENOMEM;
-	for (size_t i = 0; i < p->n_dir_slots; i++) {
-		const char *s = p->dirs.data + p->dir_slots[i] - 1;
-		size_t k;
-
-		if (!p->dir_slots[i])
-			continue;
-		for (k = hash(s, strlen(s)); slots[k & (n - 1)]; k++)
-			;
-		slots[k & (n - 1)] = p->dir_slots[i];
-	}
-	free(p->dir_slots);
-	p->dir_slots = slots;
-	p->n_dir_slots = n;
-	return 0;
+	return spelt + strlen(spelt) + 1;
 }
 
 static int dir_note(struct packages *p, const char *dir, size_t len, const char *resolved)
 {
-	uint32_t at = (uint32_t)p->dirs.len + 1;
-	size_t i;
-	int r = p->dirs.len > UINT32_MAX / 2 ? -EFBIG : dir_slots_grow(p);
+	struct package_slot *slot;
+	int r = table_add(&p->dirs, dir, len, &slot);
 
-	if (r == 0)
-		r = buffer_reserve(&p->dirs, len + strlen(resolved) + 2);
-	if (r < 0)
-		return r;
-	(void)buffer_add(&p->dirs, dir, len);
-	(void)buffer_add(&p->dirs, "", 1);
-	(void)buffer_add(&p->dirs, resolved, strlen(resolved) + 1);
-	for (i = hash(dir, len); p->dir_slots[i & (p->n_dir_slots - 1)]; i++)
-		;
-	p->dir_slots[i & (p->n_dir_slots - 1)] = at;
-	p->n_dirs++;
-	return 0;
+	return r > 0 ? buffer_add(&p->dirs.text, resolved, strlen(resolved) + 1) : r;
 }
 
 static int resolve(struct packages *p, const char *dir, size_t len, unsigned int depth, char *out);
@@ -294,7 +327,7 @@ static int resolve_link(struct packages *p, const char *path, const char *target
  */
 static int resolve(struct packages *p, const char *dir, size_t len, unsigned int depth, char *out)
 {
-	const char *known;
+	const struct package_slot *known;
 	char target[PATH_MAX];
 	size_t name, n;
 	ssize_t got;
@@ -306,9 +339,9 @@ static int resolve(struct packages *p, const char *dir, size_t len, unsigned int
 		out[0] = '\0';
 		return 0;
 	}
-	known = dir_known(p, dir, len);
+	known = table_find(&p->dirs, dir, len);
 	if (known) {
-		memcpy(out, known, strlen(known) + 1);
+		memcpy(out, dir_resolved(p, known), strlen(dir_resolved(p, known)) + 1);
 		return 0;
 	}
 	if (depth > RESOLVE_DEPTH || len >= PATH_MAX)
@@ -341,48 +374,12 @@ static int resolve(struct packages *p, const char *dir, size_t len, unsigned int
 	return dir_note(p, dir, len, out);
 }
 
-static const struct package_owner *find_owner(const struct packages *p, const char *path)
-{
-	if (!p->n_slots)
-		return NULL;
-	for (size_t i = hash(path, strlen(path));; i++) {
-		const struct package_owner *o = &p->owners[i & (p->n_slots - 1)];
-
-		if (!o->path)
-			return NULL;
-		if (strcmp(p->paths.data + o->path - 1, path) == 0)
-			return o;
-	}
-}
-
-static int owners_grow(struct packages *p)
-{
-	size_t n = p->n_slots ? 2 * p->n_slots : 1 << 16;
-	struct package_owner *slots;
-
-	if (2 * (p->n_owners + 1) <= p->n_slots)
-		return 0;
-	slots = calloc(n, sizeof(*slots));
-	if (!slots)
-		return -ENOMEM;
-	for (size_t i = 0; i < p->n_slots; i++) {
-		const char *s = p->paths.data + p->owners[i].path - 1;
-		size_t k;
-
-		if (!p->owners[i].path)
-			continue;
-		for (k = hash(s, strlen(s)); slots[k & (n - 1)].path; k++)
-			;
-		slots[k & (n - 1)] = p->owners[i];
-	}
-	free(p->owners);
-	p->owners = slots;
-	p->n_slots = n;
-	return 0;
-}
-
-/* Resolves the directories of a path; the last component is taken as it is. */
-static int resolve_path(struct packages *p, const char *path, size_t len, char *out)
+/*
+ * Resolves the directories of a path; the last component is taken as it is. Into
+ * *dir what is known of its directory; NULL: nothing.
+ */
+static int resolve_path(struct packages *p, const char *path, size_t len, char *out,
+			struct package_slot **dir)
 {
 	size_t name = len, n;
 	int r;
@@ -400,33 +397,16 @@ static int resolve_path(struct packages *p, const char *path, size_t len, char *
 	out[n] = '/';
 	memcpy(out + n + 1, path + name, len - name);
 	out[n + 1 + len - name] = '\0';
+	*dir = table_find(&p->dirs, path, name - 1);
 	return 0;
-}
-
-/* 1: it is new. */
-static int add_owner(struct packages *p, uint32_t package, const char *real)
-{
-	size_t i;
-	int r;
-
-	if (find_owner(p, real))
-		return 0;
-	r = p->paths.len > UINT32_MAX / 2 ? -EFBIG : owners_grow(p);
-	if (r < 0)
-		return r;
-	for (i = hash(real, strlen(real)); p->owners[i & (p->n_slots - 1)].path; i++)
-		;
-	p->owners[i & (p->n_slots - 1)] =
-		(struct package_owner){(uint32_t)p->paths.len + 1, package};
-	p->n_owners++;
-	r = buffer_add(&p->paths, real, strlen(real) + 1);
-	return r < 0 ? r : 1;
 }
 
 int packages_own(struct packages *p, uint32_t package, const char *path, size_t len)
 {
 	char real[PATH_MAX];
-	int r = resolve_path(p, path, len, real);
+	struct package_slot *dir, *owner;
+	size_t n;
+	int r = resolve_path(p, path, len, real, &dir);
 
 	/* A path that leads nowhere is owned by nobody. */
 	if (r < 0)
@@ -435,9 +415,19 @@ int packages_own(struct packages *p, uint32_t package, const char *path, size_t 
 	 * The directories above as well: they were listed by the names that their
 	 * links have (/lib64 for /usr/lib64).
 	 */
-	while (real[0] && (r = add_owner(p, package, real)) > 0)
-		*strrchr(real, '/') = '\0';
-	return r < 0 ? r : 0;
+	n = strlen(real);
+	do {
+		r = table_add(&p->owners, real, n, &owner);
+		if (r > 0)
+			owner->value = package;
+		while (r > 0 && real[--n] != '/')
+			;
+	} while (r > 0 && n > 0 && !(dir && dir->value));
+	if (r < 0)
+		return r;
+	if (dir)
+		dir->value = true;
+	return 0;
 }
 
 int packages_add_conffile(struct packages *p, uint32_t package, const char *path, size_t len,
@@ -445,8 +435,9 @@ int packages_add_conffile(struct packages *p, uint32_t package, const char *path
 {
 	char real[PATH_MAX];
 	struct package_conffile *c;
+	struct package_slot *dir;
 	void *list = p->conffiles;
-	int r = resolve_path(p, path, len, real);
+	int r = resolve_path(p, path, len, real, &dir);
 
 	if (r < 0)
 		return r == -ENOMEM ? r : 0;
@@ -467,9 +458,9 @@ int packages_add_conffile(struct packages *p, uint32_t package, const char *path
 
 const struct package *packages_owner(const struct packages *p, const char *path)
 {
-	const struct package_owner *o = find_owner(p, path);
+	const struct package_slot *owner = table_find(&p->owners, path, strlen(path));
 
-	return o && o->package < p->n ? &p->list[o->package] : NULL;
+	return owner ? &p->list[owner->value] : NULL;
 }
 
 const struct package_conffile *packages_conffile(const struct packages *p, const char *path)

@@ -40,9 +40,17 @@ struct package_conffile {
 	bool made; /* by the package's scripts of a master: original() knows of it, no archive */
 };
 
-struct package_owner {
-	uint32_t path; /* offset in `paths`, + 1; 0: free */
-	uint32_t package;
+struct package_slot {
+	uint32_t key; /* offset in the table's text, + 1; 0: free */
+	uint32_t hash; /* kept, so that other keys are told apart without their text */
+	uint32_t value;
+};
+
+/* A hash table of texts, open addressing, at most three quarters full. */
+struct package_table {
+	struct buffer text;
+	struct package_slot *slots;
+	size_t n, n_slots;
 };
 
 struct package_kind;
@@ -55,15 +63,13 @@ struct packages {
 	struct package_conffile *conffiles; /* sorted by path */
 	size_t n_conffiles, room_conffiles;
 
-	/* Owned paths, absolute, the directories' symbolic links resolved: a hash table. */
-	struct buffer paths;
-	struct package_owner *owners;
-	size_t n_owners, n_slots;
-
-	/* Directories as the database spells them, and what they resolve to. */
-	struct buffer dirs;
-	uint32_t *dir_slots; /* offset of "as spelt\0resolved\0", + 1 */
-	size_t n_dirs, n_dir_slots;
+	/* Owned paths, absolute, the directories' symbolic links resolved; the value: its package. */
+	struct package_table owners;
+	/*
+	 * Directories as the database spells them, each with what it resolves to behind it in
+	 * the text ("as spelt\0resolved\0"); the value: whether it and those above are owned.
+	 */
+	struct package_table dirs;
 };
 
 struct package_kind {
