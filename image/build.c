@@ -213,8 +213,20 @@ static int add_link(struct builder *b, const struct walk *w, const char *name,
 	return index_writer_add(b->writer, w->dir, name, &e, target, (size_t)n, NULL);
 }
 
-static int walk_dir(struct builder *b, struct walk *w, const struct stat *st);
 static int add_made(struct builder *b, const struct walk *w);
+static int enter_dir(struct builder *b, const struct walk *w, const char *name,
+		     const struct stat *st, struct walk *below);
+
+/* What the old index has of a directory. */
+static uint32_t old_dir(const struct builder *b, const struct walk *w, const char *name)
+{
+	uint32_t old;
+
+	if (w->old == NO_OLD || index_lookup(b->in->old, w->old, name, strlen(name), &old) < 0 ||
+	    b->in->old->entries[old].kind != INDEX_DIR)
+		return NO_OLD;
+	return old;
+}
 
 static int add_dir(struct builder *b, const struct walk *w, const char *name, const struct stat *st,
 		   const struct rule *rule, struct walk *below)
@@ -240,20 +252,12 @@ static int add_dir(struct builder *b, const struct walk *w, const char *name, co
 	below->depth = w->depth + 1;
 	below->pristine =
 		w->depth == 0 ? !strcmp(name, "etc") || !strcmp(name, "var") : w->pristine;
-	below->old = NO_OLD;
 	/* What not everyone may list or pass has nothing to show. */
-	if (!(rule && rule->verb == RULE_EMPTY) &&
-	    (st->st_mode & (S_IROTH | S_IXOTH)) == (S_IROTH | S_IXOTH))
-		below->fd = openat(w->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (below->fd < 0)
+	if ((rule && rule->verb == RULE_EMPTY) ||
+	    (st->st_mode & (S_IROTH | S_IXOTH)) != (S_IROTH | S_IXOTH))
 		return add_made(b, below);
-	if (b->in->old && w->old != NO_OLD &&
-	    (index_lookup(b->in->old, w->old, name, strlen(name), &below->old) < 0 ||
-	     b->in->old->entries[below->old].kind != INDEX_DIR))
-		below->old = NO_OLD;
-	r = walk_dir(b, below, st);
-	close(below->fd);
-	return r;
+	below->old = old_dir(b, w, name);
+	return enter_dir(b, w, name, st, below);
 }
 
 /* The bytes for a default rule; -ENOENT: none, so the file is treated as any other. */
@@ -480,6 +484,16 @@ static bool is_looked_at(struct builder *b, const struct index_entry *e)
 	return owned;
 }
 
+static bool any_is_looked_at(struct builder *b, const struct walk *w)
+{
+	const struct index_entry *dir = &b->in->old->entries[w->old];
+	uint32_t i = 0;
+
+	while (i < index_count(dir) && !is_looked_at(b, &b->in->old->entries[index_first(dir) + i]))
+		i++;
+	return i < index_count(dir);
+}
+
 /* A directory whose names are those of the old index. */
 static int take_over(struct builder *b, const struct walk *w)
 {
@@ -510,15 +524,12 @@ static int take_over(struct builder *b, const struct walk *w)
 	return 0;
 }
 
-static int walk_dir(struct builder *b, struct walk *w, const struct stat *st)
+static int walk_dir(struct builder *b, const struct walk *w)
 {
 	const struct dirent *d;
 	DIR *dir;
 	int fd, r = 0;
 
-	if (b->in->old && w->old != NO_OLD && !w->pristine && w->depth > 0 &&
-	    b->in->old->entries[w->old].mtime == nanoseconds(&st->st_mtim))
-		return take_over(b, w);
 	/* The stream gets its own descriptor, as it closes it. */
 	fd = fcntl(w->fd, F_DUPFD_CLOEXEC, 3);
 	dir = fd < 0 ? NULL : fdopendir(fd);
@@ -532,6 +543,25 @@ static int walk_dir(struct builder *b, struct walk *w, const struct stat *st)
 			r = add_name(b, w, d->d_name);
 	closedir(dir);
 	return r < 0 ? r : add_made(b, w);
+}
+
+/* What is in a directory of that name. */
+static int enter_dir(struct builder *b, const struct walk *w, const char *name,
+		     const struct stat *st, struct walk *below)
+{
+	bool same = !below->pristine && below->old != NO_OLD &&
+		    b->in->old->entries[below->old].mtime == nanoseconds(&st->st_mtim);
+	int r;
+
+	/* Most of them hold nothing that is looked at, and need not be opened. */
+	if (same && !any_is_looked_at(b, below))
+		return take_over(b, below);
+	below->fd = openat(w->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (below->fd < 0)
+		return add_made(b, below);
+	r = same ? take_over(b, below) : walk_dir(b, below);
+	close(below->fd);
+	return r;
 }
 
 /* What is known before the walk. */
@@ -565,7 +595,7 @@ int image_build(const struct build_input *in, uint8_t **out, size_t *len)
 	if (r == 0) {
 		b->uid = st.st_uid;
 		b->gid = st.st_gid;
-		r = walk_dir(b, w, &st);
+		r = walk_dir(b, w);
 	}
 	if (r == 0)
 		r = index_writer_finish(b->writer, in->head, out, len);
