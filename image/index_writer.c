@@ -127,51 +127,66 @@ void index_writer_set(struct index_writer *w, uint32_t dir, const struct index_e
 	d->mtime = e->mtime;
 }
 
-struct child {
-	const struct index_writer *w;
-	uint32_t node;
-};
-
-static int compare_children(const void *a, const void *b)
+static int compare_nodes(const void *a, const void *b, void *writer)
 {
-	const struct child *x = a, *y = b;
-	const struct index_entry *ex = &node_at(x->w, x->node)->e, *ey = &node_at(y->w, y->node)->e;
-	const char *strings = x->w->strings.data;
+	const uint32_t *x = a, *y = b;
+	const struct index_writer *w = writer;
+	const struct index_entry *ex = &node_at(w, *x)->e, *ey = &node_at(w, *y)->e;
+	const char *strings = w->strings.data;
 	int r = memcmp(strings + ex->name, strings + ey->name,
 		       min_size(ex->name_len, ey->name_len));
 
 	return r ? r : (ex->name_len > ey->name_len) - (ex->name_len < ey->name_len);
 }
 
-/* Appends the children of order[at], sorted, to order; *n is its length. */
-static int place_children(const struct index_writer *w, struct child *order, uint32_t at,
-			  uint32_t *n)
+/* 1: they are sorted; 0: they are not; -EEXIST: two neighbours have one name. */
+static int check_order(struct index_writer *w, const uint32_t *order, uint32_t n)
 {
-	uint32_t first = *n;
+	for (uint32_t i = 1; i < n; i++) {
+		int r = compare_nodes(&order[i - 1], &order[i], w);
 
-	for (uint32_t c = node_at(w, order[at].node)->child; c; c = node_at(w, c)->next)
-		order[(*n)++] = (struct child){w, c};
-	qsort(order + first, *n - first, sizeof(*order), compare_children);
-	for (uint32_t i = first + 1; i < *n; i++)
-		if (compare_children(&order[i - 1], &order[i]) == 0)
-			return -EEXIST;
-	return 0;
+		if (r >= 0)
+			return r == 0 ? -EEXIST : 0;
+	}
+	return 1;
 }
 
-static int place_all(const struct index_writer *w, struct child *order, struct index_entry *out)
+/* Appends the children of order[at], sorted, to order; *n is its length. */
+static int place_children(struct index_writer *w, uint32_t *order, uint32_t at, uint32_t *n)
+{
+	uint32_t *first = order + *n, count = 0;
+	int r;
+
+	for (uint32_t c = node_at(w, order[at])->child; c; c = node_at(w, c)->next)
+		count++;
+	*n += count;
+	/* The last that was added comes first: this is the order in which they were. */
+	for (uint32_t c = node_at(w, order[at])->child, i = count; c; c = node_at(w, c)->next)
+		first[--i] = c;
+	/* Those taken over from an index are sorted. */
+	r = check_order(w, first, count);
+	if (r == 0) {
+		qsort_r(first, count, sizeof(*first), compare_nodes, w);
+		r = check_order(w, first, count);
+	}
+	return r < 0 ? r : 0;
+}
+
+static int place_all(struct index_writer *w, uint32_t *order, struct index_entry *out)
 {
 	uint32_t n = 1;
 
-	order[0] = (struct child){w, INDEX_ROOT};
+	order[0] = INDEX_ROOT;
 	for (uint32_t i = 0; i < w->n; i++) {
+		struct node *node = node_at(w, order[i]);
 		uint32_t first = n;
 		int r = place_children(w, order, i, &n);
 
 		if (r < 0)
 			return r;
 		/* Its own parent was set when the directory's turn was. */
-		node_at(w, order[i].node)->e.parent = out[i].parent;
-		out[i] = node_at(w, order[i].node)->e;
+		node->e.parent = out[i].parent;
+		out[i] = node->e;
 		if (out[i].kind == INDEX_DIR)
 			out[i].size = index_pair(n > first ? first : 0, n - first);
 		for (uint32_t c = first; c < n; c++)
@@ -183,7 +198,7 @@ static int place_all(const struct index_writer *w, struct child *order, struct i
 int index_writer_finish(struct index_writer *w, const struct index_header *head, uint8_t **out,
 			size_t *len)
 {
-	AUTO_FREE struct child *order = calloc(w->n, sizeof(*order));
+	AUTO_FREE uint32_t *order = calloc(w->n, sizeof(*order));
 	struct index_header h = {
 		.magic = INDEX_MAGIC,
 		.version = INDEX_VERSION,
