@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# start.sh [OPTIONS] [SANDCASTLE...]: how long `sandcastle run -- true` takes from exec to exit, of the
-# program in build/ or of those named, and QEMU beside it with the same kernels. Called by ./dev bench,
+# start.sh [OPTIONS] [SANDCASTLE...]: how long a start takes from exec to exit. Called by ./dev bench,
 # which says how; see docs/performance.md.
 #
-#   --runs N     runs of each, after one that is not counted (default 5)
-#   --no-peers   without QEMU
-#   --elf FILE   with the full kernel only, not the cloud kernel, and that unpacked in FILE
+#   --what WHAT    sandcastle: `sandcastle run -- true`, of the program in build/ or of those named;
+#                  qemu: its machines with an initrd that powers off at once;
+#                  files: the same with the host's files over virtiofsd
+#   --kernel KIND  cloud or full
+#   --elf FILE     that kernel unpacked
+#   --runs N       of each, after one that is not counted (default 5)
 #
 # Prints a line a run, separated by tabs: what, kernel, milliseconds, the host's CPU milliseconds
 # outside the guest (in steps of 10, as the kernel accounts), those with the guest's, and how many
@@ -18,12 +20,13 @@ set -u
 
 # shellcheck disable=SC1091
 . "$(dirname "$0")/lib.sh"
-runs=5 peers=1 kernels="cloud full" elf='' phase=prepare
+runs=5 what=sandcastle kind=full elf='' phase=prepare
 while [ $# -gt 0 ]; do
 	case $1 in
 	--runs) runs=$2 && shift ;;
-	--no-peers) peers=0 ;;
-	--elf) kernels=full elf=$2 && shift ;;
+	--what) what=$2 && shift ;;
+	--kernel) kind=$2 && shift ;;
+	--elf) elf=$2 && shift ;;
 	--measure) phase=measure ;;
 	--measure-files) phase=files ;;
 	*) break ;;
@@ -141,7 +144,7 @@ qemu_files_round()
 		"$dir/qemu/program" -L "$dir/firmware" -M "$4,memory-backend=ram" -object memory-backend-memfd,id=ram,size=2G,share=on \
 		-chardev "socket,id=files,path=$dir/virtiofsd.socket" \
 		-device vhost-user-fs-pci,chardev=files,tag=files -accel kvm -cpu host -m 2G -nodefaults \
-		-no-user-config -display none -no-reboot -kernel "$3" -initrd "$dir/initrd-files-$2" \
+		-no-user-config -display none -no-reboot -kernel "$3" -initrd "$dir/initrd-files" \
 		-append "$append"
 }
 
@@ -165,39 +168,43 @@ measure()
 	export XDG_CACHE_HOME=$dir/cache HOME=$dir/home
 	# The sandbox is shown the folder it is started in.
 	cd "$dir/home" || exit
-	for kernel in "$dir"/kernels/boot/vmlinu*; do
-		release=${kernel##*/vmlinu[xz]-}
+	kernel=$(echo "$dir"/kernels/boot/vmlinu*)
+	release=${kernel##*/vmlinu[xz]-}
+	# It also unpacks the kernel, for QEMU as well.
+	quiet=1 sandcastle_round "$release"
+	unpacked
+	ln -s "$elf" "$dir/unpacked"
+	case $what in
+	sandcastle)
 		# The base image's index is not young when it is looked at again (image/base.h).
-		quiet=1 sandcastle_round "$release"
 		read -r -t 3 <&"$never"
 		rounds sandcastle_round "$release"
-		[ "$peers" -eq 1 ] || continue
-		unpacked
-		ln -sf "$elf" "$dir/unpacked-$release"
+		;;
+	qemu)
 		rounds qemu_round "qemu microvm, unpacked kernel" "$release" "$elf" initrd -M "$microvm"
 		rounds qemu_round "qemu q35, unpacked kernel" "$release" "$elf" initrd -M q35
 		# To unpack the full kernel takes 4 s more, each time.
-		[[ $release == *cloud* ]] || continue
+		[ "$kind" = cloud ] || return 0
 		rounds qemu_round "qemu microvm, bzImage" "$release" "$kernel" initrd -M "$microvm"
 		rounds qemu_round "qemu q35, bzImage" "$release" "$kernel" initrd -M q35
-	done
+		;;
+	esac
 }
 
 # As root: the file server of QEMU 7.2 wants that.
 measure_files()
 {
-	local kernel release
+	local release
 
 	# virtiofsd makes its source the root of a namespace of its own, which / cannot be made.
 	mkdir "$dir/tree"
 	mount --bind / "$dir/tree" || exit
-	for kernel in "$dir"/kernels/boot/vmlinu*; do
-		release=${kernel##*/vmlinu[xz]-}
-		elf=$(readlink "$dir/unpacked-$release")
-		rounds qemu_files_round "qemu microvm, files over virtiofsd" "$release" "$elf" \
-			microvm,pit=off,pic=off,rtc=off,pcie=on
-		rounds qemu_files_round "qemu q35, files over virtiofsd" "$release" "$elf" q35
-	done
+	release=$(echo "$dir"/kernels/boot/vmlinu*)
+	release=${release##*/vmlinu[xz]-}
+	elf=$(readlink "$dir/unpacked")
+	rounds qemu_files_round "qemu microvm, files over virtiofsd" "$release" "$elf" \
+		microvm,pit=off,pic=off,rtc=off,pcie=on
+	rounds qemu_files_round "qemu q35, files over virtiofsd" "$release" "$elf" q35
 }
 
 # --- preparing --------------------------------------------------------------------------------
@@ -237,23 +244,21 @@ make_initrds()
 	cp "$(command -v busybox)" "$dir/root/bin/"
 	printf '#!/bin/busybox sh\n/bin/busybox poweroff -f\n' >"$dir/root/init"
 	make_initrd initrd
-	# One for each kernel that runs /bin/true of the host's. Where that fails it stays up, and
-	# the time limit ends all of it.
-	for release in "$dir"/kernels/boot/vmlinu*; do
-		release=${release##*/vmlinu[xz]-}
-		{
-			printf '#!/bin/busybox sh\n'
-			/sbin/modprobe -q -S "$release" --show-depends -a virtio_pci virtiofs | awk '!seen[$2]++ { print $2 }' |
-				while read -r module; do
-					cp "$module" "$dir/root/modules/"
-					printf '/bin/busybox insmod /modules/%s\n' "${module##*/}"
-				done
-			printf '/bin/busybox mount -t virtiofs files /mnt && /bin/busybox chroot /mnt /bin/true &&
+	# And one that runs /bin/true of the host's. Where that fails it stays up, and the time limit
+	# ends all of it.
+	release=$(echo "$dir"/kernels/boot/vmlinu*)
+	release=${release##*/vmlinu[xz]-}
+	{
+		printf '#!/bin/busybox sh\n'
+		/sbin/modprobe -q -S "$release" --show-depends -a virtio_pci virtiofs | awk '!seen[$2]++ { print $2 }' |
+			while read -r module; do
+				cp "$module" "$dir/root/modules/"
+				printf '/bin/busybox insmod /modules/%s\n' "${module##*/}"
+			done
+		printf '/bin/busybox mount -t virtiofs files /mnt && /bin/busybox chroot /mnt /bin/true &&
 	/bin/busybox poweroff -f\n/bin/busybox sleep 10000\n'
-		} >"$dir/root/init"
-		make_initrd "initrd-files-$release"
-		rm "$dir"/root/modules/*
-	done
+	} >"$dir/root/init"
+	make_initrd initrd-files
 }
 
 # What the programs and the guest's command need from the root file system itself.
@@ -271,19 +276,17 @@ copy_up()
 
 prepare()
 {
-	local b kernel
+	local b
 
 	for b in "${!binaries[@]}"; do
 		copy_program "${binaries[b]}" "$dir/sandcastle$b"
 	done
-	for kernel in $kernels; do
-		case $kernel in
-		cloud) copy_kernel "$(echo /boot/vmlinuz-*-cloud-amd64)" ;;
-		full) copy_kernel "/boot/vmlinuz-$(uname -r)" ;;
-		esac
-	done
+	case $kind in
+	cloud) copy_kernel "$(echo /boot/vmlinuz-*-cloud-amd64)" ;;
+	full) copy_kernel "/boot/vmlinuz-$(uname -r)" ;;
+	esac
 	mkdir "$dir/home" "$dir/cache"
-	[ "$peers" -eq 1 ] || return 0
+	[ "$what" != sandcastle ] || return 0
 	make_initrds
 	copy_program "$(command -v qemu-system-x86_64)" "$dir/qemu"
 	copy_program /usr/lib/qemu/virtiofsd "$dir/virtiofsd"
@@ -312,16 +315,15 @@ files)
 	;;
 esac
 prepare
-arguments=(--measure --runs "$runs")
-[ "$peers" -eq 1 ] || arguments+=(--no-peers)
+arguments=(--runs "$runs" --what "$what" --kernel "$kind")
 become=()
 if [ "$(id -u)" -eq 0 ] && [ "$LAB_MODE" != direct ]; then
 	copy_up
 	chown -R user: "$dir"
 	become=(setpriv --reuid=user --regid=user --init-groups --)
 fi
-BENCH_DIR=$dir "${become[@]}" bash "$0" "${arguments[@]}" "${binaries[@]}" || exit
-if [ "$peers" -eq 1 ] && [ "$(id -u)" -eq 0 ]; then
+BENCH_DIR=$dir "${become[@]}" bash "$0" --measure "${arguments[@]}" "${binaries[@]}" || exit
+if [ "$what" = files ]; then
 	# What is mounted there is gone with the namespace, before $dir is removed.
-	BENCH_DIR=$dir unshare --mount bash "$0" "${arguments[@]/#--measure/--measure-files}"
+	BENCH_DIR=$dir unshare --mount bash "$0" --measure-files "${arguments[@]}"
 fi
