@@ -79,11 +79,17 @@ struct sandcastle_options {
 	uint32_t outlive; /* not 0: it stays when this process ends */
 	uint32_t pressure_events; /* not 0: SANDCASTLE_EVENT_PRESSURE is wanted */
 	uint32_t reserved; /* 0; may mean something one day */
+	/*
+	 * Absolute: the sandbox is made of the system below that directory, as debootstrap
+	 * makes one, not of this host's files. It is read as long as the sandbox runs. One that is
+	 * none is SANDCASTLE_E_START of sandcastle_wait_ready(). NULL: this host's.
+	 */
+	const char *root;
 };
 
-#define SANDCASTLE_OPTIONS_INIT                                                             \
-	{                                                                                   \
-		sizeof(struct sandcastle_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 \
+#define SANDCASTLE_OPTIONS_INIT                                                                \
+	{                                                                                      \
+		sizeof(struct sandcastle_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 \
 	}
 
 /* Only SANDCASTLE_E_MEMORY and SANDCASTLE_E_SYSTEM, and there is no message. */

@@ -81,6 +81,15 @@ static int add_map(struct sandcastle *sb, struct words *args, const struct sandc
 	return SANDCASTLE_OK;
 }
 
+static int add_root(struct sandcastle *sb, struct words *args, const char *root)
+{
+	/* The command is started in /, which is not where the caller is. */
+	if (root[0] != '/')
+		return lib_fail(sb, SANDCASTLE_E_INVALID, "root '%.100s' is not absolute", root);
+	add(args, "--root=%s", root);
+	return SANDCASTLE_OK;
+}
+
 static int compose(struct sandcastle *sb, const struct sandcastle_options *o, struct words *args)
 {
 	add(args, "sandcastle");
@@ -99,6 +108,12 @@ static int compose(struct sandcastle *sb, const struct sandcastle_options *o, st
 		add(args, "--user=%s", o->user);
 	if (o->workdir)
 		add(args, "--workdir=%s", o->workdir);
+	if (o->root) {
+		int r = add_root(sb, args, o->root);
+
+		if (r < 0)
+			return r;
+	}
 	for (const char *const *e = o->env; e && *e; e++) {
 		/* Without a value it would be taken from our environment. */
 		if (!strchr(*e, '='))

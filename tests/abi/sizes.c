@@ -24,6 +24,7 @@ static void sizes(void)
 	FIELD(sandcastle_options, cpus);
 	FIELD(sandcastle_options, outlive);
 	FIELD(sandcastle_options, pressure_events);
+	FIELD(sandcastle_options, root);
 	SIZE(sandcastle_map);
 	SIZE(sandcastle_exec_options);
 	FIELD(sandcastle_exec_options, argv);

@@ -2,7 +2,8 @@
 /*
  * A `sandcastle start` without a machine, for tests of what speaks to sandboxes:
  * prints a name, and serves the control channel (docs/control.md) with commands
- * that run here. --name=fail, hang, die and slow do as they say.
+ * that run here. --name=fail, hang, die and slow do as they say;
+ * there is no --root that it knows.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -252,6 +253,11 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc; i++)
 		if (strncmp(argv[i], "--name=", 7) == 0)
 			name = argv[i] + 7;
+	for (int i = 1; i < argc; i++)
+		if (strncmp(argv[i], "--root=", 7) == 0) {
+			fprintf(stderr, "sandcastle: cannot open %s\n", argv[i] + 7);
+			return 125;
+		}
 	if (strcmp(name, "fail") == 0) {
 		fprintf(stderr,
 			"sandcastle: warning: first\nsandcastle: there is no /dev/kvm here\n");

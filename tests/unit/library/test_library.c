@@ -311,6 +311,26 @@ Test(library, pressure_is_told_to_who_wants_to_know)
 	cr_assert_eq(ev.type, SANDCASTLE_EVENT_ENDED);
 }
 
+Test(library, the_system_below_a_directory)
+{
+	options.root = "trees/none";
+	cr_assert_eq(sandcastle_start(sb, &options), SANDCASTLE_E_INVALID);
+	cr_assert_str_eq(message(), "root 'trees/none' is not absolute");
+	options.root = "/trees/none";
+	start();
+	cr_assert_eq(sandcastle_wait_ready(sb, -1), SANDCASTLE_E_START);
+	cr_assert_not_null(strstr(message(), "cannot open /trees/none"), "%s", message());
+}
+
+Test(library, a_program_that_knows_no_root)
+{
+	cr_assert_eq(offsetof(struct sandcastle_options, root), 104);
+	options.size = 104;
+	options.root = "/trees/none";
+	start();
+	cr_assert_eq(sandcastle_wait_ready(sb, -1), SANDCASTLE_OK, "%s", message());
+}
+
 /* The structs as the first version of the header had them. */
 Test(library, a_program_of_the_first_version)
 {
