@@ -20,7 +20,7 @@ enum {
 	PROGRESS_AFTER_MS = 500,
 	RULES_FILE_MAX = 1 << 20,
 	/* Part of the stamp: to be counted up when the same rules lead to another image. */
-	BUILD_VERSION = 2,
+	BUILD_VERSION = 3,
 	HALF_STAMP = INDEX_STAMP / 2,
 	NOTE_NAME = 128,
 	YOUNG_SECONDS = 2,

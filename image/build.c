@@ -11,7 +11,8 @@
  *
  * Then come the files that `default` rules make, and what packages declare in
  * tmpfiles.d and no package ships (image/declared.h): the host's own of that name, if
- * nothing else speaks for it, is not looked at.
+ * nothing else speaks for it, is not looked at. Owners and modes of pristine files and of
+ * directories are as its lines of what is there leave them.
  *
  * A tree whose root directory is an ordinary user's was unpacked by them: what is
  * theirs in it stands for what is root's.
@@ -34,6 +35,9 @@ enum {
 	COPY_MAX = 4 << 20, /* what is larger is not copied into the image */
 	DEPTH_MAX = 64,
 	PROGRESS_EVERY = 8192,
+	/* Of what is declared as a copy, in all, an entry counted as so many bytes. */
+	COPIES_MAX = 64 << 20,
+	COPIES_ENTRY = 512,
 };
 
 #define NO_OLD UINT32_MAX
@@ -45,6 +49,7 @@ struct builder {
 	struct declared declared;
 	struct accounts accounts;
 	bool *done; /* of declared.paths: it is in the image */
+	size_t copied; /* of COPIES_MAX */
 	dev_t dev; /* of the topmost directory one is in */
 	uid_t uid; /* whose tree it is: shown as root */
 	gid_t gid;
@@ -94,12 +99,57 @@ static void mark_done(struct builder *b, const struct declared_path *d)
 		b->done[d - b->declared.paths] = true;
 }
 
-/* What the line says of owner and mode, whatever the host has. */
+/* What the line says of the owner; a copy's is that of what is copied. */
+static void declare_owner(const struct builder *b, const struct declared_path *d,
+			  struct index_entry *e)
+{
+	if (d->user || d->kind != DECLARED_COPY)
+		e->uid = accounts_id(&b->accounts.users, d->user);
+	if (d->group || d->kind != DECLARED_COPY)
+		e->gid = accounts_id(&b->accounts.groups, d->group);
+}
+
+/* And of the mode, whatever the host has. */
 static void declare(const struct builder *b, const struct declared_path *d, struct index_entry *e)
 {
-	e->mode = (uint16_t)((e->mode & S_IFMT) | d->mode);
-	e->uid = accounts_id(&b->accounts.users, d->user);
-	e->gid = accounts_id(&b->accounts.groups, d->group);
+	if (d->mode != DECLARED_NO_MODE)
+		e->mode = (uint16_t)((e->mode & S_IFMT) | d->mode);
+	declare_owner(b, d, e);
+}
+
+/* Whether the line has a say in something that is there, of that mode. */
+static bool declares(const struct declared_path *d, mode_t mode)
+{
+	switch (d->kind) {
+	case DECLARED_DIR:
+		return S_ISDIR(mode) && !d->implied;
+	case DECLARED_FILE:
+		return S_ISREG(mode);
+	case DECLARED_COPY:
+		return S_ISDIR(mode) || S_ISREG(mode);
+	default:
+		return false;
+	}
+}
+
+/* Adds what b->path names, changed as packages declare it. */
+static int add_entry(struct builder *b, const struct walk *w, const char *name,
+		     struct index_entry *e, const void *text, size_t len, uint32_t *out)
+{
+	const struct declared *d = &b->declared;
+
+	for (size_t i = 0; i < d->n_changes && e->kind != INDEX_LINK; i++) {
+		const struct declared_change *c = &d->changes[i];
+
+		if (!declared_concerns(c, b->path, e->kind == INDEX_DIR))
+			continue;
+		e->mode = declared_mode(c, e->mode);
+		if (c->user)
+			e->uid = accounts_id(&b->accounts.users, c->user);
+		if (c->group)
+			e->gid = accounts_id(&b->accounts.groups, c->group);
+	}
+	return index_writer_add(b->writer, w->dir, name, e, text, len, out);
 }
 
 static int leave_out(struct builder *b, const struct walk *w, const char *name,
@@ -139,7 +189,7 @@ static int add_bytes(struct builder *b, const struct walk *w, const char *name,
 {
 	struct index_entry e = entry_of(b, st, INDEX_PRISTINE, how);
 
-	return index_writer_add(b->writer, w->dir, name, &e, b->bytes.data, b->bytes.len, NULL);
+	return add_entry(b, w, name, &e, b->bytes.data, b->bytes.len, NULL);
 }
 
 /* A file below /etc or /var that a package owns: as the package has it, or not at all. */
@@ -233,20 +283,21 @@ static int add_dir(struct builder *b, const struct walk *w, const char *name, co
 {
 	struct index_entry e = entry_of(b, st, INDEX_DIR, INDEX_AS_FOUND);
 	bool by_rule = rule && rule->verb != RULE_LINKS && rule->verb != RULE_DEFAULT;
+	bool owned = packages_owner(b->in->packages, b->path) != NULL;
 	const struct declared_path *d = declared_here(b);
 	int r;
 
-	if (!by_rule && !d && !packages_owner(b->in->packages, b->path))
+	if (!by_rule && !d && !owned)
 		return leave_out(b, w, name, st, INDEX_LEFT_UNOWNED, NULL);
 	/* The directories at the top may be file systems of their own, those below may not. */
 	if (w->depth == 0)
 		b->dev = st->st_dev;
 	else if (st->st_dev != b->dev)
 		return leave_out(b, w, name, st, INDEX_LEFT_MOUNT, NULL);
-	if (d)
+	if (d && (declares(d, st->st_mode) || !(owned || by_rule)))
 		declare(b, d, &e);
 	mark_done(b, d);
-	r = index_writer_add(b->writer, w->dir, name, &e, NULL, 0, &below->dir);
+	r = add_entry(b, w, name, &e, NULL, 0, &below->dir);
 	if (r < 0 || w->depth == DEPTH_MAX)
 		return r;
 	below->depth = w->depth + 1;
@@ -377,34 +428,153 @@ static int add_defaults(struct builder *b, const struct walk *w)
 			return r;
 		if (r < 0)
 			continue;
-		if (push_name(b, name))
-			mark_done(b, declared_here(b));
-		pop_name(b, before);
+		if (!push_name(b, name))
+			continue;
+		mark_done(b, declared_here(b));
 		if (rule->source[0] != '@' && w->fd >= 0)
 			how = same_as_found(b, w, name) ? INDEX_AS_FOUND : INDEX_FROM_MASTER;
 		st.st_mode = S_IFREG | file.mode;
 		st.st_gid = file.gid;
 		r = add_bytes(b, w, name, &st, how);
+		pop_name(b, before);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-/* Bytes for a file that a package declares; false: there are none to be had. */
-static bool declared_bytes(struct builder *b, const struct declared_path *d)
-{
-	struct stat st;
+/* A copy that a package declares, which may be of a whole folder. */
+struct copying {
+	const struct declared_path *line;
+	size_t len;
+	char source[PATH_MAX]; /* absolute */
+};
 
-	b->bytes.len = 0;
-	if (d->kind == DECLARED_FILE)
-		return buffer_add(&b->bytes, d->argument, strlen(d->argument)) == 0;
-	/* A file of a package's that everyone may read, below /usr. */
-	return strncmp(d->argument, "/usr/", 5) == 0 &&
-	       packages_owner(b->in->packages, d->argument) &&
-	       fstatat(b->in->root, d->argument + 1, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       (st.st_mode & S_IROTH) &&
-	       packages_slurp(b->in->root, d->argument + 1, COPY_MAX, &b->bytes) == 0;
+static bool others_may(const struct stat *st)
+{
+	mode_t need = S_ISDIR(st->st_mode) ? S_IROTH | S_IXOTH : S_IROTH;
+
+	return (st->st_mode & need) == need;
+}
+
+/* Only what packages have below /usr, everyone may see and no rule hides is copied. */
+static bool stat_source(const struct builder *b, const char *source, struct stat *st)
+{
+	struct rule_state rules, below;
+	char path[PATH_MAX];
+	dev_t dev = 0;
+
+	if (strncmp(source, "/usr/", 5) != 0 || !packages_owner(b->in->packages, source))
+		return false;
+	memcpy(path, source, strlen(source) + 1);
+	rules_begin(b->in->rules, &rules);
+	for (char *name = path + 1, *end;; name = end + 1, rules = below) {
+		const struct rule *rule;
+		bool last;
+
+		end = strchrnul(name, '/');
+		last = *end == '\0';
+		*end = '\0';
+		rule = rules_enter(b->in->rules, &rules, name, &below);
+		if ((rule && rule->verb == RULE_DENY) || strcmp(name, "..") == 0 ||
+		    fstatat(b->in->root, path + 1, st, AT_SYMLINK_NOFOLLOW) < 0 || !others_may(st))
+			return false;
+		/* Nor what is mounted there. */
+		dev = dev ? dev : st->st_dev;
+		if (S_ISDIR(st->st_mode) && st->st_dev != dev)
+			return false;
+		if (last)
+			return true;
+		if (!S_ISDIR(st->st_mode) || (rule && rule->verb == RULE_EMPTY))
+			return false;
+		*end = '/';
+	}
+}
+
+static int add_copy(struct builder *b, const struct walk *w, const char *name, struct copying *c,
+		    struct walk *below);
+
+/* What is in a folder, into that of `w`, where b->path is. */
+static int copy_folder(struct builder *b, const struct walk *w, struct copying *c)
+{
+	int fd =
+		openat(b->in->root, c->source + 1, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *d;
+	int r = 0;
+
+	if (!dir && fd >= 0)
+		close(fd);
+	while (dir && r == 0 && (d = readdir(dir)) != NULL) {
+		size_t before = b->path_len, len = c->len, n = strlen(d->d_name);
+		struct walk below = {.fd = -1};
+		struct default_file unused;
+		const struct rule *rule;
+
+		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0 ||
+		    len + n + 2 > sizeof(c->source) || !push_name(b, d->d_name))
+			continue;
+		c->source[len] = '/';
+		memcpy(c->source + len + 1, d->d_name, n + 1);
+		c->len += 1 + n;
+		rule = rules_enter(b->in->rules, &w->rules, d->d_name, &below.rules);
+		if (!rule || (rule->verb != RULE_DENY && !(rule->verb == RULE_DEFAULT &&
+							   default_bytes(b, rule, &unused) == 0)))
+			r = add_copy(b, w, d->d_name, c, &below);
+		c->len = len;
+		c->source[len] = '\0';
+		pop_name(b, before);
+	}
+	if (dir)
+		closedir(dir);
+	return r;
+}
+
+/* Modes and times are those of the source, where no line says otherwise. */
+static int add_copy(struct builder *b, const struct walk *w, const char *name, struct copying *c,
+		    struct walk *below)
+{
+	const struct declared_path *here = declared_here(b);
+	char target[PATH_MAX];
+	struct index_entry e;
+	struct stat st;
+	ssize_t n;
+	int r;
+
+	if (!stat_source(b, c->source, &st) || b->copied > COPIES_MAX)
+		return 0;
+	b->copied += COPIES_ENTRY;
+	e = entry_of(b, &st, INDEX_PRISTINE, INDEX_MADE);
+	declare_owner(b, c->line, &e);
+	if (here && declares(here, st.st_mode))
+		declare(b, here, &e);
+	switch (st.st_mode & S_IFMT) {
+	case S_IFLNK:
+		n = readlinkat(b->in->root, c->source + 1, target, sizeof(target) - 1);
+		if (n <= 0)
+			return 0;
+		e.kind = INDEX_LINK;
+		mark_done(b, here);
+		return add_entry(b, w, name, &e, target, (size_t)n, NULL);
+	case S_IFREG:
+		r = packages_slurp(b->in->root, c->source + 1, COPY_MAX, &b->bytes);
+		if (r < 0)
+			return r == -ENOMEM ? r : 0;
+		b->copied += b->bytes.len;
+		mark_done(b, here);
+		return add_entry(b, w, name, &e, b->bytes.data, b->bytes.len, NULL);
+	case S_IFDIR:
+		e.kind = INDEX_DIR;
+		mark_done(b, here);
+		r = add_entry(b, w, name, &e, NULL, 0, &below->dir);
+		below->depth = w->depth + 1;
+		below->pristine = true;
+		if (r == 0 && w->depth < DEPTH_MAX)
+			r = copy_folder(b, below, c);
+		return r < 0 || w->depth == DEPTH_MAX ? r : add_made(b, below);
+	default:
+		return 0;
+	}
 }
 
 /* One path that a package declares, in the directory of `w`; b->path is its own. */
@@ -413,6 +583,7 @@ static int add_declared(struct builder *b, const struct walk *w, const struct de
 {
 	const char *name = strrchr(d->path, '/') + 1;
 	struct stat st = {.st_mtim.tv_sec = b->in->head->built, .st_mode = S_IFREG};
+	struct copying copying = {.line = d};
 	struct index_entry e;
 	int r;
 
@@ -428,17 +599,18 @@ static int add_declared(struct builder *b, const struct walk *w, const struct de
 		st.st_mode = S_IFDIR;
 		e = entry_of(b, &st, INDEX_DIR, INDEX_MADE);
 		declare(b, d, &e);
-		r = index_writer_add(b->writer, w->dir, name, &e, NULL, 0, &below->dir);
+		r = add_entry(b, w, name, &e, NULL, 0, &below->dir);
 		below->depth = w->depth + 1;
 		below->pristine = true;
 		return r < 0 || w->depth == DEPTH_MAX ? r : add_made(b, below);
+	case DECLARED_COPY:
+		copying.len = strlen(d->argument);
+		memcpy(copying.source, d->argument, copying.len + 1);
+		return add_copy(b, w, name, &copying, below);
 	default:
-		if (!declared_bytes(b, d))
-			return 0;
 		e = entry_of(b, &st, INDEX_PRISTINE, INDEX_MADE);
 		declare(b, d, &e);
-		return index_writer_add(b->writer, w->dir, name, &e, b->bytes.data, b->bytes.len,
-					NULL);
+		return add_entry(b, w, name, &e, d->argument, strlen(d->argument), NULL);
 	}
 }
 

@@ -4,8 +4,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <linux/openat2.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -41,19 +43,14 @@ static int unescape(struct slice *s)
 	return high < 0 || low < 0 || high + low == 0 ? -EINVAL : high << 4 | low;
 }
 
-/* Text in which each backslash begins an escape and each "%" is doubled. -EINVAL. */
-static int take_char(struct slice *s, bool escapes)
+/* Text in which each backslash begins an escape. -EINVAL. */
+static int take_char(struct slice *s)
 {
 	char c = *s->p;
 
 	slice_skip(s, 1);
-	if (c == '\\' && escapes)
+	if (c == '\\')
 		return unescape(s);
-	if (c == '%') {
-		if (s->len == 0 || *s->p != '%')
-			return -EINVAL;
-		slice_skip(s, 1);
-	}
 	return c == '\0' ? -EINVAL : (unsigned char)c;
 }
 
@@ -64,6 +61,7 @@ static int cut_word(struct slice *rest, char out[DECLARED_WORD])
 	size_t n = 0;
 
 	slice_skip_blanks(rest);
+	out[0] = '\0';
 	if (rest->len == 0)
 		return 0;
 	while (rest->len > 0 && (quote || (*rest->p != ' ' && *rest->p != '\t'))) {
@@ -75,7 +73,7 @@ static int cut_word(struct slice *rest, char out[DECLARED_WORD])
 			slice_skip(rest, 1);
 			continue;
 		}
-		c = take_char(rest, true);
+		c = take_char(rest);
 		if (c < 0 || n + 1 == DECLARED_WORD)
 			return -EINVAL;
 		out[n++] = (char)c;
@@ -84,15 +82,73 @@ static int cut_word(struct slice *rest, char out[DECLARED_WORD])
 	return quote ? -EINVAL : 1;
 }
 
+/* Specifiers whose value os-release(5) has, and the name of that. */
+static const struct {
+	char letter;
+	const char *name;
+} os_fields[DECLARED_OS_FIELDS] = {{'A', "IMAGE_VERSION"}, {'B', "BUILD_ID"},
+				   {'M', "IMAGE_ID"},	   {'o', "ID"},
+				   {'w', "VERSION_ID"},	   {'W', "VARIANT_ID"}};
+
+/* Those whose value is any system's; the first ones are sysusers.d(5)'s, too. */
+static const struct {
+	char letter;
+	const char *value;
+} specifiers[] = {{'%', "%"},	       {'a', "x86-64"},	  {'T', "/tmp"},     {'V', "/var/tmp"},
+		  {'C', "/var/cache"}, {'L', "/var/log"}, {'S', "/var/lib"}, {'t', "/run"},
+		  {'g', "root"},       {'G', "0"},	  {'h', "/root"},    {'u', "root"},
+		  {'U', "0"}};
+
+enum { SPECIFIERS_SYSUSERS = 4, SPECIFIERS_TMPFILES = ARRAY_SIZE(specifiers) };
+
+/* What the letter stands for, of the first `n`; NULL: that is not known. */
+static const char *specifier(const struct declared *d, size_t n, char letter)
+{
+	for (size_t i = 0; i < n; i++)
+		if (specifiers[i].letter == letter)
+			return specifiers[i].value;
+	for (size_t i = 0; i < DECLARED_OS_FIELDS; i++)
+		if (os_fields[i].letter == letter)
+			return d->os[i];
+	return NULL;
+}
+
+/* Puts its value in each specifier's place. -EINVAL: one is not known, or it is too long. */
+static int expand(const struct declared *d, size_t n_specifiers, char text[DECLARED_WORD])
+{
+	char out[DECLARED_WORD];
+	size_t n = 0;
+
+	for (const char *p = text; *p;) {
+		const char *value = p;
+		size_t len = 1;
+
+		if (*p++ == '%') {
+			value = *p ? specifier(d, n_specifiers, *p++) : NULL;
+			len = value ? strlen(value) : DECLARED_WORD;
+		}
+		if (n + len >= DECLARED_WORD)
+			return -EINVAL;
+		memcpy(out + n, value, len);
+		n += len;
+	}
+	memcpy(text, out, n);
+	text[n] = '\0';
+	return 0;
+}
+
 /* Up to `max` words; those that are missing are "-". -EINVAL. */
-static int cut_words(struct slice *line, char words[][DECLARED_WORD], unsigned int max)
+static int cut_words(const struct declared *d, size_t n_specifiers, struct slice *line,
+		     char words[][DECLARED_WORD], unsigned int max)
 {
 	for (unsigned int i = 0; i < max; i++) {
 		int r = cut_word(line, words[i]);
 
+		if (r == 1)
+			r = expand(d, n_specifiers, words[i]);
 		if (r < 0)
 			return r;
-		if (r == 0 || !words[i][0])
+		if (!words[i][0])
 			memcpy(words[i], "-", 2);
 	}
 	return 0;
@@ -136,6 +192,49 @@ static void *grow(void **list, size_t n, size_t size)
 		*list = p;
 	}
 	return (char *)p + n * size;
+}
+
+/* --- os-release ---------------------------------------------------------------------------- */
+
+/* A value as os-release(5) asks for it: nothing in it needs a shell. False: another. */
+static bool is_os_value(struct slice *value)
+{
+	if (value->len >= 2 && (*value->p == '"' || *value->p == '\'') &&
+	    value->p[value->len - 1] == *value->p) {
+		slice_skip(value, 1);
+		value->len--;
+	}
+	for (size_t i = 0; i < value->len; i++) {
+		char c = value->p[i];
+
+		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
+		    (c == '\0' || !strchr("._-+~^", c)))
+			return false;
+	}
+	return value->len < DECLARED_WORD;
+}
+
+int declared_parse_os(struct declared *d, const char *text, size_t len)
+{
+	for (size_t i = 0; i < DECLARED_OS_FIELDS; i++) {
+		struct slice rest = {text, len}, line, value = {"", 0};
+		size_t n = strlen(os_fields[i].name);
+
+		/* The last one counts, as in a shell. */
+		while (next_line(&rest, &line)) {
+			if (line.len <= n || memcmp(line.p, os_fields[i].name, n) != 0 ||
+			    line.p[n] != '=')
+				continue;
+			slice_skip(&line, n + 1);
+			value = line;
+		}
+		if (!is_os_value(&value))
+			continue;
+		d->os[i] = strndup(value.p, value.len);
+		if (!d->os[i])
+			return -ENOMEM;
+	}
+	return 0;
 }
 
 /* --- sysusers.d ---------------------------------------------------------------------------- */
@@ -253,7 +352,7 @@ int declared_parse_sysusers(struct declared *d, const char *text, size_t len)
 	int r = 0;
 
 	while (r == 0 && next_line(&rest, &line)) {
-		if (cut_words(&line, words, ARRAY_SIZE(words)) < 0)
+		if (cut_words(d, SPECIFIERS_SYSUSERS, &line, words, ARRAY_SIZE(words)) < 0)
 			continue;
 		/* "u!" is a user that is locked, as all of ours are. */
 		if (strcmp(words[0], "u") == 0 || strcmp(words[0], "u!") == 0 ||
@@ -289,15 +388,15 @@ static bool parse_kind(const char *word, enum declared_kind *out)
 	return false;
 }
 
-/* Cuts the slash at the end off. */
-static bool is_plain_path(char *path)
+/* Below /etc or /var. Cuts the slash at the end off. */
+static bool is_path(char *path)
 {
 	size_t n = strlen(path);
 
 	if (n > 1 && path[n - 1] == '/')
 		path[--n] = '\0';
 	if ((strncmp(path, "/etc/", 5) != 0 && strncmp(path, "/var/", 5) != 0) ||
-	    strpbrk(path, "*?[") || strstr(path, "//") || path[n - 1] == '/')
+	    strstr(path, "//") || path[n - 1] == '/')
 		return false;
 	/* They are links to what is the sandbox's own. */
 	if (strncmp(path, "/var/run/", 9) == 0 || strncmp(path, "/var/lock/", 10) == 0)
@@ -312,12 +411,12 @@ static bool is_plain_path(char *path)
 	return true;
 }
 
-static bool parse_mode(const char *word, enum declared_kind kind, uint16_t *out)
+static bool parse_mode(const char *word, uint16_t *out)
 {
 	char *end;
 	unsigned long mode;
 
-	*out = kind == DECLARED_DIR ? 0755 : 0644;
+	*out = DECLARED_NO_MODE;
 	if (is_dash(word))
 		return true;
 	/* Whether it is for what is there already, too. */
@@ -330,8 +429,8 @@ static bool parse_mode(const char *word, enum declared_kind kind, uint16_t *out)
 }
 
 /* The rest of the line. False if it cannot be known here. */
-static bool parse_argument(struct slice rest, const struct declared_path *p,
-			   char out[DECLARED_WORD])
+static bool parse_argument(const struct declared *d, struct slice rest,
+			   const struct declared_path *p, char out[DECLARED_WORD])
 {
 	size_t n = 0;
 
@@ -342,14 +441,14 @@ static bool parse_argument(struct slice rest, const struct declared_path *p,
 		return (size_t)snprintf(out, DECLARED_WORD, "/usr/share/factory%s", p->path) <
 		       DECLARED_WORD;
 	while (rest.len > 0) {
-		int c = take_char(&rest, p->kind == DECLARED_FILE);
+		int c = take_char(&rest);
 
 		if (c < 0 || n + 1 == DECLARED_WORD)
 			return false;
 		out[n++] = (char)c;
 	}
 	out[n] = '\0';
-	return true;
+	return expand(d, SPECIFIERS_TMPFILES, out) == 0;
 }
 
 static void path_fini(struct declared_path *p)
@@ -378,25 +477,96 @@ static int add_path(struct declared *d, struct declared_path *p)
 	return d->n_paths == DECLARED_MAX ? 0 : -ENOMEM;
 }
 
-/* `words`: type, path, mode, user, group, age. */
-static int parse_tmpfile(struct declared *d, char words[][DECLARED_WORD], struct slice rest)
+static int parse_path(struct declared *d, struct declared_path *p, char words[][DECLARED_WORD],
+		      struct slice rest)
 {
-	struct declared_path p = {.path = words[1]};
 	char argument[DECLARED_WORD];
 	bool failed = false;
 
-	if (!parse_kind(words[0], &p.kind) || !is_plain_path(words[1]) ||
-	    !parse_mode(words[2], p.kind, &p.mode) || !parse_argument(rest, &p, argument))
+	p->path = words[1];
+	if (strpbrk(words[1], "*?[") || !parse_mode(words[2], &p->mode) ||
+	    !parse_argument(d, rest, p, argument))
 		return 0;
-	p.path = copy(words[1], &failed);
-	p.user = copy(words[3] + (words[3][0] == ':'), &failed);
-	p.group = copy(words[4] + (words[4][0] == ':'), &failed);
-	p.argument = strdup(argument);
+	if (p->mode == DECLARED_NO_MODE && p->kind != DECLARED_COPY)
+		p->mode = p->kind == DECLARED_DIR ? 0755 : 0644;
+	p->path = copy(words[1], &failed);
+	p->user = copy(words[3] + (words[3][0] == ':'), &failed);
+	p->group = copy(words[4] + (words[4][0] == ':'), &failed);
+	p->argument = strdup(argument);
 	if (failed) {
-		path_fini(&p);
+		path_fini(p);
 		return -ENOMEM;
 	}
-	return add_path(d, &p);
+	return add_path(d, p);
+}
+
+static void change_fini(struct declared_change *c)
+{
+	free(c->pattern);
+	free(c->user);
+	free(c->group);
+}
+
+/* "z", "Z" or "e" and what may stand behind it. */
+static bool parse_change_kind(const char *word, struct declared_change *c)
+{
+	c->below = word[0] == 'Z';
+	c->only_dirs = word[0] == 'e';
+	return word[0] && strchr("zZe", word[0]) && word[1 + strspn(word + 1, "!-")] == '\0';
+}
+
+/* What counts only where something is made: NULL. */
+static char *copy_unless_new(const char *word, bool *failed)
+{
+	return word[0] == ':' ? NULL : copy(word, failed);
+}
+
+static int parse_change(struct declared *d, struct declared_change *c, char words[][DECLARED_WORD])
+{
+	const char *mode = words[2];
+	size_t prefix = strspn(mode, "~:");
+	void *list = d->changes;
+	struct declared_change *at;
+	bool failed = false;
+
+	/* The shell's braces are no part of fnmatch(). */
+	if (d->n_changes == DECLARED_CHANGE_MAX || strchr(words[1], '{') ||
+	    !parse_mode(mode, &c->mode))
+		return 0;
+	for (size_t i = 0; i < d->n_changes; i++)
+		if (d->changes[i].below == c->below && d->changes[i].only_dirs == c->only_dirs &&
+		    strcmp(d->changes[i].pattern, words[1]) == 0)
+			return 0;
+	c->masked = memchr(mode, '~', prefix) != NULL;
+	if (memchr(mode, ':', prefix))
+		c->mode = DECLARED_NO_MODE;
+	at = grow(&list, d->n_changes, sizeof(*at));
+	if (!at)
+		return -ENOMEM;
+	d->changes = list;
+	c->pattern = copy(words[1], &failed);
+	c->user = copy_unless_new(words[3], &failed);
+	c->group = copy_unless_new(words[4], &failed);
+	if (failed) {
+		change_fini(c);
+		return -ENOMEM;
+	}
+	*at = *c;
+	d->n_changes++;
+	return 0;
+}
+
+/* `words`: type, path, mode, user, group, age. */
+static int parse_tmpfile(struct declared *d, char words[][DECLARED_WORD], struct slice rest)
+{
+	struct declared_path p = {.path = NULL};
+	struct declared_change c = {.pattern = NULL};
+
+	if (!is_path(words[1]))
+		return 0;
+	if (parse_kind(words[0], &p.kind))
+		return parse_path(d, &p, words, rest);
+	return parse_change_kind(words[0], &c) ? parse_change(d, &c, words) : 0;
 }
 
 int declared_parse_tmpfiles(struct declared *d, const char *text, size_t len)
@@ -406,7 +576,7 @@ int declared_parse_tmpfiles(struct declared *d, const char *text, size_t len)
 	int r = 0;
 
 	while (r == 0 && next_line(&rest, &line))
-		if (cut_words(&line, words, ARRAY_SIZE(words)) == 0)
+		if (cut_words(d, SPECIFIERS_TMPFILES, &line, words, ARRAY_SIZE(words)) == 0)
 			r = parse_tmpfile(d, words, line);
 	return r;
 }
@@ -445,7 +615,11 @@ int declared_finish(struct declared *d)
 
 		/* "/var" itself is there. */
 		for (char *p = strchr(path + 5, '/'); p; p = strchr(p + 1, '/')) {
-			struct declared_path above = {.kind = DECLARED_DIR, .mode = 0755};
+			struct declared_path above = {
+				.kind = DECLARED_DIR,
+				.implied = true,
+				.mode = 0755,
+			};
 			int r;
 
 			above.path = strndup(d->paths[i].path, (size_t)(p - path));
@@ -466,6 +640,30 @@ const struct declared_path *declared_find(const struct declared *d, const char *
 	const struct declared_path key = {.path = (char *)(uintptr_t)path};
 
 	return d->n_paths ? bsearch(&key, d->paths, d->n_paths, sizeof(key), compare_paths) : NULL;
+}
+
+bool declared_concerns(const struct declared_change *c, const char *path, bool dir)
+{
+	int flags = FNM_PATHNAME | FNM_PERIOD | (c->below ? FNM_LEADING_DIR : 0);
+
+	return (dir || !c->only_dirs) && fnmatch(c->pattern, path, flags) == 0;
+}
+
+uint16_t declared_mode(const struct declared_change *c, uint16_t mode)
+{
+	unsigned int m = c->mode, had = mode & 0777u;
+
+	if (c->mode == DECLARED_NO_MODE)
+		return mode;
+	if (c->masked) {
+		/* All three who may, or none. */
+		for (unsigned int bits = 0111; bits <= 0444; bits <<= 1)
+			if (!(had & bits))
+				m &= ~bits;
+		if (!S_ISDIR(mode))
+			m &= 0777;
+	}
+	return (uint16_t)((mode & S_IFMT) | m);
 }
 
 /* --- files --------------------------------------------------------------------------------- */
@@ -508,10 +706,25 @@ static int read_dir(const struct packages *p, const char *dir, parse_fn parse, s
 	return r;
 }
 
+static int read_os(const struct packages *p, struct declared *d)
+{
+	struct buffer text = {NULL, 0, 0};
+	int r = packages_slurp(p->root, "etc/os-release", FILE_LIMIT, &text);
+
+	if (r < 0)
+		r = packages_slurp(p->root, "usr/lib/os-release", FILE_LIMIT, &text);
+	/* Without one the specifiers that need it are not known. */
+	r = r < 0 ? 0 : declared_parse_os(d, text.data, text.len);
+	free(text.data);
+	return r;
+}
+
 int declared_read(const struct packages *p, struct declared *d)
 {
-	int r = read_dir(p, "usr/lib/sysusers.d", declared_parse_sysusers, d);
+	int r = read_os(p, d);
 
+	if (r == 0)
+		r = read_dir(p, "usr/lib/sysusers.d", declared_parse_sysusers, d);
 	if (r == 0)
 		r = read_dir(p, "usr/lib/tmpfiles.d", declared_parse_tmpfiles, d);
 	return r < 0 ? r : declared_finish(d);
@@ -529,6 +742,11 @@ void declared_fini(struct declared *d)
 	}
 	for (size_t i = 0; i < d->n_paths; i++)
 		path_fini(&d->paths[i]);
+	for (size_t i = 0; i < d->n_changes; i++)
+		change_fini(&d->changes[i]);
+	for (size_t i = 0; i < DECLARED_OS_FIELDS; i++)
+		free(d->os[i]);
+	free(d->changes);
 	free(d->users);
 	free(d->groups);
 	free(d->members);

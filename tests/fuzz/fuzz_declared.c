@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Hostile sysusers.d, tmpfiles.d and passwd files, one after the other, cut at 0xff bytes. */
+/* Hostile os-release, sysusers.d, tmpfiles.d and passwd files, one after the other, cut at 0xff bytes. */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +58,23 @@ static void check_paths(const struct declared *d)
 
 		if ((strncmp(path, "/etc/", 5) != 0 && strncmp(path, "/var/", 5) != 0) ||
 		    strstr(path, "/../") || strstr(path, "//") || path[strlen(path) - 1] == '/' ||
-		    d->paths[i].mode > 07777 || declared_find(d, path) != &d->paths[i])
+		    (d->paths[i].mode > 07777 &&
+		     (d->paths[i].mode != DECLARED_NO_MODE || d->paths[i].kind != DECLARED_COPY)) ||
+		    declared_find(d, path) != &d->paths[i])
+			abort();
+	}
+}
+
+static void check_changes(const struct declared *d)
+{
+	for (size_t i = 0; i < d->n_changes; i++) {
+		const struct declared_change *c = &d->changes[i];
+
+		if (declared_concerns(c, "/usr/bin/x", false) || declared_concerns(c, "/etc", true))
+			abort();
+		for (size_t k = 0; k < d->n_paths && k < 16; k++)
+			(void)declared_concerns(c, d->paths[k].path, true);
+		if (!S_ISREG(declared_mode(c, S_IFREG | 0644)))
 			abort();
 	}
 }
@@ -89,12 +105,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		make_tree();
 	p.root = root;
 	n = cut(&data, &size, &text);
+	if (declared_parse_os(&d, text, n) < 0)
+		abort();
+	n = cut(&data, &size, &text);
 	if (declared_parse_sysusers(&d, text, n) < 0)
 		abort();
 	n = cut(&data, &size, &text);
 	if (declared_parse_tmpfiles(&d, text, n) < 0 || declared_finish(&d) < 0)
 		abort();
 	check_paths(&d);
+	check_changes(&d);
 	put_passwd(data, size);
 	if (accounts_read(&p, &d, &a) < 0 || accounts_passwd(&a, &out) < 0)
 		abort();

@@ -624,6 +624,119 @@ Test(base, what_packages_declare_is_there)
 	expect_bytes("etc/gshadow", "root:*::\nshadow:*::\ndisk:*::libsd\nlibsd:*::\ntape:*::\n");
 }
 
+/* A package's tree for copies, and lines of it that are about what is there. */
+static void declare_copies(void)
+{
+	tree_write_text(
+		tree, "var/lib/dpkg/info/libs:amd64.list",
+		"/lib\n/lib/libs.so\n/lib64/ld.so\n/usr/lib/tmpfiles.d/libs.conf\n"
+		"/usr/share/factory/etc/app/a.conf\n/usr/share/factory/etc/app/sub/b.conf\n"
+		"/usr/share/factory/etc/app/hidden\n/usr/share/factory/etc/app/link\n"
+		"/usr/share/factory/etc/app/made\n/usr/share/factory/etc/app/x.key\n"
+		"/usr/share/factory/etc/app/shut/c.conf\n/usr/share/factory/etc/app/denied\n"
+		"/usr/share/factory/etc/passwd\n/etc/there\n/usr/..\n");
+	tree_write_text(tree, "usr/share/factory/etc/app/a.conf", "a");
+	set_mode("usr/share/factory/etc/app/a.conf", 0664);
+	tree_write_text(tree, "usr/share/factory/etc/app/sub/b.conf", "b");
+	tree_write_text(tree, "usr/share/factory/etc/app/unowned", "HIDDEN");
+	tree_write_text(tree, "usr/share/factory/etc/app/hidden", "HIDDEN");
+	set_mode("usr/share/factory/etc/app/hidden", 0640);
+	link_to("../../stranger.conf", "usr/share/factory/etc/app/link");
+	tree_write_text(tree, "usr/share/factory/etc/app/made", "copied");
+	tree_write_text(tree, "usr/share/factory/etc/app/x.key", "HIDDEN");
+	tree_write_text(tree, "usr/share/factory/etc/app/denied", "HIDDEN");
+	tree_write_text(tree, "usr/share/factory/etc/app/shut/c.conf", "HIDDEN");
+	set_mode("usr/share/factory/etc/app/shut", 0711);
+	tree_write_text(tree, "usr/share/factory/etc/passwd", "HIDDEN");
+	tree_write_text(tree, "cache/sandcastle/image.rules",
+			"deny /usr/share/factory/etc/app/denied # mine\n"
+			"default /etc/again/a.conf = /usr/share/factory/etc/app/made # mine\n");
+	set_mode("usr/share/factory/etc/app/sub", 0775);
+	tree_write_text(tree, "usr/lib/os-release", "ID=debian\n");
+	tree_write_text(tree, "etc/there/own", "HIDDEN");
+	tree_write_text(tree, "usr/lib/tmpfiles.d/libs.conf",
+			"C /etc/app - daemon\n"
+			"C /etc/again 0700 - - - /usr/share/factory/etc/app\n"
+			"f /etc/app/made 0600 - - - declared\n"
+			"d /etc/app/sub 0750\n"
+			"f /etc/app/sub/deep/x\n"
+			"f /etc/third/sub/x\nC /etc/third - - - - /usr/share/factory/etc/app\n"
+			"C /etc/passwd\nC /etc/there\nC /etc/up - - - - /usr/..\n"
+			"C /etc/upper - - - - /usr/share/factory/../..\n"
+			"C /etc/root - - - - /etc\n"
+			"C /etc/alone - - - - /usr/share/factory/etc/app/link\n"
+			"C /var/lib/%o - - - - /usr/share/factory/etc/app/sub\n"
+			"z /etc/kept.conf 0640 daemon shadow\n"
+			"Z /etc/again/sub ~0770\n"
+			"z /usr/bin/tool 0777\nz /etc/app/link 0777\n");
+}
+
+Test(base, folders_that_packages_declare_as_copies)
+{
+	declare_copies();
+	open_image(BASE_CURRENT);
+	cr_assert_eq(index_check_names(image.index), 0);
+	expect_bytes("etc/app/a.conf", "a");
+	cr_expect(find("etc/app/a.conf")->mode == (S_IFREG | 0664) &&
+		  find("etc/app/a.conf")->uid == 1);
+	expect_bytes("etc/app/sub/b.conf", "b");
+	cr_expect_eq(find("etc/app/sub")->mode, S_IFDIR | 0750);
+	cr_expect_eq(find("etc/app/sub")->uid, 0);
+	expect_bytes("etc/app/sub/deep/x", "");
+	expect_bytes("etc/app/made", "copied");
+	cr_expect_eq(find("etc/app/made")->mode, S_IFREG | 0600);
+	cr_expect_eq(find("etc/app/link")->kind, INDEX_LINK);
+	cr_expect_null(find("etc/app/unowned"));
+	cr_expect_null(find("etc/app/hidden"));
+	cr_expect_null(find("etc/app/denied"));
+	cr_expect_null(find("etc/app/x.key"));
+	cr_expect_null(find("etc/app/shut"));
+	cr_expect_eq(find("etc/again")->mode, S_IFDIR | 0700);
+	expect_bytes("etc/again/a.conf", "copied");
+	expect_bytes("etc/third/sub/x", "");
+	cr_expect_eq(find("etc/third/sub")->mode, S_IFDIR | 0775);
+	expect_bytes("var/lib/debian/b.conf", "b");
+	cr_expect_null(find("etc/up"));
+	cr_expect_null(find("etc/upper"));
+	cr_expect_null(find("etc/root"));
+	cr_expect_eq(find("etc/alone")->kind, INDEX_LINK, "it leads to what is not the package's");
+	cr_expect_not_null(find("etc/there"));
+	cr_expect(!memmem(image.index->blob, image.index->head->blob_len, "HIDDEN", 6) &&
+		  !find("etc/there/own"));
+}
+
+Test(base, copies_that_packages_declare_have_a_limit)
+{
+	char lines[4096] = "", path[4096];
+
+	declare();
+	in_tree("usr/share/libs/copied", path);
+	cr_assert_eq(truncate(path, 4 << 20), 0);
+	for (int i = 0; i < 30; i++)
+		sprintf(lines + strlen(lines), "C /etc/big%d - - - - /usr/share/libs/copied\n", i);
+	tree_write_text(tree, "usr/lib/tmpfiles.d/libs.conf", lines);
+	open_image(BASE_CURRENT);
+	cr_expect_not_null(find("etc/big0"));
+	cr_expect_not_null(find("etc/kept.conf"));
+	cr_expect_gt(image.index->head->blob_len, 60 << 20);
+	cr_expect_lt(image.index->head->blob_len, 70 << 20);
+}
+
+Test(base, changes_that_packages_declare)
+{
+	const struct index_entry *e;
+
+	declare_copies();
+	open_image(BASE_CURRENT);
+	e = find("etc/kept.conf");
+	cr_assert(e && e->mode == (S_IFREG | 0640) && e->uid == 1 && e->gid == 77);
+	cr_expect_eq(find("etc/again/sub")->mode, S_IFDIR | 0770);
+	cr_expect_eq(find("etc/again/sub/b.conf")->mode, S_IFREG | 0660);
+	cr_expect_eq(find("etc/again/made")->mode, S_IFREG | 0644);
+	cr_expect_eq(find("usr/bin/tool")->mode, S_IFREG | 04755);
+	cr_expect_eq(find("etc/app/link")->mode, S_IFLNK | 0777);
+}
+
 /* What ucf put into place counts as a conffile; its original may be kept, or be the package's. */
 Test(base, configuration_that_scripts_made)
 {
