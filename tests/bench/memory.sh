@@ -100,7 +100,9 @@ watch()
 		pause 0.05
 		now
 	done
-	printf '%-32s %8d %8d %8d %8d %8d %8d %8s %8d\n' "$1" "$before" "$top" "${at[@]}" "$back" "$private"
+	# QEMU's guest RAM is in no file.
+	[ "$1" = sandcastle ] || private=-
+	printf '%-32s %8d %8d %8d %8d %8d %8d %8s %8s\n' "$1" "$before" "$top" "${at[@]}" "$back" "$private"
 	wait "$pid"
 }
 
