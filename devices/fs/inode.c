@@ -64,6 +64,8 @@ static uint32_t *hash_slot(struct fs_server *s, const struct fs_export *export, 
 
 	h ^= (uint64_t)dev * 0xc2b2ae3d27d4eb4fu;
 	h ^= (uint64_t)(export - s->exports) << 32;
+	/* Or two multiplications are one, which sends numbers in a row to a few slots. */
+	h ^= h >> 32;
 	h *= 0x9e3779b97f4a7c15u;
 	return &s->hash[h >> 48];
 }
