@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "balloon/policy.h"
 
@@ -367,4 +370,56 @@ Test(policy, states_have_names)
 {
 	cr_assert_str_eq(policy_state_name(POLICY_CALM), "calm");
 	cr_assert_str_eq(policy_state_name(POLICY_SWEEPING), "sweeping");
+}
+
+/* A line of the trace that is no comment. False at its end. */
+static bool read_recorded(FILE *f, struct policy_reading *r, char state[16],
+			  struct policy_advice *a)
+{
+	char line[512];
+	int is_short, known, quiet;
+
+	do {
+		if (!fgets(line, sizeof(line), f))
+			return false;
+	} while (line[0] == '#');
+	cr_assert_eq(sscanf(line,
+			    "%" SCNu64 " %d %" SCNu64 " %" SCNu64 " %d %" SCNu64 " %" SCNu64
+			    " %" SCNu64 " %d %" SCNu64 " %" SCNu64 " %" SCNu64 " %15s %" SCNu64
+			    " %" SCNu32,
+			    &r->now_ms, &is_short, &r->host_available, &r->host_reserve, &known,
+			    &r->guest_total, &r->guest_free, &r->guest_available, &quiet, &r->ram,
+			    &r->resident, &r->balloon, state, &a->target, &a->again_ms),
+		     15, "not a reading: %s", line);
+	r->host_short = is_short;
+	r->guest_known = known;
+	r->guest_quiet = quiet;
+	return true;
+}
+
+Test(policy, what_was_recorded_is_decided_again)
+{
+	FILE *f = fopen(SC_TRACE_FILE, "re");
+	struct policy p = {0};
+	struct policy_reading r;
+	struct policy_advice then;
+	char state[16];
+	unsigned int n = 0;
+
+	cr_assert_not_null(f);
+	while (read_recorded(f, &r, state, &then)) {
+		struct policy_advice now = policy_step(&p, &r);
+
+		n++;
+		cr_assert_str_eq(policy_state_name(p.state), state, "reading %u", n);
+		cr_assert_eq(now.target, then.target, "reading %u: %" PRIu64 ", not %" PRIu64, n,
+			     now.target, then.target);
+		cr_assert_eq(now.again_ms, then.again_ms, "reading %u", n);
+		/* What is asked for beyond what was given leaves the guest something. */
+		if (now.target > r.balloon)
+			cr_assert_lt(now.target - r.balloon, r.guest_available, "reading %u", n);
+	}
+	fclose(f);
+	cr_assert_eq(n, 110u);
+	cr_assert_eq(p.state, POLICY_CALM, "it has all of its memory back");
 }
