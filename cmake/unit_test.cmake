@@ -1,15 +1,17 @@
-# sandcastle_unit_test(NAME SOURCES file... LIBS lib...): one Criterion binary, label "unit".
+# sandcastle_unit_test(NAME SOURCES file... LIBS lib... [DEFINES name=value...]): one Criterion
+# binary, label "unit". The target is not there in every build: what belongs to it goes in here.
 # A leak is printed but does not fail the test by itself, hence the expression. Criterion
 # does not start under TSan: threads are tested by plain programs (sandcastle_stress_test). It says
 # which tests were skipped only with --verbose.
 function(sandcastle_unit_test name)
-  cmake_parse_arguments(T "" "" "SOURCES;LIBS" ${ARGN})
+  cmake_parse_arguments(T "" "" "SOURCES;LIBS;DEFINES" ${ARGN})
   if(SANDCASTLE_SANITIZE STREQUAL "thread" OR SANDCASTLE_FUZZ)
     return()
   endif()
   pkg_check_modules(CRITERION REQUIRED IMPORTED_TARGET GLOBAL criterion)
   add_executable(unit_${name} ${T_SOURCES})
   target_link_libraries(unit_${name} PRIVATE ${T_LIBS} PkgConfig::CRITERION)
+  target_compile_definitions(unit_${name} PRIVATE ${T_DEFINES})
   add_test(NAME unit_${name} COMMAND unit_${name} --verbose --timeout 20 -j2)
   set_tests_properties(unit_${name} PROPERTIES LABELS unit TIMEOUT 120
     FAIL_REGULAR_EXPRESSION "LeakSanitizer|AddressSanitizer|ThreadSanitizer|runtime error")
