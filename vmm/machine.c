@@ -4,7 +4,7 @@
  *
  * This file is where the sandbox is put together, device by device, and the
  * only one that names concrete models. The order of the PCI devices is guest
- * ABI: it gives them their slots. machine_free() is machine_build() backwards.
+ * ABI: it gives them their numbers. machine_free() is machine_build() backwards.
  */
 #include "vmm/machine.h"
 
@@ -604,14 +604,15 @@ static int add_devices(struct machine *m, const struct machine_setup *setup)
 	if ((r = add_serial(m)) < 0 || (r = add_acpi_events(m)) < 0 || (r = add_battery(m)) < 0)
 		return r;
 
-	/* PCI, in slot order. */
+	/* PCI, in the order of their numbers. */
 	if ((r = add_host_bridge(m)) < 0 || (r = add_vsock(m)) < 0 ||
 	    (r = add_files(m, setup)) < 0 || (r = add_rng(m)) < 0 || (r = add_console(m)) < 0 ||
 	    (r = add_balloon(m)) < 0)
 		return r;
 
 	/* The buses are final from here on. */
-	return add_vcpus(m, setup->config->cpus);
+	r = pci_bus_show(&m->pci, &m->vm->wiring);
+	return r < 0 ? r : add_vcpus(m, setup->config->cpus);
 }
 
 static int add_end_event(struct machine *m)
@@ -816,6 +817,7 @@ void machine_free(struct machine *m)
 
 		fn->ops->destroy(fn);
 	}
+	pci_bus_fini(&m->pci);
 	loop_free(m->files.loop);
 	power_source_free(m->power);
 	if (m->battery)

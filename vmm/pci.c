@@ -7,11 +7,11 @@
 #include <linux/pci_regs.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 
 #include "vmm/log.h"
 
 enum {
-	PCI_SLOTS = 32,
 	/* The PBA is read in qwords, and one holds PCI_MAX_VECTORS bits. */
 	PBA_SIZE = 8,
 };
@@ -270,6 +270,8 @@ static void config_write(struct pci_function *fn, uint64_t off, const uint8_t *d
 		*at = (uint8_t)((*at & ~mask) | (data[i] & mask));
 	}
 	write_bars(fn, off, data, len);
+	if (fn->shown)
+		memcpy(fn->shown, fn->state.config, PCI_CONFIG_SIZE);
 	msix_update(fn);
 	if (fn->ops->config_written)
 		fn->ops->config_written(fn, off, len);
@@ -334,6 +336,8 @@ void pci_function_init(struct pci_function *fn, const struct pci_function_ops *o
 	put16(c + PCI_VENDOR_ID, ids->vendor);
 	put16(c + PCI_DEVICE_ID, ids->device);
 	put32(c + PCI_CLASS_REVISION, ids->class_code << 8 | ids->revision);
+	/* Whoever is alone in a device is looked for beside it in vain. */
+	c[PCI_HEADER_TYPE] = PCI_MULTI_FUNCTION;
 	put16(c + PCI_SUBSYSTEM_VENDOR_ID, ids->subsystem_vendor);
 	put16(c + PCI_SUBSYSTEM_ID, ids->subsystem);
 	put16(fn->writable + PCI_COMMAND,
@@ -431,8 +435,13 @@ static int place_bar(struct pci_bar *bar, gpa_t *next, gpa_t end)
 	return 0;
 }
 
-/* Finds room for fn's BARs; *left has the windows' free parts as they then are. */
-static int place_bars(struct pci_bus *left, struct pci_function *fn)
+/* What is free of the windows for BARs. */
+struct room {
+	gpa_t next32, next64;
+};
+
+/* Finds room for fn's BARs; *left is what is then left. */
+static int place_bars(const struct pci_bus *pci, struct room *left, struct pci_function *fn)
 {
 	int r = 0;
 
@@ -442,36 +451,78 @@ static int place_bars(struct pci_bus *left, struct pci_function *fn)
 		if (bar->size == 0)
 			continue;
 		if (bar->is_64)
-			r = place_bar(bar, &left->next64, left->end64);
+			r = place_bar(bar, &left->next64, pci->end64);
 		else
-			r = place_bar(bar, &left->next32, left->end32);
+			r = place_bar(bar, &left->next32, pci->end32);
 	}
 	return r;
 }
 
 int pci_bus_add(struct pci_bus *pci, struct pci_function *fn)
 {
-	struct pci_bus left = *pci;
+	struct room left = {.next32 = pci->next32, .next64 = pci->next64};
 	int r;
 
-	if (pci->next_slot == PCI_SLOTS)
+	assert(!pci->shown);
+	if (pci->n_functions == PCI_MAX_FUNCTIONS)
 		return -ENOSPC;
-	r = place_bars(&left, fn);
+	r = place_bars(pci, &left, fn);
 	if (r < 0)
 		return r;
 	for (unsigned int reg = 0; reg < PCI_MAX_BARS; reg++)
 		put32(fn->state.config + PCI_BASE_ADDRESS_0 + 4ull * reg,
 		      bar_dword(fn, reg, false));
-	r = bus_map(pci->mmio, pci->ecam + (gpa_t)pci->next_slot * PCI_ECAM_SLOT_STRIDE,
+	r = bus_map(pci->mmio, pci->ecam + (gpa_t)pci->n_functions * PCI_ECAM_FUNCTION_SIZE,
 		    PCI_ECAM_FUNCTION_SIZE, &fn->dev, PCI_WINDOW_CONFIG);
 	for (unsigned int i = 0; i < PCI_MAX_BARS && r == 0; i++)
 		if (fn->bars[i].size > 0)
 			r = bus_map(pci->mmio, fn->bars[i].addr, fn->bars[i].size, &fn->dev, i);
 	if (r < 0)
 		return r;
-	left.next_slot++;
-	*pci = left;
+	pci->next32 = left.next32;
+	pci->next64 = left.next64;
+	pci->functions[pci->n_functions++] = fn;
+	fn->bus = pci;
 	return 0;
+}
+
+int pci_bus_show(struct pci_bus *pci, struct wiring *wiring)
+{
+	const size_t len = (size_t)pci->n_functions * PCI_ECAM_FUNCTION_SIZE;
+	void *at = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int r;
+
+	if (at == MAP_FAILED)
+		return -errno;
+	pci->shown = at;
+	pci->wiring = wiring;
+	for (unsigned int i = 0; i < pci->n_functions; i++) {
+		struct pci_function *fn = pci->functions[i];
+
+		fn->shown = pci->shown + (size_t)i * PCI_ECAM_FUNCTION_SIZE;
+		memcpy(fn->shown, fn->state.config, PCI_CONFIG_SIZE);
+	}
+	r = wiring->ops->memory_add(wiring, pci->ecam, pci->shown, len);
+	atomic_store(&pci->is_shown, r == 0);
+	return r;
+}
+
+void pci_bus_hide(struct pci_bus *pci)
+{
+	int r;
+
+	if (!atomic_exchange(&pci->is_shown, false))
+		return;
+	r = pci->wiring->ops->memory_remove(pci->wiring, pci->ecam);
+	if (r < 0)
+		log_error("configuration space cannot be taken out of the guest's memory: %s",
+			  strerror(-r));
+}
+
+void pci_bus_fini(struct pci_bus *pci)
+{
+	if (pci->shown)
+		munmap(pci->shown, (size_t)pci->n_functions * PCI_ECAM_FUNCTION_SIZE);
 }
 
 /* The host bridge */

@@ -3,6 +3,7 @@
 #ifndef VMM_PCI_H
 #define VMM_PCI_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -13,10 +14,15 @@
 /*
  * DOC: what is modelled
  *
- * Bus 0 only, function 0 only, no hot-plug, no INTx, no I/O BARs. Each
- * function's 4 KiB of configuration space is mapped on the MMIO bus at
- * ECAM base + slot * 0x8000, as window PCI_WINDOW_CONFIG of its device; BAR n
- * is window n. Slots without a function answer all-ones, as the bus does.
+ * Bus 0 only, no hot-plug, no INTx, no I/O BARs. Function n is the machine's
+ * 00:(n/8).(n%8), so that the configuration spaces, 4 KiB each, lie side by side from
+ * the ECAM's base on. Each is a window PCI_WINDOW_CONFIG of its device on the MMIO bus;
+ * BAR n is window n. Where there is no function all is ones, as on the bus.
+ *
+ * A kernel that starts reads configuration space some 200 times for each function, and
+ * each read would leave the guest. pci_bus_show() has the guest read a copy of it in
+ * memory, which every write, still an exit, brings up to date. Where a read does
+ * something, pci_bus_hide() takes the copy from the guest, for good.
  *
  * BARs are placed by the machine and stay there: a write of all-ones is
  * answered with the size as PCI 3.0 section 6.2.5.1 wants, any other write
@@ -28,8 +34,10 @@ enum {
 	PCI_WINDOW_CONFIG = 16, /* window number of configuration space */
 	PCI_MAX_VECTORS = 32,
 	PCI_CONFIG_SIZE = 256,
-	PCI_ECAM_SLOT_STRIDE = 0x8000,
 	PCI_ECAM_FUNCTION_SIZE = 0x1000,
+	PCI_MAX_FUNCTIONS = 32,
+	PCI_MULTI_FUNCTION =
+		0x80, /* of PCI_HEADER_TYPE; older linux/pci_regs.h have no name for it */
 };
 
 struct pci_function;
@@ -45,8 +53,9 @@ struct pci_function_ops {
 	void (*bar_write)(struct pci_function *fn, unsigned int bar, uint64_t off, const void *data,
 			  unsigned int len);
 	/*
-	 * Optional, for registers in configuration space that do something:
-	 * called before a read of state.config[off, off+len), and after a write.
+	 * Optional, for registers in configuration space that do something: called
+	 * before a read of state.config[off, off+len), and after a write. Reads come
+	 * only once the function called pci_bus_hide().
 	 */
 	void (*config_reading)(struct pci_function *fn, uint64_t off, unsigned int len);
 	void (*config_written)(struct pci_function *fn, uint64_t off, unsigned int len);
@@ -75,6 +84,8 @@ struct pci_bar {
 /* Embed in a device and pci_function_init() it there. */
 struct pci_function {
 	struct device dev;
+	struct pci_bus *bus; /* set by pci_bus_add() */
+	uint8_t *shown; /* copy of state.config the guest reads; NULL: there is none */
 	const struct pci_function_ops *ops;
 	struct pci_state state;
 	uint8_t writable[PCI_CONFIG_SIZE]; /* bits of config the guest may change */
@@ -135,7 +146,13 @@ struct pci_bus {
 	/* What is left of the windows for BARs below and above 4 GiB. */
 	gpa_t next32, end32;
 	gpa_t next64, end64;
-	unsigned int next_slot;
+	struct pci_function *functions[PCI_MAX_FUNCTIONS];
+	unsigned int n_functions;
+
+	/* The copy of all configuration spaces; NULL until pci_bus_show(). */
+	uint8_t *shown;
+	struct wiring *wiring;
+	atomic_bool is_shown;
 };
 
 /* A place for configuration space and BARs: guest addresses and bytes. */
@@ -148,13 +165,25 @@ struct pci_windows {
 };
 
 void pci_bus_init(struct pci_bus *pci, struct bus *mmio, const struct pci_windows *windows);
+/* The functions are gone by then. A zeroed one is fine. */
+void pci_bus_fini(struct pci_bus *pci);
 /*
- * Gives fn the next slot, places its BARs, maps its windows. -ENOSPC when slots
- * or a window are used up. fn stays the caller's. Before vCPUs run.
+ * Gives fn the next number, places its BARs, maps its windows. -ENOSPC when numbers
+ * or a window are used up. fn stays the caller's. Before vCPUs run and pci_bus_show().
  */
 int pci_bus_add(struct pci_bus *pci, struct pci_function *fn) MUST_CHECK;
+/*
+ * From here on the guest reads configuration space from memory. Once, before vCPUs
+ * run, when all functions were added.
+ */
+int pci_bus_show(struct pci_bus *pci, struct wiring *wiring) MUST_CHECK;
+/*
+ * Reads of configuration space are exits again, of all functions: for one that has to
+ * see them. The next read of the guest is one already. Any thread, any number of times.
+ */
+void pci_bus_hide(struct pci_bus *pci);
 
-/* The host bridge (slot 0): identity only. */
+/* The host bridge (00:00.0): identity only. */
 int pci_host_bridge_new(struct pci_function **out) MUST_CHECK;
 
 #endif

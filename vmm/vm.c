@@ -104,8 +104,21 @@ static int wire_memory_add(struct wiring *w, gpa_t addr, const void *host, uint6
 		return -ENOSPC;
 	if (ioctl(vm->vm_fd, KVM_SET_USER_MEMORY_REGION, &slot) < 0)
 		return -errno;
-	vm->n_windows++;
+	vm->windows[vm->n_windows++] = addr;
 	return 0;
+}
+
+static int wire_memory_remove(struct wiring *w, gpa_t addr)
+{
+	const struct vm *vm = to_vm(w);
+	/* No size: remove it. */
+	struct kvm_userspace_memory_region slot = {.guest_phys_addr = addr};
+	unsigned int n = 0;
+
+	while (n < vm->n_windows && vm->windows[n] != addr)
+		n++;
+	slot.slot = GUEST_MEM_MAX_REGIONS + n;
+	return ioctl(vm->vm_fd, KVM_SET_USER_MEMORY_REGION, &slot) < 0 ? -errno : 0;
 }
 
 static const struct wiring_ops vm_wiring_ops = {
@@ -114,6 +127,7 @@ static const struct wiring_ops vm_wiring_ops = {
 	.line_add = wire_line_add,
 	.doorbell_add = wire_doorbell_add,
 	.memory_add = wire_memory_add,
+	.memory_remove = wire_memory_remove,
 };
 
 static int add_slot(struct vm *vm, gpa_t base, uint64_t offset, uint64_t size)

@@ -20,7 +20,8 @@ struct vm {
 	uint32_t spin_ns; /* the host's own setting; 0: unknown, or none */
 	struct ram ram;
 	struct guest_mem mem;
-	unsigned int n_windows; /* read-only memory slots, behind those of RAM */
+	gpa_t windows[VM_MAX_WINDOWS]; /* read-only memory slots, behind those of RAM */
+	unsigned int n_windows;
 
 	pthread_mutex_t route_lock;
 	struct kvm_irq_routing *routes;

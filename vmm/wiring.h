@@ -31,6 +31,8 @@ struct wiring_ops {
 	 * mapped at `host` may change later.
 	 */
 	int (*memory_add)(struct wiring *w, gpa_t addr, const void *host, uint64_t len);
+	/* What was added at addr; reads of it too come as accesses to the bus from then on. */
+	int (*memory_remove)(struct wiring *w, gpa_t addr);
 };
 
 struct wiring {

@@ -444,6 +444,9 @@ static void window_written(struct pci_function *fn, uint64_t off, unsigned int l
 	uint32_t bar_off;
 	unsigned int n;
 
+	/* Who uses the window will read it. Firmware does, Linux does not. */
+	if (off < vp->cfg_cap + sizeof(struct virtio_pci_cfg_cap) && off + len > vp->cfg_cap)
+		pci_bus_hide(fn->bus);
 	if (window_access(vp, off, len, &bar_off, &n))
 		virtio_pci_bar_write(fn, 0, bar_off,
 				     fn->state.config + vp->cfg_cap + sizeof(struct virtio_pci_cap),

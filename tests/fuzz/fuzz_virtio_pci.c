@@ -126,11 +126,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	pci_bus_init(&pci, mmio,
 		     &(struct pci_windows){.ecam = ECAM, .base32 = WINDOW, .len32 = 0x100000});
-	if (pci_bus_add(&pci, fn) < 0 || virtio_pci_connect(fn, g->loop) < 0)
+	if (pci_bus_add(&pci, fn) < 0 || virtio_pci_connect(fn, g->loop) < 0 ||
+	    pci_bus_show(&pci, &fw.wiring) < 0)
 		abort();
 	(void)bus_write(mmio, ECAM + PCI_COMMAND, &command, sizeof(command));
 	drive(g, mmio, &in);
+	/* What the guest reads from memory is what is there, until it has to ask. */
+	if (fw.memory.host && memcmp(fw.memory.host, fn->state.config, PCI_CONFIG_SIZE) != 0)
+		abort();
 	fn->dev.ops->destroy(&fn->dev);
+	pci_bus_fini(&pci);
 	bus_free(mmio);
 	fake_guest_free(g);
 	return 0;

@@ -506,12 +506,25 @@ static int wiring_memory_add(struct wiring *w, gpa_t addr, const void *host, uin
 	return 0;
 }
 
+static int wiring_memory_remove(struct wiring *w, gpa_t addr)
+{
+	struct fake_wiring *fw = CONTAINER_OF(w, struct fake_wiring, wiring);
+	int r = may_fail(fw);
+
+	if (r < 0)
+		return r;
+	REQUIRE(fw->memory.addr == addr && fw->memory.host);
+	fw->memory.host = NULL;
+	return 0;
+}
+
 static const struct wiring_ops fake_wiring_ops = {
 	.msi_new = wiring_msi_new,
 	.msi_set = wiring_msi_set,
 	.line_add = wiring_line_add,
 	.doorbell_add = wiring_doorbell_add,
 	.memory_add = wiring_memory_add,
+	.memory_remove = wiring_memory_remove,
 };
 
 void fake_wiring_init(struct fake_wiring *fw)

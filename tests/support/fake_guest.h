@@ -155,7 +155,7 @@ struct fake_wiring {
 		gpa_t addr;
 		const void *host;
 		uint64_t len;
-	} memory; /* the last that was added */
+	} memory; /* the last that was added; host NULL: and removed */
 	int fail_after; /* calls until all fail with -ENOSPC; negative: never */
 };
 

@@ -214,6 +214,7 @@ static void teardown(void)
 {
 	fn->dev.ops->destroy(&fn->dev);
 	cr_assert_eq(alive, 0);
+	pci_bus_fini(&pci);
 	bus_free(mmio);
 	fake_guest_free(g);
 }
@@ -683,6 +684,19 @@ Test(virtio_pci, the_window_in_configuration_space_reaches_the_bar)
 	cr_assert_eq(status(), VIRTIO_CONFIG_S_ACKNOWLEDGE);
 }
 
+Test(virtio_pci, configuration_space_is_in_memory_until_the_window_is_used)
+{
+	cr_assert_eq(pci_bus_show(&pci, &fw.wiring), 0);
+	wr(config + window - 4, 4, UINT32_MAX);
+	wr(config + window + sizeof(struct virtio_pci_cfg_cap), 4, UINT32_MAX);
+	cr_assert_not_null(fw.memory.host);
+	/* Its last byte of all. */
+	wr(config + window + sizeof(struct virtio_pci_cfg_cap) - 1, 1, 0);
+	cr_assert_null(fw.memory.host);
+	set_window(0, (uint32_t)(common - WINDOW) + VIRTIO_PCI_COMMON_NUMQ, 2);
+	cr_assert_eq(rd(config + window + offsetof(struct virtio_pci_cfg_cap, pci_cfg_data), 2), 2);
+}
+
 Test(virtio_pci, accesses_over_the_edge_of_a_structure)
 {
 	cr_assert_eq(rd(common + 0xffc, 8), 0);
@@ -705,7 +719,7 @@ Test(virtio_pci, shared_memory_has_a_bar_of_its_own)
 	cr_assert_eq(virtio_pci_new(vdev, &g->mem, &fw.wiring, &other), 0);
 	cr_assert_eq(pci_bus_add(&pci, other), 0);
 	cr_assert_eq(virtio_pci_connect(other, g->loop), 0);
-	config = ECAM + PCI_ECAM_SLOT_STRIDE;
+	config = ECAM + PCI_ECAM_FUNCTION_SIZE;
 	wr(config + PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	find_structures();
 	cr_assert_eq(shm_len, sizeof(memory));

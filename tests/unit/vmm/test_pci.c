@@ -99,7 +99,7 @@ static void setup(void)
 	pci_add_bar(&p->fn, 2, 0x10000, true);
 	cr_assert_eq(pci_add_msix(&p->fn, &fw.wiring, VECTORS, 0, TABLE, PBA), 0);
 	cr_assert_eq(pci_bus_add(&pci, &p->fn), 0);
-	config = ECAM + PCI_ECAM_SLOT_STRIDE;
+	config = ECAM + PCI_ECAM_FUNCTION_SIZE;
 	bar0 = p->fn.bars[0].addr;
 	wr(config + PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 }
@@ -108,6 +108,7 @@ static void teardown(void)
 {
 	p->fn.dev.ops->destroy(&p->fn.dev);
 	bridge->dev.ops->destroy(&bridge->dev);
+	pci_bus_fini(&pci);
 	bus_free(mmio);
 }
 
@@ -150,11 +151,70 @@ Test(pci, identity_reads_at_every_width)
 	cr_assert_eq(rd(ECAM + PCI_CLASS_DEVICE, 2), 0x0600);
 }
 
-Test(pci, empty_slots_and_functions_read_as_ones)
+Test(pci, functions_that_are_not_there_read_as_ones)
 {
-	cr_assert_eq(rd(ECAM + 2 * PCI_ECAM_SLOT_STRIDE, 4), 0xffffffff);
-	cr_assert_eq(rd(config + 0x1000, 4), 0xffffffff);
+	/* Function 2 of device 0, function 0 of device 1, and another bus. */
+	cr_assert_eq(rd(ECAM + 2 * PCI_ECAM_FUNCTION_SIZE, 4), 0xffffffff);
+	cr_assert_eq(rd(ECAM + 8 * PCI_ECAM_FUNCTION_SIZE, 4), 0xffffffff);
 	cr_assert_eq(rd(ECAM + 0x100000, 4), 0xffffffff);
+}
+
+Test(pci, a_device_says_that_it_has_several_functions)
+{
+	cr_assert_eq(rd(ECAM + PCI_HEADER_TYPE, 1), PCI_MULTI_FUNCTION);
+	cr_assert_eq(rd(config + PCI_HEADER_TYPE, 1), PCI_MULTI_FUNCTION);
+}
+
+/* What is in memory and what an access to the bus would give, of all functions. */
+static void expect_shown_as_read(void)
+{
+	const uint8_t *shown = fw.memory.host;
+
+	for (gpa_t off = 0; off < 2 * PCI_ECAM_FUNCTION_SIZE; off += 8) {
+		uint64_t v;
+
+		memcpy(&v, shown + off, sizeof(v));
+		cr_assert_eq(v, rd(ECAM + off, 8), "at %#llx", (unsigned long long)off);
+	}
+}
+
+Test(pci, configuration_space_is_read_from_memory)
+{
+	cr_assert_eq(pci_bus_show(&pci, &fw.wiring), 0);
+	cr_assert_eq(fw.memory.addr, ECAM);
+	cr_assert_eq(fw.memory.len, 2 * PCI_ECAM_FUNCTION_SIZE);
+	expect_shown_as_read();
+	/* Each kind of write: a plain register, a BAR's size, the mask of MSI-X, all of it. */
+	wr(config + PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	expect_shown_as_read();
+	wr(config + PCI_BASE_ADDRESS_0, 4, 0xffffffff);
+	cr_assert_eq(rd(config + PCI_BASE_ADDRESS_0, 4), 0xffffc000);
+	expect_shown_as_read();
+	msix_control(PCI_MSIX_FLAGS_ENABLE);
+	expect_shown_as_read();
+	for (gpa_t off = 0; off < PCI_ECAM_FUNCTION_SIZE; off += 8)
+		wr(config + off, 8, UINT64_MAX);
+	expect_shown_as_read();
+}
+
+Test(pci, configuration_space_is_hidden_once)
+{
+	/* Before it was shown: nothing to hide. */
+	pci_bus_hide(&pci);
+	cr_assert_eq(pci_bus_show(&pci, &fw.wiring), 0);
+	pci_bus_hide(&pci);
+	cr_assert_null(fw.memory.host);
+	/* The second time would be refused. */
+	pci_bus_hide(&pci);
+	wr(config + PCI_INTERRUPT_LINE, 1, 0xab);
+	cr_assert_eq(rd(config + PCI_INTERRUPT_LINE, 1), 0xab);
+}
+
+Test(pci, a_bus_that_cannot_be_shown)
+{
+	fw.fail_after = 0;
+	cr_assert_eq(pci_bus_show(&pci, &fw.wiring), -ENOSPC);
+	cr_assert_eq(rd(config, 2), 0x1234);
 }
 
 Test(pci, there_is_no_extended_space)
@@ -225,7 +285,7 @@ Test(pci, without_memory_space_bars_do_not_answer)
 	cr_assert_eq(p->reads + p->writes, 0);
 }
 
-Test(pci, slots_and_window_run_out)
+Test(pci, numbers_and_window_run_out)
 {
 	struct probe more[40];
 	unsigned int n = 0;
