@@ -537,6 +537,8 @@ static int add_vcpus(struct machine *m, unsigned int n)
  * 8250.nr_uarts=0  no probing for more than that console
  * swiotlb=noforce  no bounce buffers, 64 MiB of a guest with RAM above 4 GiB: our devices
  *                  reach all of it
+ * pci=noearly      no look for chipsets with faults, through ports that answer nothing:
+ *                  290 exits
  * percpu_pagelist_high_fraction  how many freed pages a CPU keeps to itself, where neither
  *                  reporting nor the balloon finds them: else 45 MiB and more (docs/memory.md)
  * compaction_proactiveness=0  kcompactd would look every half second whether memory is to
@@ -550,12 +552,12 @@ static const char *cmdline_of(const struct sandbox_config *cfg)
 		return "panic=-1 reboot=a earlyprintk=ttyS0,115200,keep 8250.nr_uarts=0 "
 		       "ignore_loglevel "
 		       "tsc=reliable no_timer_check cryptomgr.notests rcupdate.rcu_expedited=1 "
-		       "swiotlb=noforce sysctl.vm.percpu_pagelist_high_fraction=1024 "
+		       "swiotlb=noforce pci=noearly sysctl.vm.percpu_pagelist_high_fraction=1024 "
 		       "sysctl.vm.compaction_proactiveness=0 "
 		       "init_on_alloc=0";
 	return "loglevel=1 panic=-1 reboot=a earlyprintk=ttyS0,115200 console=hvc0 8250.nr_uarts=0 "
 	       "tsc=reliable no_timer_check cryptomgr.notests rcupdate.rcu_expedited=1 "
-	       "swiotlb=noforce sysctl.vm.percpu_pagelist_high_fraction=1024 "
+	       "swiotlb=noforce pci=noearly sysctl.vm.percpu_pagelist_high_fraction=1024 "
 	       "sysctl.vm.compaction_proactiveness=0 init_on_alloc=0";
 }
 

@@ -41,7 +41,7 @@ limit=60s
 modules=(virtio_pci vmw_vsock_virtio_transport virtiofs overlay virtio_console virtio_rng
 	virtio_balloon ac battery)
 append="panic=-1 loglevel=1 tsc=reliable no_timer_check cryptomgr.notests rcupdate.rcu_expedited=1
-reboot=t swiotlb=noforce init_on_alloc=0"
+reboot=t swiotlb=noforce pci=noearly init_on_alloc=0"
 
 # --- measuring --------------------------------------------------------------------------------
 
