@@ -44,7 +44,7 @@ enum {
 	FS_MAX_HANDLES = 1 << 16,
 	FS_MAX_LOCKS = 1024, /* pairs of a lock owner and a file */
 	FS_MAX_WAITING = 64, /* requests that wait for a lock */
-	FS_HASH_SIZE = 1 << 16,
+	FS_HASH_BITS = 10, /* of the smallest table: a page; it grows with the nodes */
 	FS_SPARE_FDS = 256, /* left to the rest of the process, */
 	FS_SERVERS = 2, /* and the others shared by so many servers */
 
@@ -157,7 +157,9 @@ struct fs_server {
 
 	struct fs_node *nodes; /* slot 0 is never used, slot 1 is the root */
 	uint32_t max_nodes, top_node, free_node;
-	uint32_t *hash;
+	uint32_t *hash; /* heads of chains, 1 << hash_bits of them */
+	unsigned int hash_bits;
+	uint32_t n_hashed; /* nodes in the chains */
 
 	struct fs_handle *handles; /* slot 0 is never used */
 	uint32_t max_handles, top_handle, free_handle;

@@ -37,7 +37,8 @@ int fs_tables_init(struct fs_server *s)
 	s->top_handle = 1;
 	s->nodes = sparse_calloc((size_t)s->max_nodes + 1, sizeof(*s->nodes));
 	s->handles = sparse_calloc((size_t)s->max_handles + 1, sizeof(*s->handles));
-	s->hash = calloc(FS_HASH_SIZE, sizeof(*s->hash));
+	s->hash_bits = FS_HASH_BITS;
+	s->hash = calloc(1u << s->hash_bits, sizeof(*s->hash));
 	return s->nodes && s->handles && s->hash ? 0 : -ENOMEM;
 }
 
@@ -67,7 +68,7 @@ static uint32_t *hash_slot(struct fs_server *s, const struct fs_export *export, 
 	/* Or two multiplications are one, which sends numbers in a row to a few slots. */
 	h ^= h >> 32;
 	h *= 0x9e3779b97f4a7c15u;
-	return &s->hash[h >> 48];
+	return &s->hash[h >> (64 - s->hash_bits)];
 }
 
 uint64_t fs_node_id(const struct fs_node *node)
@@ -122,12 +123,40 @@ int fs_node_synthetic(struct fs_server *s, enum fs_kind kind, struct fs_export *
 	return 0;
 }
 
-static void enter_hash(struct fs_server *s, struct fs_node *node)
+static void link_node(struct fs_server *s, struct fs_node *node)
 {
 	uint32_t *slot = hash_slot(s, node->export, node->dev, node->ino);
 
 	node->next = *slot;
 	*slot = node->index;
+}
+
+/* Doubles the table. Without memory for that the chains just become longer. */
+static void grow_hash(struct fs_server *s)
+{
+	const uint32_t n = 1u << s->hash_bits;
+	uint32_t *old = s->hash, *grown = calloc(2 * (size_t)n, sizeof(*grown));
+
+	if (!grown)
+		return;
+	s->hash = grown;
+	s->hash_bits++;
+	for (uint32_t i = 0; i < n; i++)
+		while (old[i]) {
+			struct fs_node *node = &s->nodes[old[i]];
+
+			old[i] = node->next;
+			link_node(s, node);
+		}
+	free(old);
+}
+
+static void enter_hash(struct fs_server *s, struct fs_node *node)
+{
+	if (s->n_hashed >> s->hash_bits)
+		grow_hash(s);
+	link_node(s, node);
+	s->n_hashed++;
 }
 
 int fs_node_indexed(struct fs_server *s, struct fs_export *export, ino_t ino, mode_t type,
@@ -161,6 +190,7 @@ static void unhash(struct fs_server *s, struct fs_node *node)
 	while (*link != node->index)
 		link = &s->nodes[*link].next;
 	*link = node->next;
+	s->n_hashed--;
 }
 
 void fs_node_strike(struct fs_server *s, struct fs_node *node)

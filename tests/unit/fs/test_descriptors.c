@@ -11,7 +11,7 @@ enum {
 	LIMIT = 600,
 	BUDGET = (LIMIT - 256) /
 		 2, /* FS_SPARE_FDS are left to the process, half to a second server */
-	FILES = 600,
+	FILES = 1500, /* also more than the smallest hash table has chains: FS_HASH_BITS */
 };
 
 static struct fuse_client c;
