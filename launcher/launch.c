@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/close_range.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -126,6 +127,16 @@ static void sandbox_gone(void *owner)
 
 static const struct sandbox_ops ops = {.ready = sandbox_ready, .gone = sandbox_gone};
 
+/*
+ * Structures with a buffer of 64 KiB inside, of which little is used, get a mapping of their
+ * own: it takes memory as it is touched, and gives it back when freed. On the heap calloc()
+ * would clear them whole, and freeing the first large mapping would send all later ones there.
+ */
+static void keep_large_buffers_off_the_heap(void)
+{
+	(void)mallopt(M_MMAP_THRESHOLD, 64 << 10);
+}
+
 int launch(struct sandbox_config *cfg, int tie_fd, struct timeline *tl, launch_ready_fn ready,
 	   void *owner)
 {
@@ -139,6 +150,7 @@ int launch(struct sandbox_config *cfg, int tie_fd, struct timeline *tl, launch_r
 	int code = EXIT_SANDCASTLE_FAILED;
 	FILE *record = NULL;
 
+	keep_large_buffers_off_the_heap();
 	tl->detailed = cfg->timeline != NULL;
 	timeline_mark(tl, TIMELINE_SET_UP, "options");
 	if (cfg->timeline && timeline_file_open(cfg->timeline, &record) < 0)
