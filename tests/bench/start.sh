@@ -266,10 +266,11 @@ copy_up()
 {
 	local file
 
-	for file in /usr/bin/true /lib64/ld-linux-x86-64.so.2 /lib/x86_64-linux-gnu/libc.so.6 \
+	for file in /lib /lib64 /var/run /lib64/ld-linux-x86-64.so.2 /lib/x86_64-linux-gnu/libc.so.6 /usr/bin/true \
 		/etc/ld.so.cache /etc/nsswitch.conf; do
+		# To set what it has is a change for the layer on top. A link too: 9p is asked each time what it says.
+		chown -h --reference="$file" "$file"
 		file=$(readlink -f "$file")
-		# To set what it has is a change for the layer on top.
 		chown --reference="$file" "$file"
 	done
 }
