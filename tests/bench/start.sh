@@ -4,10 +4,15 @@
 #
 #   --what WHAT    sandcastle: `sandcastle run -- true`, of the program in build/ or of those named;
 #                  qemu: its machines with an initrd that powers off at once;
-#                  files: the same with the host's files over virtiofsd
+#                  files: the same with the host's files over virtiofsd;
+#                  many: --runs starts in a row, then as many at once, of the first program;
+#                  timeline: `sandcastle run --timeline` of that, each run's JSON after its line
 #   --kernel KIND  cloud or full
 #   --elf FILE     that kernel unpacked
 #   --runs N       of each, after one that is not counted (default 5)
+#
+# many prints a line for each start of the row, one for all of them at once, and then "lost", the kernel and
+# how many starts or times at once failed and were taken again.
 #
 # Prints a line a run, separated by tabs: what, kernel, milliseconds, the host's CPU milliseconds
 # outside the guest (in steps of 10, as the kernel accounts), those with the guest's, and how many
@@ -60,7 +65,7 @@ read_counters()
 
 failures=0
 
-# timed NAME KERNEL COMMAND...: one run, or with `quiet` set one that is not counted.
+# timed NAME KERNEL COMMAND...: one run, or with `quiet` set one that is not counted. Returns 1 if it failed.
 timed()
 {
 	local name=$1 kernel=$2 start before_spent before_waits us code user system TIMEFORMAT='%3U %3S'
@@ -77,7 +82,7 @@ timed()
 		cat "$dir/said" >&2
 		# The emulated CPU loses a guest now and then (docs/testing.md).
 		[ $((failures += 1)) -lt 4 ] || exit 1
-		return
+		return 1
 	fi
 	[ -z "${quiet-}" ] || return 0
 	read -r user system <"$dir/times"
@@ -107,6 +112,48 @@ sandcastle_round()
 		LD_LIBRARY_PATH=$dir/sandcastle$b timed "$name" "$release" "$dir/sandcastle$b/program" run \
 			--cpus 1 --memory 2G --timeout "$limit" --kernel "$kernel" -- true
 	done
+}
+
+# at_once COMMAND...: $runs of it, all started before the first is waited for.
+at_once()
+{
+	local i pid code=0
+	local -a pids=()
+
+	for ((i = 0; i < runs; i++)); do
+		"$@" &
+		pids+=($!)
+	done
+	for pid in "${pids[@]}"; do
+		wait "$pid" || code=1
+	done
+	return "$code"
+}
+
+many_rounds()
+{
+	local release=$1 i=0
+	local -a run=("$dir/sandcastle0/program" run --cpus 1 --memory 512M --kernel "$kernel")
+
+	local -x LD_LIBRARY_PATH=$dir/sandcastle0
+	quiet=1 timed "in a row" "$release" "${run[@]}" --timeout "$limit" -- true
+	while [ "$i" -lt "$runs" ]; do
+		timed "in a row" "$release" "${run[@]}" --timeout "$limit" -- true && : $((i += 1))
+	done
+	# They wait for each other, also for one that is lost, so all are taken again.
+	until timed "at once" "$release" at_once "${run[@]}" --timeout $((${limit%s} * runs))s -- true; do
+		:
+	done
+	printf 'lost\t%s\t%d\n' "$release" "$failures"
+}
+
+timeline_round()
+{
+	local file=$dir/timeline.json
+
+	LD_LIBRARY_PATH=$dir/sandcastle0 timed timeline "$1" "$dir/sandcastle0/program" run --cpus 1 --memory 2G \
+		--timeout "$limit" --kernel "$kernel" --timeline "$file" -- true || return
+	[ -n "${quiet-}" ] || echo "$(<"$file")"
 }
 
 # qemu_round NAME RELEASE KERNEL_FILE INITRD OPTION...
@@ -174,12 +221,12 @@ measure()
 	quiet=1 sandcastle_round "$release"
 	unpacked
 	ln -s "$elf" "$dir/unpacked"
+	# The base image's index is not young when it is looked at again (image/base.h).
+	read -r -t 3 <&"$never"
 	case $what in
-	sandcastle)
-		# The base image's index is not young when it is looked at again (image/base.h).
-		read -r -t 3 <&"$never"
-		rounds sandcastle_round "$release"
-		;;
+	sandcastle) rounds sandcastle_round "$release" ;;
+	many) many_rounds "$release" ;;
+	timeline) rounds timeline_round "$release" ;;
 	qemu)
 		rounds qemu_round "qemu microvm, unpacked kernel" "$release" "$elf" initrd -M "$microvm"
 		rounds qemu_round "qemu q35, unpacked kernel" "$release" "$elf" initrd -M q35
@@ -287,7 +334,10 @@ prepare()
 	full) copy_kernel "/boot/vmlinuz-$(uname -r)" ;;
 	esac
 	mkdir "$dir/home" "$dir/cache"
-	[ "$what" != sandcastle ] || return 0
+	case $what in
+	qemu | files) ;;
+	*) return 0 ;;
+	esac
 	make_initrds
 	copy_program "$(command -v qemu-system-x86_64)" "$dir/qemu"
 	copy_program /usr/lib/qemu/virtiofsd "$dir/virtiofsd"
