@@ -63,17 +63,8 @@ static void set_topology(struct kvm_cpuid_entry2 *e, unsigned int index, unsigne
 	}
 }
 
-/* Whether QEMU without a hypervisor of its own emulates this host's CPU. */
-static bool host_is_emulated(void)
-{
-	uint32_t leaf, signature[3];
-
-	__cpuid(KVM_CPUID_SIGNATURE, leaf, signature[0], signature[1], signature[2]);
-	return memcmp(signature, "TCGTCGTCGTCG", sizeof(signature)) == 0;
-}
-
 static void patch_entry(struct kvm_cpuid_entry2 *e, unsigned int index, unsigned int n,
-			bool tsc_deadline, bool emulated)
+			bool tsc_deadline)
 {
 	switch (e->function) {
 	case LEAF_FEATURES:
@@ -97,14 +88,6 @@ static void patch_entry(struct kvm_cpuid_entry2 *e, unsigned int index, unsigned
 	case LEAF_TOPOLOGY_V2:
 		set_topology(e, index, n);
 		break;
-	case KVM_CPUID_FEATURES:
-		/*
-		 * There an interrupt may come a second time until the guest's next exit
-		 * (docs/testing.md, "Why one CPU"): so each ends with one.
-		 */
-		if (emulated)
-			e->eax &= ~(1u << KVM_FEATURE_PV_EOI);
-		break;
 	case LEAF_AMD_SIZES:
 		e->ecx = id_bits(n) << 12 | (n - 1);
 		break;
@@ -124,7 +107,6 @@ static int set_cpuid(struct vcpu *vcpu, unsigned int n)
 		calloc(1, sizeof(*cpuid) + CPUID_MAX_ENTRIES * sizeof(cpuid->entries[0]));
 	bool tsc_deadline =
 		ioctl(vcpu->vm->vm_fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0;
-	const bool emulated = host_is_emulated();
 
 	if (!cpuid)
 		return -ENOMEM;
@@ -132,7 +114,7 @@ static int set_cpuid(struct vcpu *vcpu, unsigned int n)
 	if (ioctl(vcpu->vm->kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid) < 0)
 		return -errno;
 	for (unsigned int i = 0; i < cpuid->nent; i++)
-		patch_entry(&cpuid->entries[i], vcpu->index, n, tsc_deadline, emulated);
+		patch_entry(&cpuid->entries[i], vcpu->index, n, tsc_deadline);
 	return ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid) < 0 ? -errno : 0;
 }
 
