@@ -23,8 +23,12 @@ static int pin_object(struct dl_phdr_info *info, size_t size, void *arg)
 		/* What is written to is no file's any more. */
 		if (h->p_type != PT_LOAD || h->p_flags & PF_W)
 			continue;
-		/* An address of the linker's, which knows no pointer for it. */
-		(void)mlock2((const void *)start, end - start, is_program ? 0 : MLOCK_ONFAULT);
+		/*
+		 * An address of the linker's, which knows no pointer for it. Beside the code of the
+		 * program is the guest's agent, which is not needed again.
+		 */
+		(void)mlock2((const void *)start, end - start,
+			     is_program && (h->p_flags & PF_X) ? 0 : MLOCK_ONFAULT);
 	}
 	return 0;
 }

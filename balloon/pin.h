@@ -12,9 +12,9 @@
  * sleeps for up to 2 s; by then the page is gone again. So the thread that is to
  * give memory back did next to nothing for minutes.
  *
- * The program is read in and locked, of the libraries what has been used. What the
- * limit for locked memory (RLIMIT_MEMLOCK, 8 MiB by default) does not allow stays as
- * it was. Not for guest RAM, which is the guest's and the host's.
+ * The program's code is read in and locked, of its constants and the libraries what
+ * has been used. What the limit for locked memory (RLIMIT_MEMLOCK, 8 MiB by default)
+ * does not allow stays as it was. Not for guest RAM, which is the guest's and the host's.
  */
 void pin_program(void);
 

@@ -158,7 +158,7 @@ static int add_node(struct buffer *image, const char *path, mode_t mode, dev_t r
 	return r == 0 ? pad(image) : r;
 }
 
-static int add_skeleton(struct buffer *image, const void *agent, size_t agent_len)
+static int add_skeleton(struct buffer *image, const struct agent_image *agent)
 {
 	static const char *const dirs[] = {"dev", "proc", "sys", "run",
 					   "tmp", "mnt",  "lib", MODULE_DIR};
@@ -171,7 +171,7 @@ static int add_skeleton(struct buffer *image, const void *agent, size_t agent_le
 		r = add_node(image, "dev/console", S_IFCHR | 0600,
 			     makedev(CONSOLE_MAJOR, CONSOLE_MINOR), NULL, 0);
 	if (r == 0)
-		r = add_node(image, "init", S_IFREG | 0755, 0, agent, agent_len);
+		r = add_node(image, "init", S_IFREG | 0755, 0, agent->data, agent->len);
 	return r;
 }
 
@@ -201,11 +201,11 @@ static int add_module(struct buffer *image, const struct kernel_image *k,
 	return r;
 }
 
-static int write_archive(const struct kernel_image *k, const void *agent, size_t agent_len,
+static int write_archive(const struct kernel_image *k, const struct agent_image *agent,
 			 const struct module_list *modules, struct buffer *image)
 {
 	struct buffer list = {0};
-	int r = add_skeleton(image, agent, agent_len);
+	int r = add_skeleton(image, agent);
 
 	if (r < 0)
 		log_error("cannot build the initramfs: out of memory");
@@ -250,7 +250,7 @@ done:
 	return r;
 }
 
-int initramfs_build(const struct kernel_image *k, const void *agent, size_t agent_len,
+int initramfs_build(const struct kernel_image *k, const struct agent_image *agent,
 		    const struct module_list *modules, size_t room, uint8_t **out, size_t *out_len)
 {
 	struct buffer image = {0};
@@ -262,7 +262,7 @@ int initramfs_build(const struct kernel_image *k, const void *agent, size_t agen
 	}
 	memset(image.data, 0, room);
 	image.len = room;
-	r = write_archive(k, agent, agent_len, modules, &image);
+	r = write_archive(k, agent, modules, &image);
 	if (r < 0) {
 		free(image.data);
 		return r;

@@ -47,11 +47,11 @@ static PRINTF_LIKE(2, 3) void head_print(struct head *h, const char *fmt, ...)
 }
 
 /* The file's name in the cache. */
-static void key_name(const struct kernel_image *k, const void *agent, size_t agent_len,
+static void key_name(const struct kernel_image *k, const struct agent_image *agent,
 		     const char *const *modules, char out[KEY_NAME])
 {
 	const uint64_t odd = 0x9e3779b97f4a7c15u;
-	uint64_t key = index_checksum(agent, agent_len);
+	uint64_t key = index_checksum(agent->id, strlen(agent->id));
 
 	key = key * odd ^ index_checksum(k->modules, strlen(k->modules));
 	for (; *modules; modules++)
@@ -139,7 +139,7 @@ static int lookup(int cache, const char *name, int modules, struct initramfs *ou
  * The file as it is kept. What the sources are is asked before they are read. *full:
  * they are too many to be named, so it cannot be kept.
  */
-static int make(const struct kernel_image *k, int dir, const void *agent, size_t agent_len,
+static int make(const struct kernel_image *k, int dir, const struct agent_image *agent,
 		const char *const *modules, uint8_t **file, size_t *len, bool *full)
 {
 	AUTO_FREE char *text = calloc(1, INITRAMFS_HEAD);
@@ -156,7 +156,7 @@ static int make(const struct kernel_image *k, int dir, const void *agent, size_t
 		return r;
 	for (size_t i = 0; i < list.n; i++)
 		add_source(&sources, dir, list.files[i].path);
-	r = initramfs_build(k, agent, agent_len, &list, INITRAMFS_HEAD, file, len);
+	r = initramfs_build(k, agent, &list, INITRAMFS_HEAD, file, len);
 	module_list_fini(&list);
 	if (r < 0)
 		return r;
@@ -183,8 +183,9 @@ static int keep_in_memory(const uint8_t *file, size_t len, struct initramfs *out
 	return 0;
 }
 
-int initramfs_open_at(const char *cache, const struct kernel_image *k, const void *agent,
-		      size_t agent_len, const char *const *modules, struct initramfs *out)
+int initramfs_open_at(const char *cache, const struct kernel_image *k,
+		      const struct agent_image *agent, const char *const *modules,
+		      struct initramfs *out)
 {
 	AUTO_CLOSE int dir = open(k->modules, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	AUTO_CLOSE int kept = cache ? cache_dir_open(cache) : -ENOENT;
@@ -195,14 +196,14 @@ int initramfs_open_at(const char *cache, const struct kernel_image *k, const voi
 	size_t len;
 	int r;
 
-	key_name(k, agent, agent_len, modules, name);
+	key_name(k, agent, modules, name);
 	if (kept >= 0 && lookup(kept, name, dir, out) == 0)
 		return 0;
 	lock = kept >= 0 ? cache_lock(kept) : -1;
 	/* Another start may have made it meanwhile. */
 	if (lock >= 0 && lookup(kept, name, dir, out) == 0)
 		return 0;
-	r = make(k, dir, agent, agent_len, modules, &file, &len, &full);
+	r = make(k, dir, agent, modules, &file, &len, &full);
 	if (r < 0)
 		return r;
 	if (lock >= 0 && !full) {
@@ -217,10 +218,10 @@ int initramfs_open_at(const char *cache, const struct kernel_image *k, const voi
 	return keep_in_memory(file, len, out);
 }
 
-int initramfs_open(const struct kernel_image *k, const void *agent, size_t agent_len,
+int initramfs_open(const struct kernel_image *k, const struct agent_image *agent,
 		   const char *const *modules, struct initramfs *out)
 {
 	AUTO_FREE char *cache = kernel_cache_dir();
 
-	return initramfs_open_at(cache, k, agent, agent_len, modules, out);
+	return initramfs_open_at(cache, k, agent, modules, out);
 }

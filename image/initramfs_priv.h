@@ -26,13 +26,13 @@ int initramfs_resolve(const struct kernel_image *k, const char *const *modules,
 		      struct module_list *out) MUST_CHECK;
 
 /* The archive, behind `room` bytes of zeroes; *out is malloc'ed. Logs on failure. */
-int initramfs_build(const struct kernel_image *k, const void *agent, size_t agent_len,
+int initramfs_build(const struct kernel_image *k, const struct agent_image *agent,
 		    const struct module_list *modules, size_t room, uint8_t **out,
 		    size_t *out_len) MUST_CHECK;
 
 /* initramfs_open() with another cache; NULL: none. */
-int initramfs_open_at(const char *cache, const struct kernel_image *k, const void *agent,
-		      size_t agent_len, const char *const *modules,
+int initramfs_open_at(const char *cache, const struct kernel_image *k,
+		      const struct agent_image *agent, const char *const *modules,
 		      struct initramfs *out) MUST_CHECK;
 
 #endif

@@ -49,6 +49,13 @@ struct initramfs {
 	size_t len;
 };
 
+/* The guest's first program. All of it lives as long as it is used. */
+struct agent_image {
+	const void *data; /* a static executable; read only to make an initramfs */
+	size_t len;
+	const char *id; /* another one for each other data, as a checksum is */
+};
+
 /*
  * An initramfs (newc cpio, uncompressed): the agent as /init, the modules the
  * machine's devices need with what those depend on (modules.dep), and
@@ -59,7 +66,7 @@ struct initramfs {
  * the agent to mount on: /dev /proc /sys /run /tmp /mnt. It is kept beside the
  * unpacked kernel (image/initramfs_priv.h), else made in memory. Logs on failure.
  */
-int initramfs_open(const struct kernel_image *k, const void *agent, size_t agent_len,
+int initramfs_open(const struct kernel_image *k, const struct agent_image *agent,
 		   const char *const *modules, struct initramfs *out) MUST_CHECK;
 
 #endif

@@ -10,4 +10,8 @@ sc_agent:
 	.balign 8
 sc_agent_len:
 	.quad .Lend - sc_agent
+	.globl sc_agent_id
+sc_agent_id:
+	.incbin SC_AGENT_ID_FILE, 0, 64
+	.byte 0
 	.section .note.GNU-stack,"",@progbits

@@ -140,6 +140,7 @@ static void keep_large_buffers_off_the_heap(void)
 int launch(struct sandbox_config *cfg, int tie_fd, struct timeline *tl, launch_ready_fn ready,
 	   void *owner)
 {
+	const struct agent_image agent = {.data = sc_agent, .len = sc_agent_len, .id = sc_agent_id};
 	struct kernel_image kernel = {.elf_fd = -1};
 	struct base_image base = {.root = -1};
 	struct launched l = {
@@ -162,8 +163,7 @@ int launch(struct sandbox_config *cfg, int tie_fd, struct timeline *tl, launch_r
 			.config = cfg,
 			.base = &base,
 			.kernel = &kernel,
-			.agent = sc_agent,
-			.agent_len = sc_agent_len,
+			.agent = &agent,
 			.listen_fd = l.rd.listen_fd,
 			.tie_fd = tie_fd,
 			.timeline = tl,

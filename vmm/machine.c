@@ -568,7 +568,7 @@ static int load_kernel(struct machine *m, const struct machine_setup *s)
 	struct boot_entry entry;
 	int r;
 
-	r = initramfs_open(s->kernel, s->agent, s->agent_len, guest_modules, &initramfs);
+	r = initramfs_open(s->kernel, s->agent, guest_modules, &initramfs);
 	if (r < 0)
 		return r;
 	in.initramfs_fd = initramfs.fd;

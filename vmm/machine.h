@@ -36,8 +36,7 @@ struct machine_setup {
 	int kvm_fd; /* open /dev/kvm, taken over also on failure */
 	const struct base_image *base; /* borrowed for the machine's life */
 	const struct kernel_image *kernel;
-	const void *agent; /* the agent's ELF file */
-	size_t agent_len;
+	const struct agent_image *agent;
 	struct loop *loop; /* where its devices' events run; borrowed */
 	struct guest_log *log; /* borrowed */
 	machine_end_fn ended;

@@ -596,7 +596,6 @@ static int build(struct sandbox *sb, int kvm_fd)
 		.base = sb->setup->base,
 		.kernel = sb->setup->kernel,
 		.agent = sb->setup->agent,
-		.agent_len = sb->setup->agent_len,
 		.loop = sb->loop,
 		.log = &sb->log,
 		.ended = machine_ended,

@@ -27,8 +27,7 @@ struct sandbox_setup {
 	struct sandbox_config *config; /* the descriptors of its maps are taken over */
 	const struct base_image *base;
 	const struct kernel_image *kernel;
-	const void *agent; /* the agent's ELF file */
-	size_t agent_len;
+	const struct agent_image *agent;
 	int listen_fd; /* the control socket (vmm/control.h), borrowed; -1: none */
 	int tie_fd; /* readable when the sandbox is to end, borrowed; -1: none */
 	struct timeline *timeline; /* where the time went is added to it */

@@ -61,11 +61,12 @@ static int load(const struct ram *ram, const struct kernel_image *kernel, struct
 		unsigned int round)
 {
 	const struct guest_mem mem = {.regions = {{0, MEMORY, ram->host}}, .n_regions = 1};
-	static const uint8_t agent[AGENT_SIZE];
+	static const uint8_t data[AGENT_SIZE];
+	const struct agent_image agent = {.data = data, .len = sizeof(data), .id = "bench"};
 	struct boot_input in = {.elf_fd = kernel->elf_fd, .cmdline = ""};
 	struct initramfs initramfs;
 	struct boot_entry entry;
-	int r = initramfs_open(kernel, agent, sizeof(agent), modules, &initramfs);
+	int r = initramfs_open(kernel, &agent, modules, &initramfs);
 
 	if (r < 0)
 		return r;

@@ -18,6 +18,7 @@
 	"\x7f" \
 	"ELF agent"
 
+static const struct agent_image agent_image = {.data = AGENT, .len = sizeof(AGENT) - 1, .id = "1"};
 static char *tree, modules[128], path[] = "/boot/vmlinuz-1", release[] = "1";
 static struct kernel_image k = {.path = path, .release = release, .modules = modules};
 static const char *cache; /* NULL: none */
@@ -50,7 +51,7 @@ TestSuite(initramfs, .init = setup, .fini = teardown);
 static int build(const char *const *wanted)
 {
 	struct initramfs i;
-	int r = initramfs_open_at(cache, &k, AGENT, strlen(AGENT), wanted, &i);
+	int r = initramfs_open_at(cache, &k, &agent_image, wanted, &i);
 
 	if (r < 0)
 		return r;
@@ -179,7 +180,7 @@ static bool kept(char *text)
 	}
 	cr_assert_eq(BUILD("a", "?gone"), 0);
 	cr_assert(find("lib/modules/a.ko", &st, text));
-	cr_assert_eq(initramfs_open_at(cache, &k, AGENT, strlen(AGENT),
+	cr_assert_eq(initramfs_open_at(cache, &k, &agent_image,
 				       (const char *const[]){"a", "?gone", NULL}, &i),
 		     0);
 	cr_assert_eq(fstat(i.fd, &st), 0);
@@ -267,16 +268,17 @@ Test(initramfs, is_made_again_when_it_is_damaged)
 Test(initramfs, another_agent_is_another_one_and_old_ones_go)
 {
 	struct initramfs i;
-	char text[256], agent[2] = "0";
+	char text[256], id[2] = "2";
+	const struct agent_image other = {.data = AGENT, .len = sizeof(AGENT) - 1, .id = id};
 	unsigned int n = 0;
 	const struct dirent *e;
 	DIR *d;
 
 	cr_assert_not(kept(text));
-	for (; agent[0] < '8'; agent[0]++) {
-		cr_assert_eq(initramfs_open_at(cache, &k, agent, 1,
-					       (const char *const[]){"a", NULL}, &i),
-			     0);
+	for (; id[0] < '9'; id[0]++) {
+		cr_assert_eq(
+			initramfs_open_at(cache, &k, &other, (const char *const[]){"a", NULL}, &i),
+			0);
 		close(i.fd);
 	}
 	d = opendir(cache);

@@ -230,6 +230,7 @@ Test(kernel, cache_directory_follows_the_environment)
 Test(kernel, the_real_one)
 {
 	static const char *const wanted[] = {"virtiofs", "overlay", NULL};
+	static const struct agent_image agent = {.data = "agent", .len = 5, .id = "1"};
 	struct initramfs initramfs;
 
 	setenv("XDG_CACHE_HOME", cache, 1);
@@ -240,7 +241,7 @@ Test(kernel, the_real_one)
 	kernel_image_fini(&k);
 	cr_assert_eq(kernel_image_open(NULL, &k), 0);
 	cr_assert_eq(vmlinux_check(k.elf_fd), 0);
-	cr_assert_eq(initramfs_open(&k, "agent", 5, wanted, &initramfs), 0);
+	cr_assert_eq(initramfs_open(&k, &agent, wanted, &initramfs), 0);
 	cr_assert_gt(initramfs.len, 100000);
 	close(initramfs.fd);
 }
