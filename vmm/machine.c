@@ -177,6 +177,11 @@ static void vcpu_ended(void *owner, unsigned int index, enum vcpu_end why, uint6
 			 "the host has no memory, or no mapping (vm.max_map_count), for a page "
 			 "the guest touched; free some or try a smaller --memory");
 		break;
+	case VCPU_BROKEN_MEMORY:
+		snprintf(end.why, sizeof(end.why),
+			 "the host's memory is broken where the guest touched it; the host's "
+			 "kernel log says more");
+		break;
 	case VCPU_KVM_ERROR:
 		snprintf(end.why, sizeof(end.why), "KVM cannot run the guest's CPU %u: %s", index,
 			 strerror((int)detail));

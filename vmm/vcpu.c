@@ -27,6 +27,36 @@ static void kick_handler(int signo)
 	(void)signo;
 }
 
+/*
+ * A page of broken memory: KVM sends this thread SIGBUS and enters the guest
+ * again, for ever if the signal is blocked. It is let in for KVM_RUN alone,
+ * which returns EINTR and leaves it pending; so nobody's handler is replaced.
+ */
+static int let_sigbus_in(const struct vcpu *vcpu)
+{
+	enum { KERNEL_SIGSET = 8 };
+	struct {
+		struct kvm_signal_mask head;
+		uint64_t set;
+	} __attribute__((packed)) mask = {
+		.head.len = KERNEL_SIGSET,
+		.set = ~(1ull << (SIGBUS - 1) | 1ull << (SIG_KICK - 1)),
+	};
+
+	return ioctl(vcpu->fd, KVM_SET_SIGNAL_MASK, &mask) < 0 ? -errno : 0;
+}
+
+/* Whether that is why KVM_RUN returned. */
+static bool met_broken_memory(void)
+{
+	const struct timespec now = {0};
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGBUS);
+	return sigtimedwait(&set, NULL, &now) == SIGBUS;
+}
+
 static int open_vcpu(struct vcpu *vcpu)
 {
 	int size = ioctl(vcpu->vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
@@ -64,6 +94,8 @@ int vcpu_new(struct vm *vm, unsigned int index, unsigned int n, struct bus *mmio
 	sigaction(SIG_KICK, &kick, NULL);
 
 	r = open_vcpu(vcpu);
+	if (r == 0)
+		r = let_sigbus_in(vcpu);
 	if (r == 0)
 		r = x86_vcpu_features(vcpu, n);
 	if (r < 0) {
@@ -153,7 +185,12 @@ static void *vcpu_thread(void *arg)
 		} else if (errno == EFAULT) {
 			if (!handle_fault(vcpu, &unexplained))
 				break;
-		} else if (errno != EINTR && errno != EAGAIN) {
+		} else if (errno == EINTR) {
+			if (met_broken_memory()) {
+				vcpu->ops->ended(vcpu->owner, vcpu->index, VCPU_BROKEN_MEMORY, 0);
+				break;
+			}
+		} else if (errno != EAGAIN) {
 			vcpu->ops->ended(vcpu->owner, vcpu->index, VCPU_KVM_ERROR, (uint64_t)errno);
 			break;
 		}

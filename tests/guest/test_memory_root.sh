@@ -133,3 +133,56 @@ test_a_squeezed_guest_gives_its_page_cache_and_keeps_its_processes()
 	eval "exec ${g[1]}>&-"
 	wait "$g_PID" || fail "exit code $?"
 }
+
+# host_page PID FRAME: the address in the host's memory of a page of a guest's.
+host_page()
+{
+	perl -e '
+	my ($pid, $frame) = @ARGV;
+	my ($ram, $entry);
+	open(my $maps, "<", "/proc/$pid/maps") or die;
+	while (<$maps>) {
+		($ram) = /^(\w+)-\w+ rw-s .*deleted/ and last;
+	}
+	open(my $pagemap, "<:raw", "/proc/$pid/pagemap") or die;
+	sysseek($pagemap, ((hex($ram) >> 12) + $frame) * 8, 0);
+	sysread($pagemap, $entry, 8) == 8 or die;
+	$entry = unpack("Q", $entry);
+	die "the host has not given it" unless $entry >> 63;
+	printf "%#x\n", ($entry & (1 << 55) - 1) << 12;' "$1" "$2"
+}
+
+# Two sandboxes, and a page of one's memory in which the host finds an error that cannot be corrected.
+test_broken_memory_ends_the_sandbox_that_uses_it()
+{
+	local answer page
+	local offline=/sys/devices/system/memory/hard_offline_page
+
+	[ "$LAB_MODE" != direct ] || skip "this machine is no throw-away one"
+	[ -w $offline ] || skip "this kernel cannot give up a page"
+	coproc b { sandcastle run --memory 128M --cpus 1 --timeout 200s -- bash; }
+	# shellcheck disable=SC2016 # for perl
+	sandcastle run --user root --memory 128M --cpus 1 --timeout 200s -- perl -e '
+		$| = 1;
+		$text = "x" x (1 << 20);
+		open($pagemap, "<:raw", "/proc/self/pagemap") or die;
+		sysseek($pagemap, ((unpack("J", pack("P", $text)) >> 12) + 9) * 8, 0);
+		sysread($pagemap, $entry, 8) == 8 or die;
+		print unpack("Q", $entry) & (1 << 55) - 1, "\n";
+		for (;;) {
+			$sum += ord substr($text, $_ << 12, 1) for 0 .. 255;
+			select undef, undef, undef, 0.2;
+		}' >.out 2>.err &
+	ask b 'echo up'
+	expect_within 100 test -s .out
+	page=$(host_page $! "$(<.out)") || fail "no page to break"
+	echo "$page" >$offline || fail "page $page does not break"
+	wait $!
+	code=$? err=$(<.err)
+	expect_code 125
+	expect_err "sandcastle: the host's memory is broken where the guest touched it; the host's kernel log says more"
+	ask b 'echo alive'
+	expect_same alive "$answer"
+	eval "exec ${b[1]}>&-"
+	wait "$b_PID" || fail "the other one was hurt: exit code $?"
+}
