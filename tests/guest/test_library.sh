@@ -63,6 +63,77 @@ test_a_share_by_the_library()
 	expect_same back "$(cat shown/g)"
 }
 
+# A tree of busybox and a package that declares what is to be below /etc and /var.
+make_tree()
+{
+	local busybox
+
+	busybox=$(command -v busybox) || skip "no busybox on the host"
+	! ldd "$busybox" >/dev/null 2>&1 || skip "the host's busybox needs libraries"
+	mkdir -p tree/bin tree/etc tree/usr/lib/tmpfiles.d tree/usr/share/a/b tree/var/lib/dpkg/info
+	cp "$busybox" tree/bin/busybox
+	ln -s busybox tree/bin/sh
+	printf 'ID=tree\nVERSION_ID=7\n' >tree/usr/lib/os-release
+	echo pristine >tree/etc/conf
+	echo copied >tree/usr/share/a/b/c
+	cat >tree/usr/lib/tmpfiles.d/a.conf <<-'END'
+		d /var/lib/%o/%w 0750
+		C /var/copy - - - - /usr/share/a
+		L /etc/link - - - - ../var/copy/b/c
+		f /etc/made 0640 - - - made for %o
+		z /etc/con* 0604
+	END
+	printf 'Package: a\nStatus: install ok installed\nVersion: 1\nArchitecture: all\nConffiles:\n /etc/conf %s\n' \
+		"$(md5sum <tree/etc/conf | cut -d ' ' -f 1)" >tree/var/lib/dpkg/status
+	printf '%s\n' /bin /bin/busybox /bin/sh /etc /etc/conf /usr /usr/lib /usr/lib/os-release /usr/lib/tmpfiles.d \
+		/usr/lib/tmpfiles.d/a.conf /usr/share /usr/share/a /usr/share/a/b /usr/share/a/b/c /var /var/lib >tree/var/lib/dpkg/info/a.list
+}
+
+test_another_system_by_the_library()
+{
+	make_tree
+	cat >root.py <<-'END'
+		import ctypes as c, hello, os, sys
+
+		class Options(hello.Options):
+		    _fields_ = [("numbers", c.c_uint32 * 4), ("root", c.c_char_p)]
+
+		lib = c.CDLL(os.environ["LIBSANDCASTLE"])
+		sb, cmd, code = c.c_void_p(), c.c_void_p(), c.c_int(125)
+		options = Options(size=c.sizeof(Options), memory=256 << 20, user=b"root", root=os.path.abspath("tree").encode())
+		assert lib.sandcastle_new(c.byref(sb)) == 0
+		def check(status):
+		    text = c.create_string_buffer(512)
+		    lib.sandcastle_message(sb, text, c.c_size_t(len(text)))
+		    assert status == 0, text.value
+
+		check(lib.sandcastle_start(sb, c.byref(options)))
+		argv = (c.c_char_p * 4)(b"/bin/sh", b"-c", sys.argv[1].encode())
+		command = hello.ExecOptions(size=c.sizeof(hello.ExecOptions), argv=argv, stdio=(hello.Stdio(0, 0), hello.Stdio(1, 1), hello.Stdio(1, 2)))
+		check(lib.sandcastle_exec(sb, c.byref(command), c.byref(cmd)))
+		assert lib.sandcastle_command_wait(cmd, -1, c.byref(code)) == 0
+		lib.sandcastle_free(sb)
+		sys.exit(code.value)
+	END
+	# shellcheck disable=SC2016 # for the shell in the guest
+	run env LIBSANDCASTLE="$LAB_REPO/build/libsandcastle.so.0" PYTHONDONTWRITEBYTECODE=1 \
+		PYTHONPATH="$LAB_REPO/examples" /usr/bin/python3 root.py '
+		b=/bin/busybox
+		$b stat -c "%n %a %u" /var/lib/tree/7 /var/copy/b/c /etc/made /etc/conf
+		$b readlink /etc/link
+		$b cat /etc/link /etc/conf /etc/made
+		exit 6'
+	expect_code 6
+	expect_out '/var/lib/tree/7 750 0
+/var/copy/b/c 644 0
+/etc/made 640 0
+/etc/conf 604 0
+../var/copy/b/c
+copied
+pristine
+made for tree'
+}
+
 test_a_runner_and_its_sudden_end()
 {
 	local pid
