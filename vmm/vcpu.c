@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -34,16 +35,15 @@ static void kick_handler(int signo)
  */
 static int let_sigbus_in(const struct vcpu *vcpu)
 {
-	enum { KERNEL_SIGSET = 8 };
-	struct {
-		struct kvm_signal_mask head;
-		uint64_t set;
-	} __attribute__((packed)) mask = {
-		.head.len = KERNEL_SIGSET,
-		.set = ~(1ull << (SIGBUS - 1) | 1ull << (SIG_KICK - 1)),
-	};
+	/* The kernel's set, of 64 signals: the C library's has more. */
+	const uint64_t blocked = ~(1ull << (SIGBUS - 1) | 1ull << (SIG_KICK - 1));
+	AUTO_FREE struct kvm_signal_mask *mask = malloc(sizeof(*mask) + sizeof(blocked));
 
-	return ioctl(vcpu->fd, KVM_SET_SIGNAL_MASK, &mask) < 0 ? -errno : 0;
+	if (!mask)
+		return -ENOMEM;
+	mask->len = sizeof(blocked);
+	memcpy(mask->sigset, &blocked, sizeof(blocked));
+	return ioctl(vcpu->fd, KVM_SET_SIGNAL_MASK, mask) < 0 ? -errno : 0;
 }
 
 /* Whether that is why KVM_RUN returned. */
