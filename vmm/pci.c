@@ -336,7 +336,7 @@ void pci_function_init(struct pci_function *fn, const struct pci_function_ops *o
 	put16(c + PCI_VENDOR_ID, ids->vendor);
 	put16(c + PCI_DEVICE_ID, ids->device);
 	put32(c + PCI_CLASS_REVISION, ids->class_code << 8 | ids->revision);
-	/* Whoever is alone in a device is looked for beside it in vain. */
+	/* Also of one that is alone in its device: there the guest looks for seven more in vain. */
 	c[PCI_HEADER_TYPE] = PCI_MULTI_FUNCTION;
 	put16(c + PCI_SUBSYSTEM_VENDOR_ID, ids->subsystem_vendor);
 	put16(c + PCI_SUBSYSTEM_ID, ids->subsystem);

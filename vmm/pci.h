@@ -36,8 +36,8 @@ enum {
 	PCI_CONFIG_SIZE = 256,
 	PCI_ECAM_FUNCTION_SIZE = 0x1000,
 	PCI_MAX_FUNCTIONS = 32,
-	PCI_MULTI_FUNCTION =
-		0x80, /* of PCI_HEADER_TYPE; older linux/pci_regs.h have no name for it */
+	/* Of PCI_HEADER_TYPE; older linux/pci_regs.h have no name for it. */
+	PCI_MULTI_FUNCTION = 0x80,
 };
 
 struct pci_function;
