@@ -76,6 +76,13 @@ skip()
 	exit 0
 }
 
+# Sets busybox: one for a tree that has no libraries.
+need_busybox()
+{
+	busybox=$(command -v busybox) || skip "no busybox on the host"
+	! ldd "$busybox" >/dev/null 2>&1 || skip "the host's busybox needs libraries"
+}
+
 expect_code()
 {
 	[ "$code" -eq "$1" ] || fail "expected exit code $1, got $code"

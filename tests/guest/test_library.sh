@@ -68,8 +68,7 @@ make_tree()
 {
 	local busybox
 
-	busybox=$(command -v busybox) || skip "no busybox on the host"
-	! ldd "$busybox" >/dev/null 2>&1 || skip "the host's busybox needs libraries"
+	need_busybox
 	mkdir -p tree/bin tree/etc tree/usr/lib/tmpfiles.d tree/usr/share/a/b tree/var/lib/dpkg/info
 	cp "$busybox" tree/bin/busybox
 	ln -s busybox tree/bin/sh
