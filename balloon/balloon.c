@@ -9,7 +9,7 @@
 #include <linux/virtio_ids.h>
 #include <string.h>
 
-#include "vmm/log.h"
+#include "common/log.h"
 
 /*
  * The specification numbers the queues as if those of features that were not

@@ -13,7 +13,7 @@
 #include "balloon/pin.h"
 #include "balloon/policy.h"
 #include "balloon/pressure.h"
-#include "vmm/log.h"
+#include "common/log.h"
 
 enum {
 	POLL_MS = 1000, /* a look at the host where there is no trigger */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "balloon/policy.h"
 
-#include "vmm/util.h"
+#include "common/util.h"
 
 #define MIB (1ull << 20)
 

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "vmm/util.h"
+#include "common/util.h"
 
 /*
  * DOC: three sources

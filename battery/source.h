@@ -3,8 +3,8 @@
 #ifndef BATTERY_SOURCE_H
 #define BATTERY_SOURCE_H
 
+#include "common/loop.h"
 #include "vmm/device.h"
-#include "vmm/loop.h"
 
 struct power_source;
 

@@ -9,7 +9,7 @@
 #include "battery/battery.h"
 #include "battery/source_priv.h"
 #include "battery/timeline.h"
-#include "vmm/log.h"
+#include "common/log.h"
 
 struct file_source {
 	struct power_source source;

@@ -10,7 +10,7 @@
 
 #include "battery/battery.h"
 #include "battery/source_priv.h"
-#include "vmm/log.h"
+#include "common/log.h"
 
 #define POWER_SUPPLY_CLASS "/sys/class/power_supply"
 

@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 #include "battery/power_state.h"
-#include "vmm/util.h"
+#include "common/util.h"
 
 enum {
 	SUPPLY_MAX = 16, /* laptops have up to two batteries, one AC and four USB-C ports */

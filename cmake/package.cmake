@@ -11,7 +11,7 @@ command ends. It needs /dev/kvm and no privileges, no image and no daemon.")
 set(CPACK_DEBIAN_PACKAGE_SECTION utils)
 # Library packages and their least versions, from the programs themselves.
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
-# Those that are loaded by name (vmm/lazy_lib.h).
+# Those that are loaded by name (common/lazy_lib.h).
 set(CPACK_DEBIAN_PACKAGE_DEPENDS "libarchive13, libxml2")
 # A sandbox boots the host's own kernel; a host that has booted has one, a container has not.
 set(CPACK_DEBIAN_PACKAGE_RECOMMENDS linux-image-amd64)

@@ -6,10 +6,10 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "common/util.h"
 #include "guest-agent/link.h"
 #include "guest-agent/messages.h"
 #include "guest-agent/users.h"
-#include "vmm/util.h"
 
 enum { COMMANDS_MAX = 256 };
 

@@ -3,9 +3,9 @@
 #ifndef GUEST_AGENT_ETC_H
 #define GUEST_AGENT_ETC_H
 
+#include "common/util.h"
 #include "guest-agent/messages.h"
 #include "guest-agent/text.h"
-#include "vmm/util.h"
 
 /*
  * In the overlay, hence in memory: /etc/hostname, an /etc/hosts that knows the

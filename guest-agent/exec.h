@@ -6,9 +6,9 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "common/util.h"
 #include "guest-agent/text.h"
 #include "guest-agent/users.h"
-#include "vmm/util.h"
 
 /* All borrowed. */
 struct exec_plan {

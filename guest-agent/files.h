@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "vmm/util.h"
+#include "common/util.h"
 
 /*
  * The content of `path` below dir_fd (AT_FDCWD too), malloc'ed; -EFBIG if it

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "vmm/util.h"
+#include "common/util.h"
 
 enum { DEPTH_MAX = 8, FILE_MAX_BYTES = 16 << 20 };
 

@@ -5,9 +5,9 @@
 
 #include <stdint.h>
 
-#include "guest-agent/protocol.h"
+#include "common/agent_protocol.h"
+#include "common/util.h"
 #include "guest-agent/wire.h"
-#include "vmm/util.h"
 
 /*
  * How a connection is begun: vsock in a sandbox, a socketpair in a test. Returns a

@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "guest-agent/protocol.h"
-#include "vmm/util.h"
+#include "common/agent_protocol.h"
+#include "common/util.h"
 
 enum { SETUP_MAX_MAPS = 256 };
 

@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "common/agent_protocol.h"
 #include "guest-agent/files.h"
-#include "guest-agent/protocol.h"
 
 enum { LIST_MAX = 64 * 1024 };
 

@@ -7,9 +7,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/util.h"
 #include "guest-agent/steps.h"
 #include "guest-agent/text.h"
-#include "vmm/util.h"
 
 /*
  * DOC: two rounds

@@ -10,10 +10,10 @@
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 
+#include "common/agent_protocol.h"
 #include "guest-agent/etc.h"
 #include "guest-agent/files.h"
 #include "guest-agent/home.h"
-#include "guest-agent/protocol.h"
 
 #define BASE_TOP   "/base"
 #define MAPS_TOP   "/maps"

@@ -3,9 +3,9 @@
 #ifndef GUEST_AGENT_MOUNTS_H
 #define GUEST_AGENT_MOUNTS_H
 
+#include "common/util.h"
 #include "guest-agent/messages.h"
 #include "guest-agent/text.h"
-#include "vmm/util.h"
 
 /*
  * DOC: the tree

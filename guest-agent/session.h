@@ -5,12 +5,12 @@
 
 #include <stdbool.h>
 
+#include "common/util.h"
 #include "guest-agent/command.h"
 #include "guest-agent/link.h"
 #include "guest-agent/messages.h"
 #include "guest-agent/text.h"
 #include "guest-agent/watch.h"
-#include "vmm/util.h"
 
 struct session;
 typedef void (*session_fn)(struct session *s);

@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/util.h"
 #include "guest-agent/watch.h"
-#include "vmm/util.h"
 
 /*
  * DOC: relays

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "vmm/util.h"
+#include "common/util.h"
 
 enum {
 	USER_NAME_MAX = 256,

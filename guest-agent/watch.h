@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "vmm/util.h"
+#include "common/util.h"
 
 struct watch;
 typedef void (*watch_fn)(struct watch *w, uint32_t events);

@@ -3,10 +3,10 @@
 #ifndef IMAGE_ACCOUNTS_H
 #define IMAGE_ACCOUNTS_H
 
+#include "common/util.h"
 #include "image/buffer.h"
 #include "image/declared.h"
 #include "image/packages.h"
-#include "vmm/util.h"
 
 /*
  * DOC: which accounts

@@ -6,10 +6,10 @@
 #include <archive.h>
 #include <archive_entry.h>
 
-#include "vmm/util.h"
+#include "common/util.h"
 
 /*
- * A kernel is unpacked once and then started a thousand times (vmm/lazy_lib.h). A
+ * A kernel is unpacked once and then started a thousand times (common/lazy_lib.h). A
  * distribution that compresses its modules needs it for each initramfs it makes.
  */
 struct archive_lib {

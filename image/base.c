@@ -11,10 +11,10 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "common/log.h"
 #include "image/build.h"
 #include "image/cache.h"
 #include "image/packages.h"
-#include "vmm/log.h"
 
 enum {
 	PROGRESS_AFTER_MS = 500,

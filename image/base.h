@@ -5,9 +5,9 @@
 
 #include <stdbool.h>
 
+#include "common/util.h"
 #include "image/index.h"
 #include "image/rules.h"
-#include "vmm/util.h"
 
 /*
  * DOC: where an image is kept

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "vmm/util.h"
+#include "common/util.h"
 
 /* Zeroed is empty. The owner frees data. */
 struct buffer {

@@ -5,8 +5,8 @@
 
 #include <stdint.h>
 
+#include "common/util.h"
 #include "image/unpack.h"
-#include "vmm/util.h"
 
 enum {
 	BZIMAGE_RELEASE_MAX = 64, /* as utsname has it, without the NUL */

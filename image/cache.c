@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "vmm/log.h"
+#include "common/log.h"
 
 enum {
 	HASH_HEX = 2 * SHA256_DIGEST_SIZE,

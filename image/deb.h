@@ -3,8 +3,8 @@
 #ifndef IMAGE_DEB_H
 #define IMAGE_DEB_H
 
+#include "common/util.h"
 #include "image/buffer.h"
-#include "vmm/util.h"
 
 /*
  * The bytes of `path` (absolute) in NAME_VERSION_ARCH.deb of the directory

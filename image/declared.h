@@ -3,8 +3,8 @@
 #ifndef IMAGE_DECLARED_H
 #define IMAGE_DECLARED_H
 
+#include "common/util.h"
 #include "image/packages.h"
-#include "vmm/util.h"
 
 /*
  * DOC: what is read

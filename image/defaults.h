@@ -5,9 +5,9 @@
 
 #include <sys/types.h>
 
+#include "common/util.h"
 #include "image/accounts.h"
 #include "image/buffer.h"
-#include "vmm/util.h"
 
 struct default_file {
 	uint16_t mode; /* permissions */

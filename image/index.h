@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "vmm/util.h"
+#include "common/util.h"
 
 /*
  * DOC: the format (docs/base-image.md)
@@ -23,7 +23,7 @@
  * The header holds a checksum of all of it. index_open() checks that and every
  * bound once, so that nothing below has to look twice; a file that was checked and
  * has not changed since need not be (image/base.h). This file needs nothing
- * but vmm/util.h: the file server reads indexes too.
+ * but common/util.h: the file server reads indexes too.
  */
 
 #define INDEX_MAGIC "SCINDEX"

@@ -7,10 +7,10 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include "guest-agent/protocol.h"
+#include "common/agent_protocol.h"
+#include "common/log.h"
 #include "image/initramfs_priv.h"
 #include "image/unpack.h"
-#include "vmm/log.h"
 
 /* Debian's modules.dep has 0.6 MB, its largest module 12 MB. */
 #define TEXT_FILE_MAX (16ull << 20)

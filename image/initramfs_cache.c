@@ -9,10 +9,10 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "common/log.h"
 #include "image/cache.h"
 #include "image/index.h"
 #include "image/initramfs_priv.h"
-#include "vmm/log.h"
 
 /* First line of the text: to be counted up when the same sources lead to another archive. */
 #define MAGIC "sandcastle initramfs 1\n"

@@ -11,10 +11,10 @@
 #include <sys/stat.h>
 #include <sys/utsname.h>
 
+#include "common/log.h"
 #include "image/bzimage.h"
 #include "image/cache.h"
 #include "image/kernel_priv.h"
-#include "vmm/log.h"
 
 enum { MAX_CANDIDATES = 64 };
 

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "vmm/util.h"
+#include "common/util.h"
 
 /* A kernel that can be booted, and its modules. */
 struct kernel_image {

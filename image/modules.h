@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "vmm/util.h"
+#include "common/util.h"
 
 enum {
 	MODULES_MAX = 128, /* files in one list, far above what a machine needs */

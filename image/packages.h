@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/util.h"
 #include "image/buffer.h"
-#include "vmm/util.h"
 
 /*
  * DOC: one file per kind of package database

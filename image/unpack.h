@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "vmm/util.h"
+#include "common/util.h"
 
 /* Takes the bytes as they come; 0 or -errno, which ends the unpacking. Embed it. */
 struct unpack_sink {

@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "vmm/control_protocol.h"
+#include "common/control_protocol.h"
 
 /* A sandbox that listens answers at once, unless its loop is stuck. */
 enum { HELLO_LIMIT_MS = 10 * 1000 };

@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "vmm/control_bytes.h"
-#include "vmm/util.h"
+#include "common/control_bytes.h"
+#include "common/util.h"
 
 /* One connection. One thread at a time. */
 struct client;

@@ -8,11 +8,11 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 
+#include "common/log.h"
+#include "common/terminal.h"
 #include "launcher/commands.h"
 #include "launcher/control_call.h"
 #include "launcher/options.h"
-#include "vmm/log.h"
-#include "vmm/terminal.h"
 
 enum { DETACH_KEY = 0x1d, EXIT_SIGNAL_BASE = 128, PIECE = 4096 };
 

@@ -2,11 +2,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/log.h"
 #include "launcher/commands.h"
 #include "launcher/config_apply.h"
 #include "launcher/config_print.h"
 #include "launcher/options.h"
-#include "vmm/log.h"
 
 enum { OPT_JSON = OPTION_OWN };
 

@@ -7,13 +7,13 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "common/log.h"
 #include "launcher/commands.h"
 #include "launcher/control_call.h"
 #include "launcher/guest_run.h"
 #include "launcher/options.h"
 #include "launcher/tar_create.h"
 #include "launcher/tar_extract.h"
-#include "vmm/log.h"
 
 enum { EXIT_GUEST_NOT_FOUND = 127 };
 

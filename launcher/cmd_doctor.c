@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/log.h"
 #include "launcher/commands.h"
 #include "launcher/doctor.h"
 #include "launcher/options.h"
-#include "vmm/log.h"
 
 enum { OPT_KERNEL = OPTION_OWN, OPT_JSON };
 

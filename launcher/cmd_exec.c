@@ -9,12 +9,12 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 
+#include "common/control_protocol.h"
+#include "common/log.h"
+#include "common/terminal.h"
 #include "launcher/commands.h"
 #include "launcher/control_call.h"
 #include "launcher/options.h"
-#include "vmm/control_protocol.h"
-#include "vmm/log.h"
-#include "vmm/terminal.h"
 
 enum { OPT_ENV = OPTION_OWN, OPT_WORKDIR, OPT_USER, OPT_DETACH };
 

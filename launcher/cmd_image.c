@@ -9,10 +9,10 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "common/log.h"
 #include "image/base.h"
 #include "launcher/commands.h"
 #include "launcher/options.h"
-#include "vmm/log.h"
 
 enum { OPT_ROOT = OPTION_OWN, OPT_JSON, OPT_CHANGED, OPT_LEFT_OUT, OPT_VERBOSE };
 

@@ -5,11 +5,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/log.h"
 #include "launcher/commands.h"
 #include "launcher/control_call.h"
 #include "launcher/options.h"
 #include "launcher/rundir.h"
-#include "vmm/log.h"
 
 enum { OPT_JSON = OPTION_OWN, OPT_QUIET };
 

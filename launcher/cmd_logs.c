@@ -5,10 +5,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/log.h"
 #include "launcher/commands.h"
 #include "launcher/control_call.h"
 #include "launcher/options.h"
-#include "vmm/log.h"
 
 enum { OPT_FOLLOW = OPTION_OWN };
 

@@ -3,12 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/log.h"
 #include "launcher/commands.h"
 #include "launcher/control_call.h"
 #include "launcher/map.h"
 #include "launcher/options.h"
 #include "launcher/run_options.h"
-#include "vmm/log.h"
 
 enum { OPT_REMOVE = OPTION_OWN };
 

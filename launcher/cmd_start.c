@@ -7,9 +7,9 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include "common/log.h"
 #include "launcher/commands.h"
 #include "launcher/launch.h"
-#include "vmm/log.h"
 #include "vmm/timeline.h"
 
 /*

@@ -2,11 +2,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/log.h"
+#include "common/units.h"
 #include "launcher/commands.h"
 #include "launcher/control_call.h"
 #include "launcher/options.h"
-#include "launcher/parse.h"
-#include "vmm/log.h"
 
 enum { OPT_JSON = OPTION_OWN };
 

@@ -3,12 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/log.h"
+#include "common/units.h"
 #include "launcher/commands.h"
 #include "launcher/control_call.h"
 #include "launcher/options.h"
-#include "launcher/parse.h"
 #include "launcher/rundir.h"
-#include "vmm/log.h"
 
 enum { OPT_TIME = OPTION_OWN, OPT_FORCE, OPT_ALL };
 

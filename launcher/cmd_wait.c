@@ -2,10 +2,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/log.h"
 #include "launcher/commands.h"
 #include "launcher/control_call.h"
 #include "launcher/options.h"
-#include "vmm/log.h"
 
 enum { OPT_JSON = OPTION_OWN };
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "vmm/log.h"
+#include "common/log.h"
 
 /* From here on log lines begin with the file and this line; 0 ends that. */
 static void set_subject(const struct config_file *f, unsigned int line)

@@ -9,7 +9,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-#include "vmm/log.h"
+#include "common/log.h"
 
 void config_file_init(struct config_file *f)
 {

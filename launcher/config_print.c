@@ -5,7 +5,7 @@
 #include <jansson.h>
 #include <string.h>
 
-#include "launcher/parse.h"
+#include "common/units.h"
 
 static const struct config_entry *next_entry(const struct config_file *f, enum config_key key,
 					     const struct config_entry *after)

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/log.h"
 #include "launcher/rundir.h"
-#include "vmm/log.h"
 
 const char *json_text(const json_t *object, const char *key)
 {

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "launcher/parse.h"
-#include "vmm/log.h"
+#include "common/log.h"
+#include "common/units.h"
 
 enum { FIRST_MS = 1000, EVERY_MS = 250, SKIPS_SHOWN = 20 };
 

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "vmm/util.h"
+#include "common/util.h"
 
 struct copy_tally {
 	uint64_t bytes;

@@ -10,8 +10,8 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
+#include "common/units.h"
 #include "image/kernel.h"
-#include "launcher/parse.h"
 #include "vmm/config.h"
 #include "vmm/kvm_check.h"
 

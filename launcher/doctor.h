@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "vmm/util.h"
+#include "common/util.h"
 
 enum doctor_status {
 	DOCTOR_OK,

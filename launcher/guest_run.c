@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "common/log.h"
 #include "launcher/control_call.h"
 #include "launcher/copy_tally.h"
-#include "vmm/log.h"
 
 enum { SAID_MAX = 16 * 1024, EXIT_SIGNAL_BASE = 128 };
 

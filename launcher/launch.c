@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "common/log.h"
 #include "launcher/agent_blob.h"
 #include "launcher/commands.h"
 #include "launcher/name.h"
@@ -18,7 +19,6 @@
 #include "launcher/rundir.h"
 #include "launcher/timeline_file.h"
 #include "vmm/kvm_check.h"
-#include "vmm/log.h"
 #include "vmm/sandbox.h"
 #include "vmm/timeline.h"
 

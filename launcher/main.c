@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/log.h"
 #include "launcher/commands.h"
 #include "launcher/options.h"
-#include "vmm/log.h"
 
 static const struct {
 	const char *name;

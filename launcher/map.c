@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "vmm/log.h"
+#include "common/log.h"
 
 /* A piece of the option's argument. */
 struct field {

@@ -3,7 +3,7 @@
 #ifndef LAUNCHER_NAME_H
 #define LAUNCHER_NAME_H
 
-#include "vmm/util.h"
+#include "common/util.h"
 
 /* Two words and a dash, a valid host name, by chance; malloc'ed, NULL without memory. */
 char *name_generate(void) MUST_CHECK;

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "vmm/log.h"
+#include "common/log.h"
 
 enum { WORD_MAX = 32, HELP_COLUMN = 26 };
 

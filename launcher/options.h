@@ -3,7 +3,7 @@
 #ifndef LAUNCHER_OPTIONS_H
 #define LAUNCHER_OPTIONS_H
 
-#include "vmm/util.h"
+#include "common/util.h"
 
 enum { OPTIONS_MAX = 32 };
 

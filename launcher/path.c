@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/log.h"
 #include "launcher/map.h"
-#include "vmm/log.h"
 
 struct text {
 	char *data;

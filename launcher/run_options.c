@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/log.h"
 #include "launcher/config_apply.h"
 #include "launcher/map.h"
 #include "launcher/options.h"
 #include "launcher/settings.h"
 #include "launcher/timeline_file.h"
-#include "vmm/log.h"
 
 enum {
 	OPT_CONFIG = OPTION_OWN,

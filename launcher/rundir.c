@@ -12,8 +12,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include "launcher/parse.h"
-#include "vmm/control_protocol.h"
+#include "common/control_protocol.h"
+#include "common/units.h"
 
 enum { LISTEN_BACKLOG = 64 };
 

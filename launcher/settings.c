@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/log.h"
+#include "common/units.h"
 #include "launcher/name.h"
-#include "launcher/parse.h"
-#include "vmm/log.h"
 
 enum { DEFAULT_CPUS_MAX = 4, MEMORY_STEP = 2 << 20 };
 #define DEFAULT_MEMORY_MAX (8ull << 30)

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "vmm/log.h"
+#include "common/log.h"
 
 /* Folders in folders: each that is gone through has a descriptor. */
 enum { CHUNK = 256 * 1024, DEPTH_MAX = 200 };

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include "vmm/log.h"
+#include "common/log.h"
 
 enum { CHUNK = 256 * 1024, DRAIN_MAX = 1024 * 1024, EXIT_SIGNAL_BASE = 128 };
 

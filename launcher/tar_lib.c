@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "launcher/tar_lib.h"
 
-#include "vmm/lazy_lib.h"
+#include "common/lazy_lib.h"
 
 /* The one of the ABI we were compiled for. */
 #define LIBRARY "libarchive.so.13"

@@ -6,9 +6,9 @@
 #include <archive.h>
 #include <archive_entry.h>
 
-#include "vmm/util.h"
+#include "common/util.h"
 
-/* Named as the functions of libarchive are, without "archive_" (vmm/lazy_lib.h). */
+/* Named as the functions of libarchive are, without "archive_" (common/lazy_lib.h). */
 struct tar_lib {
 	__typeof__(archive_read_new) *read_new;
 	__typeof__(archive_read_free) *read_free;

@@ -6,7 +6,7 @@
 #include <jansson.h>
 #include <string.h>
 
-#include "vmm/log.h"
+#include "common/log.h"
 #include "vmm/timeline.h"
 
 enum {

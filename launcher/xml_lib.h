@@ -5,9 +5,9 @@
 
 #include <libxml/parser.h>
 
-#include "vmm/util.h"
+#include "common/util.h"
 
-/* Few sandboxes are described by such a file (vmm/lazy_lib.h). Named as libxml2's functions are. */
+/* Few sandboxes are described by such a file (common/lazy_lib.h). Named as libxml2's functions are. */
 struct xml_lib {
 	__typeof__(xmlNewParserCtxt) *new_parser;
 	__typeof__(xmlFreeParserCtxt) *free_parser;

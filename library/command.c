@@ -4,8 +4,8 @@
 #include <poll.h>
 #include <string.h>
 
+#include "common/control_bytes.h"
 #include "library/library_priv.h"
-#include "vmm/control_bytes.h"
 
 enum { CODE_SIGNAL = 128, CODE_FAILED = 125 };
 

@@ -10,9 +10,9 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "common/control_protocol.h"
 #include "launcher/rundir.h"
 #include "library/library_priv.h"
-#include "vmm/control_protocol.h"
 
 /* How long the sandbox may take to end when the handle is freed. */
 enum { FREE_LIMIT_MS = 5000 };

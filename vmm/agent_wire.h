@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* vmm/agent_wire.h - the host's side of guest-agent/protocol.h: bytes to messages and back. Pure. */
+/* vmm/agent_wire.h - the host's side of common/agent_protocol.h: bytes to messages and back. Pure. */
 #ifndef VMM_AGENT_WIRE_H
 #define VMM_AGENT_WIRE_H
 
@@ -8,8 +8,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "guest-agent/protocol.h"
-#include "vmm/util.h"
+#include "common/agent_protocol.h"
+#include "common/util.h"
 
 struct command_spec;
 struct config_map;

@@ -10,10 +10,10 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "common/log.h"
 #include "vmm/config.h"
 #include "vmm/control_priv.h"
 #include "vmm/guest_log.h"
-#include "vmm/log.h"
 #include "vmm/session.h"
 #include "vmm/shares.h"
 

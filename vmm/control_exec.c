@@ -4,8 +4,8 @@
 #include <signal.h>
 #include <string.h>
 
+#include "common/control_bytes.h"
 #include "vmm/config.h"
-#include "vmm/control_bytes.h"
 #include "vmm/control_priv.h"
 #include "vmm/session.h"
 

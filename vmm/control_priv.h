@@ -5,10 +5,10 @@
 
 #include <jansson.h>
 
+#include "common/control_protocol.h"
+#include "common/loop.h"
 #include "vmm/command.h"
 #include "vmm/control.h"
-#include "vmm/control_protocol.h"
-#include "vmm/loop.h"
 
 /* A packet that the client's socket had no room for. */
 struct control_packet {

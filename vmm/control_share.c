@@ -5,8 +5,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/control_bytes.h"
 #include "vmm/config.h"
-#include "vmm/control_bytes.h"
 #include "vmm/control_priv.h"
 #include "vmm/map_rules.h"
 #include "vmm/shares.h"

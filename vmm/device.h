@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "vmm/loop.h"
-#include "vmm/util.h"
+#include "common/loop.h"
+#include "common/util.h"
 
 struct device;
 

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "vmm/util.h"
+#include "common/util.h"
 
 enum { GUEST_LOG_SIZE = 16 * 1024 };
 

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "vmm/util.h"
+#include "common/util.h"
 
 /* A guest physical address. */
 typedef uint64_t gpa_t;

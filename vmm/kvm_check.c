@@ -12,7 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
-#include "vmm/log.h"
+#include "common/log.h"
 
 const struct kvm_places kvm_host_places = {
 	.device = "/dev/kvm",

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "vmm/util.h"
+#include "common/util.h"
 
 /* Where to look; tests make their own. */
 struct kvm_places {

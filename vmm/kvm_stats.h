@@ -3,7 +3,7 @@
 #ifndef VMM_KVM_STATS_H
 #define VMM_KVM_STATS_H
 
-#include "vmm/util.h"
+#include "common/util.h"
 
 struct timeline;
 

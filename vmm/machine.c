@@ -19,10 +19,12 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
-#include "battery/battery.h"
-#include "battery/source.h"
 #include "balloon/balloon.h"
 #include "balloon/keeper.h"
+#include "battery/battery.h"
+#include "battery/source.h"
+#include "common/agent_protocol.h"
+#include "common/log.h"
 #include "devices/acpi_events.h"
 #include "devices/console.h"
 #include "devices/fs/fs.h"
@@ -30,11 +32,9 @@
 #include "devices/serial.h"
 #include "devices/virtio/pci.h"
 #include "devices/vsock.h"
-#include "guest-agent/protocol.h"
 #include "image/base.h"
 #include "vmm/acpi/tables.h"
 #include "vmm/bus.h"
-#include "vmm/log.h"
 #include "vmm/pci.h"
 #include "vmm/shares.h"
 #include "vmm/timeline.h"

@@ -3,10 +3,10 @@
 #ifndef VMM_MACHINE_H
 #define VMM_MACHINE_H
 
+#include "common/loop.h"
 #include "image/kernel.h"
 #include "vmm/config.h"
 #include "vmm/guest_log.h"
-#include "vmm/loop.h"
 
 struct figures;
 struct machine;

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "vmm/util.h"
+#include "common/util.h"
 
 struct config_map;
 

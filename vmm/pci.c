@@ -9,7 +9,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 
-#include "vmm/log.h"
+#include "common/log.h"
 
 enum {
 	/* The PBA is read in qwords, and one holds PCI_MAX_VECTORS bits. */

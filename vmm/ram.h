@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "vmm/util.h"
+#include "common/util.h"
 
 /*
  * DOC: one file, mapped once

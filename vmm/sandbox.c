@@ -11,16 +11,16 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/terminal.h"
 #include "vmm/command.h"
 #include "vmm/control.h"
 #include "vmm/guest_log.h"
 #include "vmm/kvm_check.h"
-#include "vmm/log.h"
-#include "vmm/loop.h"
 #include "vmm/machine.h"
 #include "vmm/session.h"
 #include "vmm/shares.h"
-#include "vmm/terminal.h"
 #include "vmm/timeline.h"
 
 enum {

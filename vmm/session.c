@@ -8,10 +8,10 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include "common/agent_protocol.h"
+#include "common/log.h"
+#include "common/loop.h"
 #include "devices/vsock.h"
-#include "guest-agent/protocol.h"
-#include "vmm/log.h"
-#include "vmm/loop.h"
 #include "vmm/session_priv.h"
 #include "vmm/timeline.h"
 

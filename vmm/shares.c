@@ -6,9 +6,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/loop.h"
 #include "devices/fs/fs.h"
 #include "vmm/config.h"
-#include "vmm/loop.h"
 #include "vmm/map_rules.h"
 #include "vmm/session.h"
 

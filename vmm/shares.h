@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "vmm/util.h"
+#include "common/util.h"
 
 struct config_map;
 struct fs_server;

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include "vmm/log.h"
+#include "common/log.h"
 
 /* Reads of STDIO_BUFFER bytes before the loop gets a turn. */
 enum { IN_STEPS = 8 };

@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/loop.h"
 #include "devices/vsock.h"
-#include "vmm/loop.h"
 
 /*
  * DOC: not blocking on descriptors that are not ours

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "vmm/log.h"
+#include "common/log.h"
 
 static const char *const phase_names[TIMELINE_N_PHASES] = {
 	[TIMELINE_SET_UP] = "set-up",

@@ -7,8 +7,8 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "common/util.h"
 #include "vmm/config.h"
-#include "vmm/util.h"
 
 /*
  * DOC: steps

@@ -13,8 +13,8 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
+#include "common/log.h"
 #include "vmm/kvm_stats.h"
-#include "vmm/log.h"
 #include "vmm/timeline.h"
 #include "vmm/vcpu_priv.h"
 

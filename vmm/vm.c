@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "vmm/log.h"
+#include "common/log.h"
 #include "vmm/x86/layout.h"
 
 static int routes_commit(struct vm *vm)

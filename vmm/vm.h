@@ -6,9 +6,9 @@
 #include <pthread.h>
 #include <stdint.h>
 
+#include "common/util.h"
 #include "vmm/guest_mem.h"
 #include "vmm/ram.h"
-#include "vmm/util.h"
 #include "vmm/wiring.h"
 
 enum { VM_MAX_MSI = 128, VM_MAX_WINDOWS = 4 };

@@ -3,8 +3,8 @@
 #ifndef VMM_WIRING_H
 #define VMM_WIRING_H
 
+#include "common/util.h"
 #include "vmm/guest_mem.h"
-#include "vmm/util.h"
 
 /*
  * DOC: why a table

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "common/log.h"
 #include "devices/fs/indexed.h"
-#include "vmm/log.h"
 
 /*
  * Smaller files are read and cached by the guest: a slot each would cost two

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-#include "vmm/util.h"
+#include "common/util.h"
 
 /*
  * DOC: the window

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-#include "vmm/log.h"
+#include "common/log.h"
 
 /* A directory of the tree's root, which may be a file system of its own (a separate /usr). */
 static int open_top(int root, const char *name)

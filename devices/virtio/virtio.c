@@ -5,7 +5,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 
-#include "vmm/log.h"
+#include "common/log.h"
 
 static const uint64_t ring_features = 1ull << VIRTIO_F_VERSION_1 |
 				      1ull << VIRTIO_RING_F_INDIRECT_DESC |

@@ -7,9 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/loop.h"
 #include "devices/virtio/queue.h"
 #include "vmm/device.h"
-#include "vmm/loop.h"
 
 struct virtio_device;
 struct virtio_transport;

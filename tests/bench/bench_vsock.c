@@ -12,7 +12,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include "guest-agent/protocol.h"
+#include "common/agent_protocol.h"
 #include "tests/support/fake_vsock.h"
 #include "vmm/config.h"
 #include "vmm/session.h"

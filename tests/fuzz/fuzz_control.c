@@ -10,12 +10,12 @@
 #include <sys/socket.h>
 
 #include "balloon/figures.h"
+#include "common/control_protocol.h"
 #include "devices/fs/fs.h"
 #include "tests/fuzz/fuzz_input.h"
 #include "tests/support/fake_vsock.h"
 #include "vmm/config.h"
 #include "vmm/control.h"
-#include "vmm/control_protocol.h"
 #include "vmm/guest_log.h"
 #include "vmm/session.h"
 #include "vmm/shares.h"

@@ -4,7 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 
-#include "guest-agent/protocol.h"
+#include "common/agent_protocol.h"
 #include "tests/fuzz/fuzz_input.h"
 #include "tests/support/fake_vsock.h"
 #include "vmm/command.h"

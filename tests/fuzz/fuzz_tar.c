@@ -10,10 +10,10 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "common/log.h"
 #include "launcher/tar_extract.h"
 #include "tests/fuzz/fuzz_input.h"
 #include "tests/support/ustar.h"
-#include "vmm/log.h"
 
 enum { MAX_ENTRIES = 24 };
 

@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/loop.h"
 #include "devices/virtio/virtio.h"
-#include "vmm/loop.h"
 #include "vmm/wiring.h"
 
 /*

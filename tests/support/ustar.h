@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "vmm/util.h"
+#include "common/util.h"
 
 enum { USTAR_BLOCK = 512, USTAR_NAME = 100 };
 

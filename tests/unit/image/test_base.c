@@ -16,10 +16,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "image/base.h"
 #include "image/packages.h"
 #include "tests/unit/image/image_files.h"
-#include "vmm/log.h"
 
 static char *tree;
 static struct base_image image;

@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "common/log.h"
 #include "image/cache.h"
 #include "tests/unit/image/image_files.h"
-#include "vmm/log.h"
 
 static char *tree, *dir;
 static struct bzimage bz;

@@ -2,8 +2,8 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "common/units.h"
 #include "launcher/name.h"
-#include "launcher/parse.h"
 
 Test(name, is_two_words_and_a_host_name)
 {

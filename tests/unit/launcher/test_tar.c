@@ -12,10 +12,10 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "common/log.h"
 #include "launcher/tar_create.h"
 #include "launcher/tar_extract.h"
 #include "tests/support/ustar.h"
-#include "vmm/log.h"
 
 static char dir[] = "/tmp/sandcastle-tar-XXXXXX";
 static int top, tar_fd; /* dir/in, and the archive */

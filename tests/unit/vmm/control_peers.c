@@ -10,8 +10,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "common/control_protocol.h"
 #include "vmm/config.h"
-#include "vmm/control_protocol.h"
 
 struct fake_vsock fv;
 struct fake_sock socks[N_SOCKS];

@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/agent_protocol.h"
 #include "devices/fs/fs.h"
-#include "guest-agent/protocol.h"
 #include "tests/support/fake_vsock.h"
 #include "vmm/control.h"
 #include "vmm/guest_log.h"

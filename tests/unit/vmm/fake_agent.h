@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "guest-agent/protocol.h"
+#include "common/agent_protocol.h"
 #include "tests/support/fake_vsock.h"
 #include "vmm/command.h"
 #include "vmm/config.h"

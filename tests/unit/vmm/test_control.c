@@ -9,11 +9,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "tests/unit/vmm/control_peers.h"
 #include "balloon/figures.h"
+#include "common/control_protocol.h"
+#include "tests/unit/vmm/control_peers.h"
 #include "vmm/command.h"
 #include "vmm/config.h"
-#include "vmm/control_protocol.h"
 
 TestSuite(control, .init = peers_setup, .fini = peers_teardown);
 

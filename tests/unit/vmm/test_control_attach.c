@@ -7,8 +7,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "common/control_protocol.h"
 #include "tests/unit/vmm/control_peers.h"
-#include "vmm/control_protocol.h"
 
 TestSuite(attach, .init = peers_setup, .fini = peers_teardown);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* vmm/util.h - the few helpers every file uses. */
-#ifndef VMM_UTIL_H
-#define VMM_UTIL_H
+/* common/util.h - the few helpers every file uses. */
+#ifndef COMMON_UTIL_H
+#define COMMON_UTIL_H
 
 #include <stddef.h>
 #include <stdint.h>

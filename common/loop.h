@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* vmm/loop.h - an event loop over epoll. One thread runs it. */
-#ifndef VMM_LOOP_H
-#define VMM_LOOP_H
+/* common/loop.h - an event loop over epoll. One thread runs it. */
+#ifndef COMMON_LOOP_H
+#define COMMON_LOOP_H
 
 #include <stdint.h>
 
-#include "vmm/util.h"
+#include "common/util.h"
 
 struct loop;
 struct loop_source;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* vmm/lazy_lib.h - libraries that are loaded when something asks for them. */
-#ifndef VMM_LAZY_LIB_H
-#define VMM_LAZY_LIB_H
+/* common/lazy_lib.h - libraries that are loaded when something asks for them. */
+#ifndef COMMON_LAZY_LIB_H
+#define COMMON_LAZY_LIB_H
 
-#include "vmm/util.h"
+#include "common/util.h"
 
 /*
  * DOC: why not linked

@@ -4,7 +4,7 @@
 #include <sys/eventfd.h>
 #include <time.h>
 
-#include "vmm/loop.h"
+#include "common/loop.h"
 
 struct pair {
 	struct loop *loop;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "launcher/parse.h"
+#include "common/units.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "vmm/terminal.h"
+#include "common/terminal.h"
 
 #include <errno.h>
 

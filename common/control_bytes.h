@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* vmm/control_bytes.h - file names and arguments in JSON, which knows only UTF-8 (docs/control.md). */
-#ifndef VMM_CONTROL_BYTES_H
-#define VMM_CONTROL_BYTES_H
+/* common/control_bytes.h - file names and arguments in JSON, which knows only UTF-8 (docs/control.md). */
+#ifndef COMMON_CONTROL_BYTES_H
+#define COMMON_CONTROL_BYTES_H
 
 #include <jansson.h>
 
-#include "vmm/util.h"
+#include "common/util.h"
 
 /* A string, or {"hex": ...} if it is not UTF-8; NULL without memory. */
 json_t *control_bytes_new(const char *bytes) MUST_CHECK;

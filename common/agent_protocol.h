@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* guest-agent/protocol.h - what the guest agent and the VMM say to each other. */
-#ifndef GUEST_AGENT_PROTOCOL_H
-#define GUEST_AGENT_PROTOCOL_H
+/* common/agent_protocol.h - what the guest agent and the VMM say to each other. */
+#ifndef COMMON_AGENT_PROTOCOL_H
+#define COMMON_AGENT_PROTOCOL_H
 
 #include <stdint.h>
 

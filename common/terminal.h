@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* vmm/terminal.h - the user's terminal, when a command runs on a pty of the guest. */
-#ifndef VMM_TERMINAL_H
-#define VMM_TERMINAL_H
+/* common/terminal.h - the user's terminal, when a command runs on a pty of the guest. */
+#ifndef COMMON_TERMINAL_H
+#define COMMON_TERMINAL_H
 
 #include <stdbool.h>
 #include <termios.h>
 
-#include "vmm/util.h"
+#include "common/util.h"
 
 /* Embedded; zeroed is "not raw". */
 struct terminal {

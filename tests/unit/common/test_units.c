@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 
-#include "launcher/parse.h"
+#include "common/units.h"
 
 static uint64_t v;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "vmm/loop.h"
+#include "common/loop.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* launcher/parse.h - numbers as people write them. */
-#ifndef LAUNCHER_PARSE_H
-#define LAUNCHER_PARSE_H
+/* common/units.h - numbers as people write them. */
+#ifndef COMMON_UNITS_H
+#define COMMON_UNITS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "vmm/util.h"
+#include "common/util.h"
 
 /* All: the whole of `text` or -EINVAL; -ERANGE if it does not fit. No signs, spaces or fractions. */
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmm/control_protocol.h - the numbers and words of the control channel, which
+ * common/control_protocol.h - the numbers and words of the control channel, which
  * docs/control.md describes. Shared by the sandbox and its clients.
  */
-#ifndef VMM_CONTROL_PROTOCOL_H
-#define VMM_CONTROL_PROTOCOL_H
+#ifndef COMMON_CONTROL_PROTOCOL_H
+#define COMMON_CONTROL_PROTOCOL_H
 
 #include <stddef.h>
 #include <stdint.h>

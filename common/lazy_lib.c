@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "vmm/lazy_lib.h"
+#include "common/lazy_lib.h"
 
 #include <dlfcn.h>
 #include <errno.h>

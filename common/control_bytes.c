@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "vmm/control_bytes.h"
+#include "common/control_bytes.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* vmm/log.h - what Sandcastle says to the person who runs it. */
-#ifndef VMM_LOG_H
-#define VMM_LOG_H
+/* common/log.h - what Sandcastle says to the person who runs it. */
+#ifndef COMMON_LOG_H
+#define COMMON_LOG_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "vmm/util.h"
+#include "common/util.h"
 
 /*
  * DOC: who logs
