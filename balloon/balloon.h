@@ -6,9 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "devices/board/guest_mem.h"
+#include "devices/board/ram.h"
 #include "devices/virtio/virtio.h"
-#include "vmm/guest_mem.h"
-#include "vmm/ram.h"
 
 /*
  * DOC: the two ways memory comes back

@@ -4,8 +4,8 @@
 #define BATTERY_BATTERY_H
 
 #include "battery/power_state.h"
-#include "vmm/device.h"
-#include "vmm/wiring.h"
+#include "devices/board/device.h"
+#include "devices/board/wiring.h"
 
 /*
  * DOC: registers

@@ -4,7 +4,7 @@
 #define BATTERY_SOURCE_H
 
 #include "common/loop.h"
-#include "vmm/device.h"
+#include "devices/board/device.h"
 
 struct power_source;
 

@@ -3,8 +3,8 @@
 #ifndef DEVICES_ACPI_EVENTS_H
 #define DEVICES_ACPI_EVENTS_H
 
-#include "vmm/device.h"
-#include "vmm/wiring.h"
+#include "devices/board/device.h"
+#include "devices/board/wiring.h"
 
 /*
  * DOC: registers

@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#include "vmm/device.h"
+#include "devices/board/device.h"
 
 /*
  * Eight ports. Polled output only: the transmitter is always empty, nothing is

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "devices/vsock.h"
+#include "devices/vsock/vsock.h"
 #include "vmm/session_priv.h"
 #include "vmm/stdio_stream.h"
 

@@ -11,7 +11,7 @@
 #include "common/agent_protocol.h"
 #include "common/log.h"
 #include "common/loop.h"
-#include "devices/vsock.h"
+#include "devices/vsock/vsock.h"
 #include "vmm/session_priv.h"
 #include "vmm/timeline.h"
 

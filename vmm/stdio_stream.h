@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "common/loop.h"
-#include "devices/vsock.h"
+#include "devices/vsock/vsock.h"
 
 /*
  * DOC: not blocking on descriptors that are not ours

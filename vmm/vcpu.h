@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "vmm/bus.h"
+#include "devices/board/bus.h"
 #include "vmm/vm.h"
 
 struct timeline;

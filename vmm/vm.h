@@ -7,9 +7,9 @@
 #include <stdint.h>
 
 #include "common/util.h"
-#include "vmm/guest_mem.h"
-#include "vmm/ram.h"
-#include "vmm/wiring.h"
+#include "devices/board/guest_mem.h"
+#include "devices/board/ram.h"
+#include "devices/board/wiring.h"
 
 enum { VM_MAX_MSI = 128, VM_MAX_WINDOWS = 4 };
 

@@ -3,8 +3,8 @@
 #ifndef DEVICES_VIRTIO_PCI_H
 #define DEVICES_VIRTIO_PCI_H
 
+#include "devices/board/pci.h"
 #include "devices/virtio/virtio.h"
-#include "vmm/pci.h"
 
 /*
  * A PCI function that carries vdev: BAR 0 holds common, ISR, device and notify

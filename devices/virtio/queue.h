@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#include "vmm/guest_mem.h"
+#include "devices/board/guest_mem.h"
 
 /*
  * DOC: trust boundary

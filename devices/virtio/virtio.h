@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 #include "common/loop.h"
+#include "devices/board/device.h"
 #include "devices/virtio/queue.h"
-#include "vmm/device.h"
 
 struct virtio_device;
 struct virtio_transport;

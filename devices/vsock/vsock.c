@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "devices/vsock.h"
+#include "devices/vsock/vsock.h"
 
 #include <assert.h>
 #include <endian.h>

@@ -9,7 +9,7 @@
 #include <sys/queue.h>
 
 #include "devices/virtio/virtio.h"
-#include "devices/vsock.h"
+#include "devices/vsock/vsock.h"
 
 /*
  * DOC: one round

@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "devices/board/ram.h"
 #include "image/base.h"
 #include "image/kernel.h"
-#include "vmm/ram.h"
 #include "vmm/x86/boot.h"
 
 enum { MAX_ROUNDS = 1001, AGENT_SIZE = 128 << 10 };

@@ -3,8 +3,8 @@
 
 #include "balloon/balloon.h"
 #include "balloon/keeper.h"
+#include "devices/board/ram.h"
 #include "tests/fuzz/fuzz_device.h"
-#include "vmm/ram.h"
 
 #define RAM_BASE 0x200000000ull
 

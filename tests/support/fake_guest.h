@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 #include "common/loop.h"
+#include "devices/board/wiring.h"
 #include "devices/virtio/virtio.h"
-#include "vmm/wiring.h"
 
 /*
  * DOC: how to use it

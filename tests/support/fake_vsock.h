@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "devices/vsock.h"
+#include "devices/vsock/vsock.h"
 #include "tests/support/fake_guest.h"
 
 enum {

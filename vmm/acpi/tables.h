@@ -3,7 +3,7 @@
 #ifndef VMM_ACPI_TABLES_H
 #define VMM_ACPI_TABLES_H
 
-#include "vmm/guest_mem.h"
+#include "devices/board/guest_mem.h"
 
 /*
  * Writes RSDP, XSDT, FADT, MADT, MCFG, DSDT and the batteries' SSDT for n_cpus at ACPI_TABLES.

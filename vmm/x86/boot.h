@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "vmm/guest_mem.h"
+#include "devices/board/guest_mem.h"
 
 /*
  * DOC: why PVH

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+#include "devices/board/device.h"
+
+#include <assert.h>
+
+void device_init(struct device *dev, const struct device_ops *ops)
+{
+	assert(ops->name && ops->read && ops->write && ops->destroy);
+	dev->ops = ops;
+	pthread_mutex_init(&dev->lock, NULL);
+}
+
+void device_fini(struct device *dev)
+{
+	if (dev->ops)
+		pthread_mutex_destroy(&dev->lock);
+}
+
+static void device_event_run(struct loop_source *src, uint32_t events)
+{
+	struct device_event *ev = CONTAINER_OF(src, struct device_event, src);
+
+	pthread_mutex_lock(&ev->dev->lock);
+	ev->fn(ev->dev, ev, events);
+	pthread_mutex_unlock(&ev->dev->lock);
+}
+
+int device_watch(struct device *dev, struct loop *loop, struct device_event *ev, int fd,
+		 uint32_t events, device_event_fn fn, const char *name)
+{
+	ev->src = (struct loop_source){.fd = fd, .fn = device_event_run, .name = name};
+	ev->dev = dev;
+	ev->fn = fn;
+	return loop_add(loop, &ev->src, events);
+}
+
+void device_unwatch(struct device_event *ev)
+{
+	loop_remove(&ev->src);
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+#include "devices/board/ram.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+enum { HUGE_PAGE = 2 << 20 };
+
+/* A tmpfs that nobody else sees. Needs to be root of a user and a mount namespace. */
+static int open_huge_file(void)
+{
+	AUTO_CLOSE int fs = (int)syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC);
+	AUTO_CLOSE int mnt = -1;
+	int fd;
+
+	if (fs < 0 || syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "huge", "always", 0) < 0 ||
+	    /* Its default, half of the host's memory, is not what limits us. */
+	    syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "size", "0", 0) < 0 ||
+	    syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "mode", "0700", 0) < 0 ||
+	    syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return -errno;
+	mnt = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, 0);
+	if (mnt < 0)
+		return -errno;
+	fd = openat(mnt, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	return fd < 0 ? -errno : fd;
+}
+
+static int send_fd(int sock, int fd)
+{
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = {0};
+	char byte = 0;
+	struct iovec iov = {.iov_base = &byte, .iov_len = 1};
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.buf,
+		.msg_controllen = sizeof(control.buf),
+	};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	return sendmsg(sock, &msg, MSG_NOSIGNAL) == 1 ? 0 : -errno;
+}
+
+/* -ENOTSUP: the child had nothing to send. */
+static int receive_fd(int sock)
+{
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	char byte;
+	struct iovec iov = {.iov_base = &byte, .iov_len = 1};
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.buf,
+		.msg_controllen = sizeof(control.buf),
+	};
+	struct cmsghdr *c;
+	ssize_t n;
+	int fd;
+
+	do
+		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	c = n == 1 ? CMSG_FIRSTHDR(&msg) : NULL;
+	if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(int)))
+		return -ENOTSUP;
+	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+	return fd;
+}
+
+static int write_file(const char *path, const char *text)
+{
+	AUTO_CLOSE int fd = open(path, O_WRONLY | O_CLOEXEC);
+	ssize_t len = (ssize_t)strlen(text);
+
+	return fd >= 0 && write(fd, text, (size_t)len) == len ? 0 : -errno;
+}
+
+/* A file has an owner: the new namespace has to know our user and group. */
+static int enter_namespaces(void)
+{
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	char map[32];
+	int r;
+
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
+		return -errno;
+	snprintf(map, sizeof(map), "0 %u 1", uid);
+	r = write_file("/proc/self/uid_map", map);
+	if (r == 0)
+		r = write_file("/proc/self/setgroups", "deny");
+	snprintf(map, sizeof(map), "0 %u 1", gid);
+	return r < 0 ? r : write_file("/proc/self/gid_map", map);
+}
+
+/*
+ * The namespaces are a child's, which is about to end when this returns; the
+ * file keeps its file system alive.
+ */
+static int borrow_huge_file(pid_t *child)
+{
+	AUTO_CLOSE int ours = -1;
+	int pair[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	ours = pair[0];
+	pid = fork();
+	if (pid == 0) {
+		int fd = enter_namespaces() < 0 ? -1 : open_huge_file();
+
+		_exit(fd < 0 || send_fd(pair[1], fd) < 0);
+	}
+	close(pair[1]);
+	if (pid < 0)
+		return -EAGAIN;
+	*child = pid;
+	return receive_fd(ours);
+}
+
+/*
+ * The address, the file's offsets and the guest's addresses agree modulo 2 MiB:
+ * only then can one entry of the host's and the nested page tables map a huge page.
+ */
+static int map(struct ram *ram, uint64_t size)
+{
+	uint8_t *area, *start;
+	size_t head;
+
+	area = mmap(NULL, size + HUGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		    -1, 0);
+	if (area == MAP_FAILED)
+		return -errno;
+	head = (size_t)(-(uintptr_t)area & (HUGE_PAGE - 1));
+	start = area + head;
+	if (mmap(start, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED,
+		 ram->fd, 0) == MAP_FAILED) {
+		int r = -errno;
+
+		munmap(area, size + HUGE_PAGE);
+		return r;
+	}
+	if (head > 0)
+		munmap(area, head);
+	munmap(start + size, HUGE_PAGE - head);
+	ram->host = start;
+	ram->size = size;
+	/* What is in the guest's memory is nobody's crash dump. */
+	(void)madvise(start, size, MADV_DONTDUMP);
+	return 0;
+}
+
+int ram_init_memfd(struct ram *ram, uint64_t size)
+{
+	int r;
+
+	*ram = (struct ram){.fd = memfd_create("sandcastle-ram", MFD_CLOEXEC | MFD_ALLOW_SEALING)};
+	if (ram->fd < 0)
+		return -errno;
+	if (ftruncate(ram->fd, (off_t)size) < 0 ||
+	    fcntl(ram->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		r = -errno;
+	else
+		r = map(ram, size);
+	if (r < 0)
+		ram_fini(ram);
+	return r;
+}
+
+int ram_init(struct ram *ram, uint64_t size)
+{
+	pid_t child = 0;
+	int fd = borrow_huge_file(&child);
+
+	*ram = (struct ram){.fd = fd, .huge = true, .helper = child};
+	if (fd < 0) {
+		ram_reap(ram);
+		return ram_init_memfd(ram, size);
+	}
+	if (ftruncate(fd, (off_t)size) == 0 && map(ram, size) == 0)
+		return 0;
+	ram_fini(ram);
+	return ram_init_memfd(ram, size);
+}
+
+void ram_reap(struct ram *ram)
+{
+	while (ram->helper > 0 && waitpid(ram->helper, NULL, 0) < 0 && errno == EINTR)
+		;
+	ram->helper = 0;
+}
+
+void ram_fini(struct ram *ram)
+{
+	ram_reap(ram);
+	if (ram->host)
+		munmap(ram->host, ram->size);
+	if (ram->fd >= 0)
+		close(ram->fd);
+	*ram = (struct ram){.fd = -1};
+}
+
+int ram_discard(const struct ram *ram, const void *host, uint64_t len)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t start = (uintptr_t)host - (uintptr_t)ram->host, end;
+
+	/* An address below the RAM wraps to an offset far above it. */
+	if (start > ram->size || len > ram->size - start)
+		return -EFAULT;
+	end = (start + len) & ~(page - 1);
+	start = align_up(start, page);
+	if (start >= end)
+		return 0;
+	if (fallocate(ram->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)start,
+		      (off_t)(end - start)) < 0)
+		return -errno;
+	return 0;
+}
+
+int ram_resident(const struct ram *ram, uint64_t *out)
+{
+	struct stat st;
+
+	if (fstat(ram->fd, &st) < 0)
+		return -errno;
+	*out = (uint64_t)st.st_blocks * 512;
+	return 0;
+}
