@@ -22,7 +22,7 @@
  *
  * The header holds a checksum of all of it. index_open() checks that and every
  * bound once, so that nothing below has to look twice; a file that was checked and
- * has not changed since need not be (image/base.h). This file needs nothing
+ * has not changed since need not be (image/base/base.h). This file needs nothing
  * but common/util.h: the file server reads indexes too.
  */
 
@@ -30,7 +30,7 @@
 
 enum {
 	INDEX_VERSION = 1,
-	INDEX_STAMP = 32, /* bytes; says what the index was made from, see image/base.h */
+	INDEX_STAMP = 32, /* bytes; says what the index was made from, see image/base/base.h */
 	INDEX_ROOT = 0,
 	INDEX_NAME_MAX = 255,
 	INDEX_TARGET_MAX = 4095,

@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "common/log.h"
-#include "image/base.h"
+#include "image/base/base.h"
 #include "launcher/commands.h"
 #include "launcher/options.h"
 

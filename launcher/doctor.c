@@ -11,7 +11,7 @@
 #include <sys/resource.h>
 
 #include "common/units.h"
-#include "image/kernel.h"
+#include "image/kernel/kernel.h"
 #include "vmm/config.h"
 #include "vmm/kvm_check.h"
 

@@ -34,7 +34,7 @@
 #include "devices/serial.h"
 #include "devices/virtio/pci.h"
 #include "devices/vsock/vsock.h"
-#include "image/base.h"
+#include "image/base/base.h"
 #include "vmm/acpi/tables.h"
 #include "vmm/shares.h"
 #include "vmm/timeline.h"

@@ -4,7 +4,7 @@
 #define VMM_MACHINE_H
 
 #include "common/loop.h"
-#include "image/kernel.h"
+#include "image/kernel/kernel.h"
 #include "vmm/config.h"
 #include "vmm/guest_log.h"
 

@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "image/base.h"
-#include "image/kernel.h"
+#include "image/base/base.h"
+#include "image/kernel/kernel.h"
 #include "vmm/config.h"
 
 struct timeline;

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "image/base.h"
+#include "image/base/base.h"
 
 enum { MAX_ROUNDS = 101 };
 

@@ -9,8 +9,8 @@
 #include <time.h>
 
 #include "devices/board/ram.h"
-#include "image/base.h"
-#include "image/kernel.h"
+#include "image/base/base.h"
+#include "image/kernel/kernel.h"
 #include "vmm/x86/boot.h"
 
 enum { MAX_ROUNDS = 1001, AGENT_SIZE = 128 << 10 };

@@ -223,7 +223,7 @@ measure()
 	quiet=1 sandcastle_round "$release"
 	unpacked
 	ln -s "$elf" "$dir/unpacked"
-	# The base image's index is not young when it is looked at again (image/base.h).
+	# The base image's index is not young when it is looked at again (image/base/base.h).
 	read -r -t 3 <&"$never"
 	case $what in
 	sandcastle) rounds sandcastle_round "$release" ;;

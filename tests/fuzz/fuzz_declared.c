@@ -6,8 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "image/accounts.h"
-#include "image/declared.h"
+#include "image/base/accounts.h"
+#include "image/base/declared.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

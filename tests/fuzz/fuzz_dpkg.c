@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "image/packages.h"
+#include "image/base/packages.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -14,8 +14,8 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "image/index_writer.h"
 #include "devices/fs/fs_priv.h"
+#include "image/base/index_writer.h"
 #include "tests/support/fake_guest.h"
 
 #define REQUIRE(cond)                                                                       \

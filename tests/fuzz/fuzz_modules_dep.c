@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "image/modules.h"
+#include "image/initramfs/modules.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "image/index_writer.h"
+#include "image/base/index_writer.h"
 #include "tests/unit/image/image_files.h"
 
 static struct index_entry entry(enum index_kind kind, mode_t mode)

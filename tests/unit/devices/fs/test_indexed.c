@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "devices/fs/fs_priv.h"
-#include "image/index_writer.h"
+#include "image/base/index_writer.h"
 #include "tests/unit/devices/fs/fuse_client.h"
 
 enum { SLOT = 2 << 20, SLOTS = 4 };

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* image/base/deb.h - one file out of a Debian package that apt has kept. */
+#ifndef IMAGE_BASE_DEB_H
+#define IMAGE_BASE_DEB_H
+
+#include "common/buffer.h"
+#include "common/util.h"
+
+/*
+ * The bytes of `path` (absolute) in NAME_VERSION_ARCH.deb of the directory
+ * `cache` below root, put into *out, which may hold something already. -ENOENT:
+ * no such package or no such regular file in it; -EFBIG: more than `max`;
+ * -EBADMSG: not a package (deb(5)).
+ */
+int deb_original(int root, const char *cache, const char *name, const char *version,
+		 const char *arch, const char *path, size_t max, struct buffer *out) MUST_CHECK;
+
+#endif

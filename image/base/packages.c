@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: MIT */
+#include "image/base/packages.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <nettle/md5.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "image/index.h"
+
+/* Components and links of one path: this much stack a malformed database may cost. */
+enum { RESOLVE_DEPTH = 128 };
+
+static const struct package_kind *const kinds[] = {&package_kind_dpkg};
+
+const struct package_kind *packages_kind(int root)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (faccessat(root, kinds[i]->probe, R_OK, 0) == 0)
+			return kinds[i];
+	return NULL;
+}
+
+int packages_slurp(int root, const char *path, size_t max, struct buffer *out)
+{
+	/* Links lead into the tree, wherever they point. */
+	struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+			       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+	AUTO_CLOSE int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+	struct stat st;
+	ssize_t n = 1;
+	int r;
+
+	out->len = 0;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	if (st.st_size < 0 || (uint64_t)st.st_size > max)
+		return -EFBIG;
+	while (n > 0) {
+		r = buffer_reserve(out, out->len == 0 ? (size_t)st.st_size + 2 : 4096);
+		if (r < 0)
+			return r;
+		n = read(fd, out->data + out->len, out->room - out->len - 1);
+		if (n < 0)
+			return -errno;
+		out->len += (size_t)n;
+		if (out->len > max)
+			return -EFBIG;
+	}
+	out->data[out->len] = '\0';
+	return 0;
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return -1;
+}
+
+bool packages_parse_md5(const char *text, size_t len, uint8_t out[PACKAGES_MD5])
+{
+	if (len != 2 * (size_t)PACKAGES_MD5)
+		return false;
+	for (size_t i = 0; i < PACKAGES_MD5; i++) {
+		int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
+
+		if (high < 0 || low < 0)
+			return false;
+		out[i] = (uint8_t)(high << 4 | low);
+	}
+	return true;
+}
+
+bool packages_has_md5(const struct buffer *bytes, const uint8_t md5[PACKAGES_MD5])
+{
+	uint8_t digest[MD5_DIGEST_SIZE];
+	struct md5_ctx ctx;
+
+	md5_init(&ctx);
+	md5_update(&ctx, bytes->len, (const uint8_t *)bytes->data);
+	md5_digest(&ctx, sizeof(digest), digest);
+	return memcmp(digest, md5, sizeof(digest)) == 0;
+}
+
+static int compare_paths(const void *a, const void *b)
+{
+	const struct package_conffile *x = a, *y = b;
+
+	return strcmp(x->path, y->path);
+}
+
+static int compare_conffiles(const void *a, const void *b)
+{
+	const struct package_conffile *x = a, *y = b;
+	int r = compare_paths(a, b);
+
+	return r ? r : x->made - y->made;
+}
+
+/* Of several for one path the first. */
+static void sort_conffiles(struct packages *p)
+{
+	size_t n = 0;
+
+	if (p->n_conffiles)
+		qsort(p->conffiles, p->n_conffiles, sizeof(*p->conffiles), compare_conffiles);
+	for (size_t i = 0; i < p->n_conffiles; i++) {
+		if (n > 0 && strcmp(p->conffiles[n - 1].path, p->conffiles[i].path) == 0)
+			free(p->conffiles[i].path);
+		else
+			p->conffiles[n++] = p->conffiles[i];
+	}
+	p->n_conffiles = n;
+}
+
+int packages_read(int root, struct packages **out)
+{
+	const struct package_kind *kind = packages_kind(root);
+	struct packages *p;
+	int r;
+
+	if (!kind)
+		return -ENOENT;
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	p->kind = kind;
+	p->root = root;
+	r = kind->read(p);
+	if (r < 0) {
+		packages_free(p);
+		return r;
+	}
+	sort_conffiles(p);
+	*out = p;
+	return 0;
+}
+
+static void table_fini(const struct package_table *t)
+{
+	free(t->text.data);
+	free(t->slots);
+}
+
+static uint32_t hash(const char *s, size_t len)
+{
+	return (uint32_t)index_checksum(s, len);
+}
+
+static const char *table_key(const struct package_table *t, const struct package_slot *slot)
+{
+	return t->text.data + slot->key - 1;
+}
+
+static bool slot_has(const struct package_table *t, const struct package_slot *slot, uint32_t h,
+		     const char *key, size_t len)
+{
+	return slot->hash == h && strncmp(table_key(t, slot), key, len) == 0 &&
+	       table_key(t, slot)[len] == '\0';
+}
+
+/* The slot of that key, or the free one where it belongs. There must be slots. */
+static struct package_slot *table_slot(const struct package_table *t, uint32_t h, const char *key,
+				       size_t len)
+{
+	size_t i = h & (t->n_slots - 1);
+
+	while (t->slots[i].key && !slot_has(t, &t->slots[i], h, key, len))
+		i = (i + 1) & (t->n_slots - 1);
+	return &t->slots[i];
+}
+
+/* NULL: it is not there. */
+static struct package_slot *table_find(const struct package_table *t, const char *key, size_t len)
+{
+	struct package_slot *slot = t->n_slots ? table_slot(t, hash(key, len), key, len) : NULL;
+
+	return slot && slot->key ? slot : NULL;
+}
+
+static int table_grow(struct package_table *t)
+{
+	size_t n = t->n_slots ? 2 * t->n_slots : 1 << 14;
+	struct package_slot *slots;
+
+	if (t->n + 1 <= t->n_slots / 4 * 3)
+		return 0;
+	slots = calloc(n, sizeof(*slots));
+	if (!slots)
+		return -ENOMEM;
+	for (size_t i = 0; i < t->n_slots; i++) {
+		size_t k = t->slots[i].hash;
+
+		if (!t->slots[i].key)
+			continue;
+		while (slots[k & (n - 1)].key)
+			k++;
+		slots[k & (n - 1)] = t->slots[i];
+	}
+	free(t->slots);
+	t->slots = slots;
+	t->n_slots = n;
+	return 0;
+}
+
+/* Into *out the slot of that key. 1: it is new, its value 0. The next call may move it. */
+static int table_add(struct package_table *t, const char *key, size_t len,
+		     struct package_slot **out)
+{
+	const uint32_t h = hash(key, len);
+	int r = table_grow(t);
+
+	if (r < 0)
+		return r;
+	*out = table_slot(t, h, key, len);
+	if ((*out)->key)
+		return 0;
+	r = t->text.len > UINT32_MAX / 2 ? -EFBIG : buffer_reserve(&t->text, len + 1);
+	if (r < 0)
+		return r;
+	**out = (struct package_slot){.key = (uint32_t)t->text.len + 1, .hash = h};
+	(void)buffer_add(&t->text, key, len);
+	(void)buffer_add(&t->text, "", 1);
+	t->n++;
+	return 1;
+}
+
+static void package_fini(const struct package *package)
+{
+	free(package->name);
+	free(package->version);
+	free(package->arch);
+	free(package->file);
+}
+
+void packages_free(struct packages *p)
+{
+	if (!p)
+		return;
+	for (size_t i = 0; i < p->n; i++)
+		package_fini(&p->list[i]);
+	for (size_t i = 0; i < p->n_conffiles; i++)
+		free(p->conffiles[i].path);
+	free(p->list);
+	free(p->conffiles);
+	table_fini(&p->owners);
+	table_fini(&p->dirs);
+	free(p);
+}
+
+/* Room for one more in an array that doubles. */
+static int grow(void **array, size_t n, size_t *room, size_t size)
+{
+	size_t more = *room ? 2 * *room : 64;
+	void *p;
+
+	if (n < *room)
+		return 0;
+	p = reallocarray(*array, more, size);
+	if (!p)
+		return -ENOMEM;
+	*array = p;
+	*room = more;
+	return 0;
+}
+
+int packages_add(struct packages *p, const struct package *package)
+{
+	void *list = p->list;
+
+	if (!package->name || !package->version || !package->arch || !package->file ||
+	    grow(&list, p->n, &p->room, sizeof(*p->list)) < 0) {
+		package_fini(package);
+		return -ENOMEM;
+	}
+	p->list = list;
+	p->list[p->n++] = *package;
+	return 0;
+}
+
+/* What a directory seen before resolves to. */
+static const char *dir_resolved(const struct packages *p, const struct package_slot *dir)
+{
+	const char *spelt = table_key(&p->dirs, dir);
+
+	return spelt + strlen(spelt) + 1;
+}
+
+static int dir_note(struct packages *p, const char *dir, size_t len, const char *resolved)
+{
+	struct package_slot *slot;
+	int r = table_add(&p->dirs, dir, len, &slot);
+
+	return r > 0 ? buffer_add(&p->dirs.text, resolved, strlen(resolved) + 1) : r;
+}
+
+static int resolve(struct packages *p, const char *dir, size_t len, unsigned int depth, char *out);
+
+/* What the link at `path` (absolute, its directories resolved) leads to, resolved. */
+static int resolve_link(struct packages *p, const char *path, const char *target,
+			unsigned int depth, char *out)
+{
+	char joined[2 * PATH_MAX];
+	size_t up = (size_t)(strrchr(path, '/') - path);
+	int n = target[0] == '/'
+			? snprintf(joined, sizeof(joined), "%s", target)
+			: snprintf(joined, sizeof(joined), "%.*s/%s", (int)up, path, target);
+
+	if (n < 0 || n >= PATH_MAX)
+		return -ENAMETOOLONG;
+	return resolve(p, joined, (size_t)n, depth + 1, out);
+}
+
+/*
+ * An absolute directory with its links resolved below root, into out[PATH_MAX];
+ * "" for the root. Components that do not exist stay as they are.
+ */
+static int resolve(struct packages *p, const char *dir, size_t len, unsigned int depth, char *out)
+{
+	const struct package_slot *known;
+	char target[PATH_MAX];
+	size_t name, n;
+	ssize_t got;
+	int r;
+
+	while (len > 0 && dir[len - 1] == '/')
+		len--;
+	if (len == 0) {
+		out[0] = '\0';
+		return 0;
+	}
+	known = table_find(&p->dirs, dir, len);
+	if (known) {
+		memcpy(out, dir_resolved(p, known), strlen(dir_resolved(p, known)) + 1);
+		return 0;
+	}
+	if (depth > RESOLVE_DEPTH || len >= PATH_MAX)
+		return -ELOOP;
+	for (name = len; name > 0 && dir[name - 1] != '/'; name--)
+		;
+	if (name == 0)
+		return -EBADMSG;
+	r = resolve(p, dir, name - 1, depth + 1, out);
+	if (r < 0)
+		return r;
+	n = strlen(out);
+	if (len - name == 2 && memcmp(dir + name, "..", 2) == 0) {
+		/* The root's parent is the root. */
+		*(n ? strrchr(out, '/') : out) = '\0';
+	} else if (len - name != 1 || dir[name] != '.') {
+		if (n + 1 + len - name >= PATH_MAX)
+			return -ENAMETOOLONG;
+		out[n] = '/';
+		memcpy(out + n + 1, dir + name, len - name);
+		out[n + 1 + len - name] = '\0';
+		got = readlinkat(p->root, out + 1, target, sizeof(target) - 1);
+		if (got > 0) {
+			target[got] = '\0';
+			r = resolve_link(p, out, target, depth, out);
+			if (r < 0)
+				return r;
+		}
+	}
+	return dir_note(p, dir, len, out);
+}
+
+/*
+ * Resolves the directories of a path; the last component is taken as it is. Into
+ * *dir what is known of its directory; NULL: nothing.
+ */
+static int resolve_path(struct packages *p, const char *path, size_t len, char *out,
+			struct package_slot **dir)
+{
+	size_t name = len, n;
+	int r;
+
+	if (len < 2 || len >= PATH_MAX || path[0] != '/' || memchr(path, '\0', len))
+		return -EBADMSG;
+	while (path[name - 1] != '/')
+		name--;
+	r = name == len ? -EBADMSG : resolve(p, path, name - 1, 0, out);
+	if (r < 0)
+		return r;
+	n = strlen(out);
+	if (n + 1 + len - name >= PATH_MAX)
+		return -ENAMETOOLONG;
+	out[n] = '/';
+	memcpy(out + n + 1, path + name, len - name);
+	out[n + 1 + len - name] = '\0';
+	*dir = table_find(&p->dirs, path, name - 1);
+	return 0;
+}
+
+int packages_own(struct packages *p, uint32_t package, const char *path, size_t len)
+{
+	char real[PATH_MAX];
+	struct package_slot *dir, *owner;
+	size_t n;
+	int r = resolve_path(p, path, len, real, &dir);
+
+	/* A path that leads nowhere is owned by nobody. */
+	if (r < 0)
+		return r == -ENOMEM ? r : 0;
+	/*
+	 * The directories above as well: they were listed by the names that their
+	 * links have (/lib64 for /usr/lib64).
+	 */
+	n = strlen(real);
+	do {
+		r = table_add(&p->owners, real, n, &owner);
+		if (r > 0)
+			owner->value = package;
+		while (r > 0 && real[--n] != '/')
+			;
+	} while (r > 0 && n > 0 && !(dir && dir->value));
+	if (r < 0)
+		return r;
+	if (dir)
+		dir->value = true;
+	return 0;
+}
+
+int packages_add_conffile(struct packages *p, uint32_t package, const char *path, size_t len,
+			  const uint8_t md5[PACKAGES_MD5], bool made)
+{
+	char real[PATH_MAX];
+	struct package_conffile *c;
+	struct package_slot *dir;
+	void *list = p->conffiles;
+	int r = resolve_path(p, path, len, real, &dir);
+
+	if (r < 0)
+		return r == -ENOMEM ? r : 0;
+	r = grow(&list, p->n_conffiles, &p->room_conffiles, sizeof(*c));
+	if (r < 0)
+		return r;
+	p->conffiles = list;
+	c = &p->conffiles[p->n_conffiles];
+	c->path = strdup(real);
+	if (!c->path)
+		return -ENOMEM;
+	memcpy(c->md5, md5, sizeof(c->md5));
+	c->package = package;
+	c->made = made;
+	p->n_conffiles++;
+	return 0;
+}
+
+const struct package *packages_owner(const struct packages *p, const char *path)
+{
+	const struct package_slot *owner = table_find(&p->owners, path, strlen(path));
+
+	return owner ? &p->list[owner->value] : NULL;
+}
+
+const struct package_conffile *packages_conffile(const struct packages *p, const char *path)
+{
+	/* Only compared by. NOLINTNEXTLINE(clang-diagnostic-cast-qual) */
+	struct package_conffile key = {.path = (char *)(uintptr_t)path};
+
+	return p->n_conffiles
+		       ? bsearch(&key, p->conffiles, p->n_conffiles, sizeof(key), compare_paths)
+		       : NULL;
+}
