@@ -3,7 +3,7 @@
  * Two batteries, the AC adapter, and a Generic Event Device of their own that
  * tells of their changes (ACPI 6.5 sections 10.2, 10.3 and 5.6.9). All they say
  * is read from the registers of battery/battery.h; the addresses are those of
- * vmm/x86/layout.h.
+ * vmm/kvm/x86/layout.h.
  */
 DefinitionBlock ("battery.aml", "SSDT", 2, "SANDCS", "BATTERY", 1)
 {

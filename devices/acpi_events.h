@@ -14,7 +14,7 @@
  *   5   8 bits  sleep status: zero, writes ignored
  *   6   8 bits  reset: ACPI_EVENTS_RESET_VALUE resets
  *
- * The guest's AML (vmm/acpi/dsdt.asl) reads register 0 when the device's line
+ * The guest's AML (vmm/kvm/acpi/dsdt.asl) reads register 0 when the device's line
  * is raised and notifies the device each bit stands for.
  */
 enum {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "launcher/commands.h"
 #include "launcher/launch.h"
-#include "vmm/timeline.h"
+#include "vmm/config/timeline.h"
 
 int cmd_run(int argc, char **argv)
 {

@@ -10,7 +10,7 @@
 #include "common/log.h"
 #include "launcher/commands.h"
 #include "launcher/launch.h"
-#include "vmm/timeline.h"
+#include "vmm/config/timeline.h"
 
 /*
  * DOC: how it is detached

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "vmm/config.h"
+#include "vmm/config/config.h"
 
 /*
  * DOC: two readers, one result

@@ -12,8 +12,8 @@
 
 #include "common/units.h"
 #include "image/kernel/kernel.h"
-#include "vmm/config.h"
-#include "vmm/kvm_check.h"
+#include "vmm/config/config.h"
+#include "vmm/kvm/checks.h"
 
 /* A sandbox's own fds and those of a build that opens files by the hundred. */
 enum { FILES_WANTED = 4096 };

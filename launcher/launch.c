@@ -18,9 +18,9 @@
 #include "launcher/run_options.h"
 #include "launcher/rundir.h"
 #include "launcher/timeline_file.h"
-#include "vmm/kvm_check.h"
+#include "vmm/config/timeline.h"
+#include "vmm/kvm/checks.h"
 #include "vmm/sandbox.h"
-#include "vmm/timeline.h"
 
 /* A generated name may be taken: there are a thousand of them. */
 enum { NAME_TRIES = 64 };

@@ -3,7 +3,7 @@
 #ifndef LAUNCHER_LAUNCH_H
 #define LAUNCHER_LAUNCH_H
 
-#include "vmm/config.h"
+#include "vmm/config/config.h"
 
 struct timeline;
 

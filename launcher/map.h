@@ -5,8 +5,8 @@
 
 #include <stdbool.h>
 
-#include "vmm/config.h"
-#include "vmm/map_rules.h"
+#include "vmm/config/config.h"
+#include "vmm/config/map_rules.h"
 
 /* What paths are resolved against. */
 struct map_base {
@@ -43,7 +43,7 @@ int map_add_pair(struct sandbox_config *cfg, const struct map_base *base, const 
 /* Adds the host folder `path` (resolved, absolute) read-only at the same path. */
 int map_add_same(struct sandbox_config *cfg, const char *path) MUST_CHECK;
 
-/* Sorts cfg's maps, parents first, and refuses what overlaps (vmm/config.h). */
+/* Sorts cfg's maps, parents first, and refuses what overlaps (vmm/config/config.h). */
 int map_check_all(struct sandbox_config *cfg) MUST_CHECK;
 
 /* A path as the user wrote it, expanded and absolute but otherwise as it is; malloc'ed. */

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "vmm/config.h"
+#include "vmm/config/config.h"
 
 /* What is true of the process that asks; tests make their own. */
 struct run_host {

@@ -5,7 +5,7 @@
 
 #include "launcher/map.h"
 #include "launcher/run_options.h"
-#include "vmm/config.h"
+#include "vmm/config/config.h"
 
 /* What settings are applied to. The caller says before each where it comes from. */
 struct settings {

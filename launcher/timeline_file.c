@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "common/log.h"
-#include "vmm/timeline.h"
+#include "vmm/config/timeline.h"
 
 enum {
 	WIDTH = 1100,

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "vmm/command.h"
-#include "vmm/config.h"
+#include "vmm/config/config.h"
 
 #define BIT(tag) (1u << (tag))
 

@@ -11,7 +11,7 @@
 #include <time.h>
 
 #include "common/log.h"
-#include "vmm/config.h"
+#include "vmm/config/config.h"
 #include "vmm/control_priv.h"
 #include "vmm/guest_log.h"
 #include "vmm/session.h"

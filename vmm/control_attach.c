@@ -6,7 +6,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#include "vmm/config.h"
+#include "vmm/config/config.h"
 #include "vmm/control_priv.h"
 #include "vmm/guest_log.h"
 

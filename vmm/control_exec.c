@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "common/control_bytes.h"
-#include "vmm/config.h"
+#include "vmm/config/config.h"
 #include "vmm/control_priv.h"
 #include "vmm/session.h"
 

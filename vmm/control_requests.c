@@ -5,7 +5,7 @@
 #include <time.h>
 
 #include "balloon/figures.h"
-#include "vmm/config.h"
+#include "vmm/config/config.h"
 #include "vmm/control_priv.h"
 #include "vmm/guest_log.h"
 #include "vmm/session.h"

@@ -6,9 +6,9 @@
 #include <sys/stat.h>
 
 #include "common/control_bytes.h"
-#include "vmm/config.h"
+#include "vmm/config/config.h"
+#include "vmm/config/map_rules.h"
 #include "vmm/control_priv.h"
-#include "vmm/map_rules.h"
 #include "vmm/shares.h"
 
 /* What the guest's kernel takes for a path. */

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "vmm/config.h"
+#include "vmm/config/config.h"
 #include "vmm/control_priv.h"
 #include "vmm/guest_log.h"
 

@@ -35,13 +35,13 @@
 #include "devices/virtio/pci.h"
 #include "devices/vsock/vsock.h"
 #include "image/base/base.h"
-#include "vmm/acpi/tables.h"
+#include "vmm/config/timeline.h"
+#include "vmm/kvm/acpi/tables.h"
+#include "vmm/kvm/vcpu.h"
+#include "vmm/kvm/vm.h"
+#include "vmm/kvm/x86/boot.h"
+#include "vmm/kvm/x86/layout.h"
 #include "vmm/shares.h"
-#include "vmm/timeline.h"
-#include "vmm/vcpu.h"
-#include "vmm/vm.h"
-#include "vmm/x86/boot.h"
-#include "vmm/x86/layout.h"
 
 enum { MACHINE_MAX_FUNCTIONS = 8, THREAD_STACK = 512 << 10 };
 

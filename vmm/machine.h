@@ -5,7 +5,7 @@
 
 #include "common/loop.h"
 #include "image/kernel/kernel.h"
-#include "vmm/config.h"
+#include "vmm/config/config.h"
 #include "vmm/guest_log.h"
 
 struct figures;

@@ -15,13 +15,13 @@
 #include "common/loop.h"
 #include "common/terminal.h"
 #include "vmm/command.h"
+#include "vmm/config/timeline.h"
 #include "vmm/control.h"
 #include "vmm/guest_log.h"
-#include "vmm/kvm_check.h"
+#include "vmm/kvm/checks.h"
 #include "vmm/machine.h"
 #include "vmm/session.h"
 #include "vmm/shares.h"
-#include "vmm/timeline.h"
 
 enum {
 	EXIT_TIMEOUT = 124,

@@ -8,7 +8,7 @@
 
 #include "image/base/base.h"
 #include "image/kernel/kernel.h"
-#include "vmm/config.h"
+#include "vmm/config/config.h"
 
 struct timeline;
 

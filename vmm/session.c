@@ -12,8 +12,8 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "devices/vsock/vsock.h"
+#include "vmm/config/timeline.h"
 #include "vmm/session_priv.h"
-#include "vmm/timeline.h"
 
 /* Connections that have not said which stream they are; the agent opens one at a time. */
 enum { MAX_NEWCOMERS = 16 };

@@ -8,8 +8,8 @@
 
 #include "common/loop.h"
 #include "devices/fs/fs.h"
-#include "vmm/config.h"
-#include "vmm/map_rules.h"
+#include "vmm/config/config.h"
+#include "vmm/config/map_rules.h"
 #include "vmm/session.h"
 
 enum share_state {

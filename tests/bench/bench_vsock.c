@@ -14,7 +14,7 @@
 
 #include "common/agent_protocol.h"
 #include "tests/support/fake_vsock.h"
-#include "vmm/config.h"
+#include "vmm/config/config.h"
 #include "vmm/session.h"
 
 static const uint8_t hello[] = {

@@ -11,7 +11,7 @@
 #include "devices/board/ram.h"
 #include "image/base/base.h"
 #include "image/kernel/kernel.h"
-#include "vmm/x86/boot.h"
+#include "vmm/kvm/x86/boot.h"
 
 enum { MAX_ROUNDS = 1001, AGENT_SIZE = 128 << 10 };
 #define MEMORY (2ull << 30)

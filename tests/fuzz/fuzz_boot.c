@@ -5,8 +5,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "vmm/x86/boot.h"
-#include "vmm/x86/layout.h"
+#include "vmm/kvm/x86/boot.h"
+#include "vmm/kvm/x86/layout.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -14,7 +14,7 @@
 #include "devices/fs/fs.h"
 #include "tests/fuzz/fuzz_input.h"
 #include "tests/support/fake_vsock.h"
-#include "vmm/config.h"
+#include "vmm/config/config.h"
 #include "vmm/control.h"
 #include "vmm/guest_log.h"
 #include "vmm/session.h"

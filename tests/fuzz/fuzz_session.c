@@ -8,7 +8,7 @@
 #include "tests/fuzz/fuzz_input.h"
 #include "tests/support/fake_vsock.h"
 #include "vmm/command.h"
-#include "vmm/config.h"
+#include "vmm/config/config.h"
 #include "vmm/session.h"
 
 enum { N_SOCKS = 6, MAX_OPS = 300 };

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "launcher/timeline_file.h"
-#include "vmm/timeline.h"
+#include "vmm/config/timeline.h"
 
 static struct timeline tl;
 static char *text;

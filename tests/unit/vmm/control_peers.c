@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 
 #include "common/control_protocol.h"
-#include "vmm/config.h"
+#include "vmm/config/config.h"
 
 struct fake_vsock fv;
 struct fake_sock socks[N_SOCKS];

@@ -9,9 +9,9 @@
 #include "common/agent_protocol.h"
 #include "tests/support/fake_vsock.h"
 #include "vmm/command.h"
-#include "vmm/config.h"
+#include "vmm/config/config.h"
+#include "vmm/config/timeline.h"
 #include "vmm/session.h"
-#include "vmm/timeline.h"
 
 /* One session with one command, whose id is 1. Its stdio is near[], the test holds far[]. */
 enum { CONTROL, STREAM0, STREAM1, STREAM2, N_SOCKS };

@@ -7,7 +7,7 @@
 
 #include "vmm/agent_wire.h"
 #include "vmm/command.h"
-#include "vmm/config.h"
+#include "vmm/config/config.h"
 
 /* A message in the making. */
 struct raw {

@@ -13,7 +13,7 @@
 #include "common/control_protocol.h"
 #include "tests/unit/vmm/control_peers.h"
 #include "vmm/command.h"
-#include "vmm/config.h"
+#include "vmm/config/config.h"
 
 TestSuite(control, .init = peers_setup, .fini = peers_teardown);
 

@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "tests/unit/vmm/control_peers.h"
-#include "vmm/config.h"
+#include "vmm/config/config.h"
 
 TestSuite(share, .init = peers_setup, .fini = peers_teardown);
 

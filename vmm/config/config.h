@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* vmm/config/config.h - what one sandbox is to be; filled by the launcher, read by machine and session. */
+#ifndef VMM_CONFIG_CONFIG_H
+#define VMM_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/util.h"
+
+enum {
+	CONFIG_MAX_CPUS = 64,
+	CONFIG_MAX_MAPS = 64,
+};
+
+#define CONFIG_MIN_MEMORY (128ull << 20)
+#define CONFIG_MAX_MEMORY (1ull << 40)
+
+/* A host folder or file that the guest sees. */
+struct config_map {
+	char *host; /* absolute, symlinks resolved; for messages */
+	char *guest; /* absolute, normalised */
+	int fd; /* O_PATH on host, opened while the configuration is checked; -1: given away */
+	bool writable;
+	bool is_file;
+};
+
+struct config_user {
+	char *name;
+	char *home;
+	char *shell;
+	uint32_t uid, gid;
+};
+
+/* Strings are owned by the struct. */
+struct sandbox_config {
+	char *name; /* also the guest's host name */
+	bool name_is_generated; /* another is as good */
+	unsigned int cpus; /* 1 to CONFIG_MAX_CPUS */
+	uint64_t memory; /* ceiling in bytes, a multiple of 2 MiB */
+	/*
+	 * No two at one guest path; one lies inside another only where both show
+	 * the same host folder and the outer one is read-only (vmm/config/map_rules.h). Parents
+	 * first. What is shared later is in vmm/shares.h.
+	 */
+	struct config_map *maps;
+	size_t n_maps;
+
+	char **argv; /* NULL-terminated, at least one; NULL: none but those of clients */
+	/* Without argv: lines for sh(1), run in order once the guest is ready; NULL-terminated. */
+	char **commands;
+	/* These are also what clients' commands get where they do not say otherwise. */
+	char **env; /* NULL-terminated "K=V" */
+	char *workdir; /* in the guest; NULL: the home directory */
+	char *run_as; /* --user; NULL: the invoking user */
+	struct config_user user; /* the invoking user */
+	bool tty; /* stdin and stdout are terminals */
+
+	char *root; /* --root DIR: the system it is made of; NULL: this host */
+	char *kernel; /* --kernel FILE; NULL: choose */
+	uint64_t timeout_ms; /* 0: none */
+	bool tie_to_parent; /* end when the process that started us does */
+	char *battery; /* --battery: "host" or NULL, "none", or a timeline's file */
+	char *stats; /* --stats FILE; NULL: none */
+	char *timeline; /* --timeline FILE; NULL: none */
+	bool debug_console;
+	bool no_dax; /* --no-dax: files are read, never mapped */
+};
+
+void sandbox_config_init(struct sandbox_config *cfg); /* all zero */
+/* Frees what the struct owns, maps' fds included. An initialised or half-filled one is fine. */
+void sandbox_config_fini(struct sandbox_config *cfg);
+/* The same for one map. */
+void config_map_fini(struct config_map *map);
+/* Closes the descriptors of its maps. */
+void config_close_maps(struct sandbox_config *cfg);
+
+#endif

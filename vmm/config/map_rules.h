@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* vmm/config/map_rules.h - where in a sandbox a map may be. Pure. */
+#ifndef VMM_CONFIG_MAP_RULES_H
+#define VMM_CONFIG_MAP_RULES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/util.h"
+
+struct config_map;
+
+/* Room for any reason; it may name four paths. */
+enum { MAP_WHY_MAX = 1024 };
+
+/* Removes "//", "/./" and a final "/" in place; false if a ".." is among the components. */
+bool path_normalise(char *path);
+
+/* True if `path` is `dir` or below it; both absolute and normalised. */
+bool path_is_below(const char *path, const char *dir);
+
+/* True for places a map may not take: /, /proc, /usr, ... and below /proc, /sys and /dev. */
+bool guest_path_is_reserved(const char *path);
+
+/*
+ * Two maps of which `inner` is at or below `outer` in the guest, and was or will be
+ * mounted after it: -EEXIST if one would hide something of the other, and why in
+ * one line (vmm/config/config.h has the rule).
+ */
+int map_check_pair(const struct config_map *outer, const struct config_map *inner, char *why,
+		   size_t size) MUST_CHECK;
+
+#endif

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+#include "vmm/kvm/vcpu.h"
+
+#include <errno.h>
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include "common/log.h"
+#include "vmm/config/timeline.h"
+#include "vmm/kvm/counters.h"
+#include "vmm/kvm/vcpu_priv.h"
+
+/* Only there to make KVM_RUN return; see vcpu_stop(). */
+#define SIG_KICK SIGRTMIN
+
+enum { FAULT_TRIES = 4 };
+
+static void kick_handler(int signo)
+{
+	(void)signo;
+}
+
+/*
+ * A page of broken memory: KVM sends this thread SIGBUS and enters the guest
+ * again, for ever if the signal is blocked. It is let in for KVM_RUN alone,
+ * which returns EINTR and leaves it pending; so nobody's handler is replaced.
+ */
+static int let_sigbus_in(const struct vcpu *vcpu)
+{
+	/* The kernel's set, of 64 signals: the C library's has more. */
+	const uint64_t blocked = ~(1ull << (SIGBUS - 1) | 1ull << (SIG_KICK - 1));
+	AUTO_FREE struct kvm_signal_mask *mask = malloc(sizeof(*mask) + sizeof(blocked));
+
+	if (!mask)
+		return -ENOMEM;
+	mask->len = sizeof(blocked);
+	memcpy(mask->sigset, &blocked, sizeof(blocked));
+	return ioctl(vcpu->fd, KVM_SET_SIGNAL_MASK, mask) < 0 ? -errno : 0;
+}
+
+/* Whether that is why KVM_RUN returned. */
+static bool met_broken_memory(void)
+{
+	const struct timespec now = {0};
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGBUS);
+	return sigtimedwait(&set, NULL, &now) == SIGBUS;
+}
+
+static int open_vcpu(struct vcpu *vcpu)
+{
+	int size = ioctl(vcpu->vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+	void *run;
+
+	if (size < (int)sizeof(*vcpu->run))
+		return size < 0 ? -errno : -EPROTO;
+	vcpu->fd = ioctl(vcpu->vm->vm_fd, KVM_CREATE_VCPU, (unsigned long)vcpu->index);
+	if (vcpu->fd < 0)
+		return -errno;
+	run = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
+	if (run == MAP_FAILED)
+		return -errno;
+	vcpu->run = run;
+	vcpu->run_size = (size_t)size;
+	return 0;
+}
+
+int vcpu_new(struct vm *vm, unsigned int index, unsigned int n, struct bus *mmio, struct bus *pio,
+	     const struct vcpu_ops *ops, void *owner, struct vcpu **out)
+{
+	struct sigaction kick = {.sa_handler = kick_handler};
+	struct vcpu *vcpu = calloc(1, sizeof(*vcpu));
+	int r;
+
+	if (!vcpu)
+		return -ENOMEM;
+	vcpu->vm = vm;
+	vcpu->index = index;
+	vcpu->mmio = mmio;
+	vcpu->pio = pio;
+	vcpu->ops = ops;
+	vcpu->owner = owner;
+	vcpu->fd = -1;
+	sigaction(SIG_KICK, &kick, NULL);
+
+	r = open_vcpu(vcpu);
+	if (r == 0)
+		r = let_sigbus_in(vcpu);
+	if (r == 0)
+		r = x86_vcpu_features(vcpu, n);
+	if (r < 0) {
+		vcpu_free(vcpu);
+		return r;
+	}
+	*out = vcpu;
+	return 0;
+}
+
+static void exit_io(struct vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+	uint8_t *data = (uint8_t *)run + run->io.data_offset;
+
+	/* A string instruction comes as `count` accesses to one port. */
+	for (uint32_t i = 0; i < run->io.count; i++, data += run->io.size) {
+		if (run->io.direction == KVM_EXIT_IO_IN)
+			bus_read(vcpu->pio, run->io.port, data, run->io.size);
+		else
+			bus_write(vcpu->pio, run->io.port, data, run->io.size);
+	}
+}
+
+static void exit_mmio(struct vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	if (run->mmio.is_write)
+		bus_write(vcpu->mmio, run->mmio.phys_addr, run->mmio.data, run->mmio.len);
+	else
+		bus_read(vcpu->mmio, run->mmio.phys_addr, run->mmio.data, run->mmio.len);
+}
+
+/* False when the vCPU will not run again. */
+static bool handle_exit(struct vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+
+	switch (run->exit_reason) {
+	case KVM_EXIT_IO:
+		exit_io(vcpu);
+		return true;
+	case KVM_EXIT_MMIO:
+		exit_mmio(vcpu);
+		return true;
+	case KVM_EXIT_INTR:
+		return true;
+	case KVM_EXIT_SHUTDOWN:
+		vcpu->ops->ended(vcpu->owner, vcpu->index, VCPU_TRIPLE_FAULT, 0);
+		return false;
+	case KVM_EXIT_FAIL_ENTRY:
+		vcpu->ops->ended(vcpu->owner, vcpu->index, VCPU_BAD_ENTRY,
+				 run->fail_entry.hardware_entry_failure_reason);
+		return false;
+	case KVM_EXIT_INTERNAL_ERROR:
+		vcpu->ops->ended(vcpu->owner, vcpu->index, VCPU_UNEMULATED, run->internal.suberror);
+		return false;
+	default:
+		vcpu->ops->ended(vcpu->owner, vcpu->index, VCPU_KVM_ERROR, EPROTO);
+		return false;
+	}
+}
+
+/*
+ * False when the vCPU will not run again. Another vCPU may have met the same page
+ * and mended it a moment ago, so a few are tried again without knowing of a reason.
+ */
+static bool handle_fault(struct vcpu *vcpu, unsigned int *unexplained)
+{
+	if (vcpu->ops->faulted(vcpu->owner) || (*unexplained)++ < FAULT_TRIES)
+		return true;
+	vcpu->ops->ended(vcpu->owner, vcpu->index, VCPU_BAD_MEMORY, EFAULT);
+	return false;
+}
+
+static void *vcpu_thread(void *arg)
+{
+	struct vcpu *vcpu = arg;
+	unsigned int unexplained = 0;
+
+	while (!atomic_load(&vcpu->stopping)) {
+		if (ioctl(vcpu->fd, KVM_RUN, 0) == 0) {
+			unexplained = 0;
+			if (!handle_exit(vcpu))
+				break;
+		} else if (errno == EFAULT) {
+			if (!handle_fault(vcpu, &unexplained))
+				break;
+		} else if (errno == EINTR) {
+			if (met_broken_memory()) {
+				vcpu->ops->ended(vcpu->owner, vcpu->index, VCPU_BROKEN_MEMORY, 0);
+				break;
+			}
+		} else if (errno != EAGAIN) {
+			vcpu->ops->ended(vcpu->owner, vcpu->index, VCPU_KVM_ERROR, (uint64_t)errno);
+			break;
+		}
+	}
+	return NULL;
+}
+
+int vcpu_start(struct vcpu *vcpu)
+{
+	sigset_t all, old;
+	char name[16];
+	int r;
+
+	/* Signals belong to the loop thread; a vCPU takes the kick alone. */
+	sigfillset(&all);
+	sigdelset(&all, SIG_KICK);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	r = pthread_create(&vcpu->thread, NULL, vcpu_thread, vcpu);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (r != 0)
+		return -r;
+	vcpu->started = true;
+	snprintf(name, sizeof(name), "vcpu%u", vcpu->index);
+	pthread_setname_np(vcpu->thread, name);
+	return 0;
+}
+
+void vcpu_stop(struct vcpu *vcpu)
+{
+	if (!vcpu->started)
+		return;
+	atomic_store(&vcpu->stopping, true);
+	/*
+	 * KVM looks at immediate_exit after it has blocked on its way in: a kick
+	 * that lands just before KVM_RUN is not lost.
+	 */
+	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	pthread_kill(vcpu->thread, SIG_KICK);
+	pthread_join(vcpu->thread, NULL);
+	vcpu->started = false;
+}
+
+void vcpu_add_clock(const struct vcpu *vcpu, struct timeline *tl)
+{
+	clockid_t clock;
+
+	if (vcpu->started && pthread_getcpuclockid(vcpu->thread, &clock) == 0)
+		timeline_add_vcpu(tl, clock);
+}
+
+void vcpu_add_counters(const struct vcpu *vcpu, struct timeline *tl)
+{
+	AUTO_CLOSE int fd = ioctl(vcpu->fd, KVM_GET_STATS_FD, NULL);
+	int r = fd < 0 ? -errno : kvm_stats_count(fd, tl);
+
+	if (r < 0)
+		log_info("KVM does not say what the guest's CPU %u did: %s", vcpu->index,
+			 strerror(-r));
+}
+
+void vcpu_free(struct vcpu *vcpu)
+{
+	if (!vcpu)
+		return;
+	vcpu_stop(vcpu);
+	if (vcpu->run)
+		munmap(vcpu->run, vcpu->run_size);
+	if (vcpu->fd >= 0)
+		close(vcpu->fd);
+	free(vcpu);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* vmm/kvm/vcpu.h - virtual CPUs, one thread each. */
+#ifndef VMM_KVM_VCPU_H
+#define VMM_KVM_VCPU_H
+
+#include <stdbool.h>
+
+#include "devices/board/bus.h"
+#include "vmm/kvm/vm.h"
+
+struct timeline;
+struct vcpu;
+
+/* Why a vCPU left the guest for good. */
+enum vcpu_end {
+	VCPU_TRIPLE_FAULT, /* the guest's CPU shut down */
+	VCPU_BAD_ENTRY, /* KVM could not enter the guest; detail: hardware reason */
+	VCPU_UNEMULATED, /* KVM could not emulate an instruction; detail: suberror */
+	VCPU_BAD_MEMORY, /* the host could not provide a page the guest touched; detail: errno */
+	VCPU_BROKEN_MEMORY, /* the guest touched a page of the host that has a hardware error */
+	VCPU_KVM_ERROR, /* KVM_RUN failed otherwise; detail: errno */
+};
+
+/* What a vCPU tells its owner, on its own thread. */
+struct vcpu_ops {
+	/* At most once. */
+	void (*ended)(void *owner, unsigned int index, enum vcpu_end end, uint64_t detail);
+	/*
+	 * The guest touched a page that the host cannot provide; KVM does not say
+	 * which. True if something was done about it and the vCPU should go on.
+	 */
+	bool (*faulted)(void *owner);
+};
+
+/*
+ * Every vCPU gets the features the host's KVM supports. `n` is how many there
+ * will be; vCPU 0 starts at the entry set by vcpu_set_entry(), the others wait
+ * for it to wake them. Accesses outside RAM go to the two buses. `ops` is static.
+ */
+int vcpu_new(struct vm *vm, unsigned int index, unsigned int n, struct bus *mmio, struct bus *pio,
+	     const struct vcpu_ops *ops, void *owner, struct vcpu **out) MUST_CHECK;
+
+/* PVH: 32-bit protected mode without paging, %ebx = start_info (see vmm/kvm/x86/boot.h). */
+int vcpu_set_entry(struct vcpu *vcpu, uint32_t entry, uint32_t start_info) MUST_CHECK;
+
+/* Starts the thread, named "vcpu<index>". */
+int vcpu_start(struct vcpu *vcpu) MUST_CHECK;
+/* Stops and joins it. Not from a vCPU thread. Never started or stopped twice is fine. */
+void vcpu_stop(struct vcpu *vcpu);
+/*
+ * Notes what it did: its thread's clock once it was started, KVM's counters
+ * (left out where KVM has none). Not while the other end uses `tl`.
+ * The counters only while it does not run: KVM would not answer before its next exit.
+ */
+void vcpu_add_clock(const struct vcpu *vcpu, struct timeline *tl);
+void vcpu_add_counters(const struct vcpu *vcpu, struct timeline *tl);
+void vcpu_free(struct vcpu *vcpu); /* stops it first; NULL is fine */
+
+#endif

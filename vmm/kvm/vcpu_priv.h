@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* vmm/kvm/vcpu_priv.h - shared by vcpu.c and the machine type's own part of it. */
+#ifndef VMM_KVM_VCPU_PRIV_H
+#define VMM_KVM_VCPU_PRIV_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "vmm/kvm/vcpu.h"
+
+struct vcpu {
+	struct vm *vm;
+	unsigned int index;
+	struct bus *mmio, *pio;
+	const struct vcpu_ops *ops;
+	void *owner;
+
+	int fd;
+	struct kvm_run *run;
+	size_t run_size;
+
+	pthread_t thread;
+	bool started;
+	atomic_bool stopping;
+};
+
+/* CPUID, model-specific registers; before the first run. */
+int x86_vcpu_features(struct vcpu *vcpu, unsigned int n_vcpus) MUST_CHECK;
+
+#endif
