@@ -41,7 +41,7 @@
 #include "vmm/kvm/vm.h"
 #include "vmm/kvm/x86/boot.h"
 #include "vmm/kvm/x86/layout.h"
-#include "vmm/shares.h"
+#include "vmm/session/shares.h"
 
 enum { MACHINE_MAX_FUNCTIONS = 8, THREAD_STACK = 512 << 10 };
 

@@ -6,7 +6,7 @@
 #include "common/loop.h"
 #include "image/kernel/kernel.h"
 #include "vmm/config/config.h"
-#include "vmm/guest_log.h"
+#include "vmm/session/guest_log.h"
 
 struct figures;
 struct machine;

@@ -14,14 +14,14 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/terminal.h"
-#include "vmm/command.h"
 #include "vmm/config/timeline.h"
-#include "vmm/control.h"
-#include "vmm/guest_log.h"
+#include "vmm/control/control.h"
 #include "vmm/kvm/checks.h"
 #include "vmm/machine.h"
-#include "vmm/session.h"
-#include "vmm/shares.h"
+#include "vmm/session/command.h"
+#include "vmm/session/guest_log.h"
+#include "vmm/session/session.h"
+#include "vmm/session/shares.h"
 
 enum {
 	EXIT_TIMEOUT = 124,

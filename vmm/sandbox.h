@@ -28,7 +28,7 @@ struct sandbox_setup {
 	const struct base_image *base;
 	const struct kernel_image *kernel;
 	const struct agent_image *agent;
-	int listen_fd; /* the control socket (vmm/control.h), borrowed; -1: none */
+	int listen_fd; /* the control socket (vmm/control/control.h), borrowed; -1: none */
 	int tie_fd; /* readable when the sandbox is to end, borrowed; -1: none */
 	struct timeline *timeline; /* where the time went is added to it */
 	const struct sandbox_ops *ops;

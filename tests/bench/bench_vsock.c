@@ -15,7 +15,7 @@
 #include "common/agent_protocol.h"
 #include "tests/support/fake_vsock.h"
 #include "vmm/config/config.h"
-#include "vmm/session.h"
+#include "vmm/session/session.h"
 
 static const uint8_t hello[] = {
 	21,

@@ -15,10 +15,10 @@
 #include "tests/fuzz/fuzz_input.h"
 #include "tests/support/fake_vsock.h"
 #include "vmm/config/config.h"
-#include "vmm/control.h"
-#include "vmm/guest_log.h"
-#include "vmm/session.h"
-#include "vmm/shares.h"
+#include "vmm/control/control.h"
+#include "vmm/session/guest_log.h"
+#include "vmm/session/session.h"
+#include "vmm/session/shares.h"
 
 enum { N_CLIENTS = 4, MAX_OPS = 100, PACKET_MAX = 1024 };
 

@@ -7,9 +7,9 @@
 #include "common/agent_protocol.h"
 #include "tests/fuzz/fuzz_input.h"
 #include "tests/support/fake_vsock.h"
-#include "vmm/command.h"
 #include "vmm/config/config.h"
-#include "vmm/session.h"
+#include "vmm/session/command.h"
+#include "vmm/session/session.h"
 
 enum { N_SOCKS = 6, MAX_OPS = 300 };
 

@@ -41,7 +41,7 @@ struct sandbox_config {
 	/*
 	 * No two at one guest path; one lies inside another only where both show
 	 * the same host folder and the outer one is read-only (vmm/config/map_rules.h). Parents
-	 * first. What is shared later is in vmm/shares.h.
+	 * first. What is shared later is in vmm/session/shares.h.
 	 */
 	struct config_map *maps;
 	size_t n_maps;

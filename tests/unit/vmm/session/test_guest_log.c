@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "vmm/session/guest_log.h"
+
+static struct guest_log guest;
+
+static void setup(void)
+{
+	guest_log_init(&guest, false);
+}
+
+static void say(const char *text)
+{
+	guest_log_add(&guest, text, strlen(text));
+}
+
+TestSuite(guest_log, .init = setup);
+
+Test(guest_log, the_tail_is_the_last_lines)
+{
+	char buf[100];
+
+	say("one\r\ntwo\r\nthree\r\n");
+	guest_log_excerpt(&guest, NULL, 2, buf, sizeof(buf));
+	cr_assert_str_eq(buf, "  two\n  three");
+	guest_log_excerpt(&guest, NULL, 9, buf, sizeof(buf));
+	cr_assert_str_eq(buf, "  one\n  two\n  three");
+}
+
+Test(guest_log, a_line_of_ours_begins_its_own)
+{
+	char buf[100];
+
+	guest_log_line(&guest, "ours");
+	say("theirs, unfinished");
+	guest_log_line(&guest, "ours again");
+	guest_log_excerpt(&guest, NULL, 9, buf, sizeof(buf));
+	cr_assert_str_eq(buf, "  ours\n  theirs, unfinished\n  ours again");
+}
+
+Test(guest_log, an_empty_log_has_an_empty_tail)
+{
+	char buf[8] = "x";
+
+	guest_log_excerpt(&guest, NULL, 3, buf, sizeof(buf));
+	cr_assert_str_eq(buf, "");
+}
+
+Test(guest_log, what_would_command_a_terminal_is_left_out)
+{
+	char buf[100];
+
+	say("a\033[2Jb\007\n");
+	guest_log_excerpt(&guest, NULL, 1, buf, sizeof(buf));
+	cr_assert_str_eq(buf, "  a[2Jb");
+}
+
+Test(guest_log, a_flood_keeps_the_end_and_a_small_buffer_is_respected)
+{
+	char buf[16];
+
+	for (int i = 0; i < 10000; i++)
+		say("0123456789\n");
+	say("end of it, which is longer than the buffer\n");
+	memset(buf, '#', sizeof(buf));
+	guest_log_excerpt(&guest, NULL, 1, buf, sizeof(buf) - 1);
+	cr_assert_eq(buf[15], '#');
+	cr_assert_eq(strncmp(buf, "  end of it", 11), 0);
+	cr_assert_lt(strlen(buf), 15);
+}
+
+Test(guest_log, a_panic_is_noticed_with_its_reason)
+{
+	char reason[100];
+
+	cr_assert_not(guest_log_panic(&guest, reason, sizeof(reason)));
+	cr_assert_str_eq(reason, "");
+	say("[    1.0] Kernel panic - not syncing: Attempted to kill init!\r\n[    1.1] CPU: 0\n");
+	cr_assert(guest_log_panic(&guest, reason, sizeof(reason)));
+	cr_assert_str_eq(reason, "Attempted to kill init!");
+	guest_log_excerpt(&guest, GUEST_LOG_PANIC, 1, reason, sizeof(reason));
+	cr_assert_str_eq(reason, "  [    1.0] Kernel panic - not syncing: Attempted to kill init!");
+	guest_log_excerpt(&guest, "nowhere to be found", 1, reason, sizeof(reason));
+	cr_assert_str_eq(reason, "");
+	cr_assert(guest_log_panic(&guest, reason, 5));
+	cr_assert_str_eq(reason, "Atte");
+}
+
+Test(guest_log, reading_on_from_a_position)
+{
+	struct guest_log log;
+	char buf[64], big[GUEST_LOG_SIZE];
+	uint64_t start;
+
+	guest_log_init(&log, false);
+	guest_log_add(&log, "one\n\033two\377", 9);
+	cr_assert_eq(guest_log_read(&log, 0, buf, sizeof(buf), &start), 9);
+	cr_assert_eq(start, 0);
+	cr_assert_str_eq(buf, "one\n?two?");
+	cr_assert_eq(guest_log_read(&log, 2, buf, 4, &start), 5);
+	cr_assert_eq(start, 2);
+	cr_assert_str_eq(buf, "e\n?");
+	cr_assert_eq(guest_log_read(&log, 9, buf, sizeof(buf), &start), 9);
+	cr_assert_str_eq(buf, "");
+	/* Not said yet, and no longer kept. */
+	cr_assert_eq(guest_log_read(&log, 100, buf, sizeof(buf), &start), 9);
+	cr_assert_eq(start, 9);
+	memset(big, 'x', sizeof(big));
+	guest_log_add(&log, big, sizeof(big));
+	cr_assert_eq(guest_log_read(&log, 3, buf, sizeof(buf), &start), 9 + 63);
+	cr_assert_eq(start, 9);
+	guest_log_fini(&log);
+}

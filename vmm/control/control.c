@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: MIT */
+#include "vmm/control/control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "common/log.h"
+#include "vmm/config/config.h"
+#include "vmm/control/control_priv.h"
+#include "vmm/session/guest_log.h"
+#include "vmm/session/session.h"
+#include "vmm/session/shares.h"
+
+enum {
+	REQUESTS_A_TURN = 8, /* of one client, before the others have theirs */
+	LOG_READS_A_TURN = 16, /* of 4 KiB: a whole pipe */
+};
+
+void control_hang_up(struct control_client *client)
+{
+	if (client->dead)
+		return;
+	client->dead = true;
+	/* Makes the event in which it is freed. */
+	(void)shutdown(client->src.fd, SHUT_RDWR);
+}
+
+static void free_queue(struct control_client *client)
+{
+	while (client->queue) {
+		struct control_packet *next = client->queue->next;
+
+		free(client->queue);
+		client->queue = next;
+	}
+	client->queue_end = &client->queue;
+	client->queued = 0;
+}
+
+static void client_free(struct control_client *client)
+{
+	struct control *ctl = client->control;
+	struct control_client **at = &ctl->clients;
+
+	while (*at != client)
+		at = &(*at)->next;
+	*at = client->next;
+	ctl->n_clients--;
+	control_forget_client(ctl, client);
+	shares_forget(ctl->setup.shares, client);
+	free_queue(client);
+	loop_remove(&client->src);
+	close(client->src.fd);
+	free(client);
+	/* Its descriptor may be what another was refused for. */
+	if (!ctl->listen.loop && ctl->listen.fd >= 0 && !ctl->ended)
+		(void)!loop_add(ctl->setup.loop, &ctl->listen, EPOLLIN);
+}
+
+/* 1: sent; 0: no room; the client is hung up on when it cannot be. */
+static int send_packet(struct control_client *client, const char *text, size_t len)
+{
+	ssize_t n;
+
+	do
+		n = send(client->src.fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	if (n >= 0)
+		return 1;
+	if (errno == EAGAIN)
+		return 0;
+	control_hang_up(client);
+	return 1;
+}
+
+static void queue_packet(struct control_client *client, const char *text, size_t len)
+{
+	struct control_packet *packet = NULL;
+
+	if (client->queued + len <= CONTROL_QUEUE_MAX)
+		packet = malloc(sizeof(*packet) + len);
+	if (!packet || (!client->queue && loop_modify(&client->src, EPOLLIN | EPOLLOUT) < 0)) {
+		free(packet);
+		control_hang_up(client);
+		return;
+	}
+	packet->next = NULL;
+	packet->len = len;
+	memcpy(packet->text, text, len);
+	*client->queue_end = packet;
+	client->queue_end = &packet->next;
+	client->queued += len;
+}
+
+static void flush_queue(struct control_client *client)
+{
+	while (client->queue && !client->dead) {
+		struct control_packet *packet = client->queue;
+
+		if (send_packet(client, packet->text, packet->len) == 0)
+			return;
+		client->queue = packet->next;
+		client->queued -= packet->len;
+		free(packet);
+	}
+	client->queue_end = &client->queue;
+	if (!client->dead && loop_modify(&client->src, EPOLLIN) < 0)
+		control_hang_up(client);
+}
+
+void control_send(struct control_client *client, json_t *message)
+{
+	char *text = message ? json_dumps(message, JSON_COMPACT) : NULL;
+	size_t len = text ? strlen(text) : 0;
+
+	json_decref(message);
+	if (!text || len > CONTROL_MESSAGE_MAX)
+		control_hang_up(client);
+	else if (!client->dead && (client->queue || send_packet(client, text, len) == 0))
+		queue_packet(client, text, len);
+	free(text);
+}
+
+void control_reply(struct control_client *client, int64_t id, json_t *members)
+{
+	json_t *reply =
+		json_pack("{s:s, s:I, s:b}", "type", "reply", "id", (json_int_t)id, "ok", 1);
+
+	if (reply && members && json_object_update(reply, members) < 0) {
+		json_decref(reply);
+		reply = NULL;
+	}
+	json_decref(members);
+	control_send(client, reply);
+}
+
+void control_refuse(struct control_client *client, int64_t id, const char *error, int err,
+		    const char *fmt, ...)
+{
+	char message[512];
+	json_t *reply, *text;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(message, sizeof(message), fmt, ap);
+	va_end(ap);
+	text = json_string(message);
+	/* A path in it need not be text, and may be cut in the middle of a character. */
+	for (char *p = message; !text && *p; p++)
+		if ((unsigned char)*p > 0x7e)
+			*p = '?';
+	reply = json_pack("{s:s, s:I, s:b, s:s, s:o}", "type", "reply", "id", (json_int_t)id, "ok",
+			  0, "error", error, "message", text ? text : json_string(message));
+	if (reply && err != 0)
+		(void)json_object_set_new(reply, "errno", json_integer(err));
+	control_send(client, reply);
+}
+
+void control_tell(struct control *ctl, json_t *event)
+{
+	for (struct control_client *c = ctl->clients; c; c = c->next)
+		if (c->watches)
+			control_send(c, json_incref(event));
+	json_decref(event);
+}
+
+static void tell_state(struct control *ctl, const char *event)
+{
+	control_tell(ctl, json_pack("{s:s, s:s}", "type", "event", "event", event));
+}
+
+/* Takes the descriptors out of a message. False: they are too many, or cut off. */
+static bool take_fds(struct msghdr *msg, struct control_request *req)
+{
+	struct cmsghdr *head;
+	bool good = (msg->msg_flags & MSG_CTRUNC) == 0;
+
+	for (head = CMSG_FIRSTHDR(msg); head; head = CMSG_NXTHDR(msg, head)) {
+		const size_t n = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < n; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(head) + i * sizeof(fd), sizeof(fd));
+			if (req->n_fds < CONTROL_MAX_FDS) {
+				req->fds[req->n_fds++] = fd;
+			} else {
+				close(fd);
+				good = false;
+			}
+		}
+	}
+	return good;
+}
+
+/* Serves one packet; false if it is no request. */
+static bool take_packet(struct control_client *client, size_t len, struct control_request *req)
+{
+	json_t *body = json_loadb(client->control->buf, len, JSON_REJECT_DUPLICATES, NULL);
+	const char *type = json_string_value(json_object_get(body, "type"));
+	const json_t *id = json_object_get(body, "id");
+	bool good;
+
+	req->op = json_string_value(json_object_get(body, "op"));
+	req->id = json_integer_value(id);
+	req->body = body;
+	good = type && strcmp(type, "request") == 0 && req->op && json_is_integer(id) &&
+	       req->id >= 0 && req->id <= CONTROL_MAX_ID;
+	if (good)
+		control_serve(client->control, req);
+	json_decref(body);
+	return good;
+}
+
+/* One packet from the socket; false if there is none. */
+static bool receive(struct control_client *client)
+{
+	struct control *ctl = client->control;
+	struct control_request req = {.client = client};
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE((CONTROL_MAX_FDS + 1) * sizeof(int))];
+	} control;
+	struct iovec iov = {.iov_base = ctl->buf, .iov_len = sizeof(ctl->buf)};
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.buf,
+		.msg_controllen = sizeof(control.buf),
+	};
+	ssize_t n = recvmsg(client->src.fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	bool good;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	good = n > 0 && take_fds(&msg, &req);
+	if (!good || (size_t)n > CONTROL_MESSAGE_MAX || !take_packet(client, (size_t)n, &req))
+		control_hang_up(client);
+	for (size_t i = 0; i < req.n_fds; i++)
+		if (req.fds[i] >= 0)
+			close(req.fds[i]);
+	return true;
+}
+
+static void client_event(struct loop_source *src, uint32_t events)
+{
+	struct control_client *client = CONTAINER_OF(src, struct control_client, src);
+
+	if (events & EPOLLOUT)
+		flush_queue(client);
+	for (unsigned int i = 0; i < REQUESTS_A_TURN && !client->dead; i++)
+		if (client->control->ended || !receive(client))
+			break;
+	if (client->dead || (events & (EPOLLHUP | EPOLLERR) && !(events & EPOLLIN)))
+		client_free(client);
+}
+
+static void say_hello(struct control_client *client)
+{
+	const struct sandbox_config *cfg = client->control->setup.config;
+
+	control_send(client, json_pack("{s:s, s:i, s:s, s:s, s:i}", "type", "hello", "protocol",
+				       CONTROL_PROTOCOL, "version", SANDCASTLE_VERSION, "name",
+				       cfg->name, "pid", (int)getpid()));
+}
+
+int control_add_client(struct control *ctl, int fd)
+{
+	struct control_client *client = NULL;
+	int r = -EBUSY;
+
+	if (ctl->n_clients < CONTROL_MAX_CLIENTS) {
+		client = calloc(1, sizeof(*client));
+		r = client ? 0 : -ENOMEM;
+	}
+	if (r == 0) {
+		client->control = ctl;
+		client->stats_id = -1;
+		client->queue_end = &client->queue;
+		client->src = (struct loop_source){
+			.fd = fd, .fn = client_event, .name = "control-client"};
+		r = loop_add(ctl->setup.loop, &client->src, EPOLLIN);
+	}
+	if (r < 0) {
+		free(client);
+		close(fd);
+		return r;
+	}
+	client->next = ctl->clients;
+	ctl->clients = client;
+	ctl->n_clients++;
+	say_hello(client);
+	return 0;
+}
+
+static bool is_allowed(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+	       (peer.uid == geteuid() || peer.uid == 0);
+}
+
+static void listen_event(struct loop_source *src, uint32_t events)
+{
+	struct control *ctl = CONTAINER_OF(src, struct control, listen);
+	int fd = accept4(src->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	(void)events;
+	if (fd < 0) {
+		/* Out of descriptors: who waits would be announced again at once; see client_free(). */
+		if (errno == EMFILE || errno == ENFILE)
+			loop_remove(src);
+		return;
+	}
+	if (!is_allowed(fd)) {
+		log_info("a client of another user was refused");
+		close(fd);
+	} else if (control_add_client(ctl, fd) < 0) {
+		log_info("a client was refused: there are %u", ctl->n_clients);
+	}
+}
+
+void control_collect_log(struct control *ctl)
+{
+	char buf[4096];
+	ssize_t n;
+
+	for (unsigned int i = 0; i < LOG_READS_A_TURN; i++) {
+		n = read(ctl->log_source.fd, buf, sizeof(buf));
+		if (n <= 0)
+			return;
+		guest_log_add(ctl->setup.log, buf, (size_t)n);
+	}
+}
+
+static void log_event(struct loop_source *src, uint32_t events)
+{
+	(void)events;
+	control_collect_log(CONTAINER_OF(src, struct control, log_source));
+}
+
+static int open_log(struct control *ctl)
+{
+	int ends[2];
+
+	ctl->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (ctl->null_fd < 0 || pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -errno;
+	ctl->log_source =
+		(struct loop_source){.fd = ends[0], .fn = log_event, .name = "control-log"};
+	ctl->log_fd = ends[1];
+	return loop_add(ctl->setup.loop, &ctl->log_source, EPOLLIN);
+}
+
+int control_new(const struct control_setup *setup, int listen_fd, struct control **out)
+{
+	struct control *ctl = calloc(1, sizeof(*ctl));
+	struct timespec now;
+	int r;
+
+	if (!ctl)
+		return -ENOMEM;
+	ctl->setup = *setup;
+	ctl->null_fd = ctl->log_fd = ctl->log_source.fd = -1;
+	ctl->listen = (struct loop_source){.fd = listen_fd, .fn = listen_event, .name = "control"};
+	clock_gettime(CLOCK_REALTIME, &now);
+	ctl->started_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	ctl->started_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	r = open_log(ctl);
+	if (r == 0 && listen_fd >= 0)
+		r = loop_add(setup->loop, &ctl->listen, EPOLLIN);
+	if (r < 0) {
+		control_free(ctl);
+		return r;
+	}
+	*out = ctl;
+	return 0;
+}
+
+void control_end(struct control *ctl, const char *reason, const char *message)
+{
+	json_t *event = json_pack("{s:s, s:s, s:s, s:s}", "type", "event", "event", "ended",
+				  "reason", reason, "message", message);
+
+	ctl->ended = true;
+	control_forget_commands(ctl);
+	control_detach_all(ctl);
+	for (struct control_client *c = ctl->clients; c; c = c->next)
+		control_send(c, json_incref(event));
+	json_decref(event);
+	loop_remove(&ctl->listen);
+}
+
+void control_free(struct control *ctl)
+{
+	if (!ctl)
+		return;
+	ctl->ended = true;
+	control_forget_commands(ctl);
+	control_detach_all(ctl);
+	while (ctl->clients)
+		client_free(ctl->clients);
+	loop_remove(&ctl->listen);
+	loop_remove(&ctl->log_source);
+	if (ctl->log_source.fd >= 0)
+		close(ctl->log_source.fd);
+	if (ctl->log_fd >= 0)
+		close(ctl->log_fd);
+	if (ctl->null_fd >= 0)
+		close(ctl->null_fd);
+	free(ctl);
+}
+
+void control_set_main(struct control *ctl, struct command *main)
+{
+	ctl->main = main;
+}
+
+void control_ready(struct control *ctl)
+{
+	if (ctl->state != CONTROL_STARTING)
+		return;
+	ctl->state = CONTROL_RUNNING;
+	tell_state(ctl, "ready");
+	control_startup(ctl);
+}
+
+void control_stopping(struct control *ctl)
+{
+	if (ctl->state == CONTROL_STOPPING)
+		return;
+	ctl->state = CONTROL_STOPPING;
+	tell_state(ctl, "stopping");
+}
+
+void control_pressure(struct control *ctl, bool squeezing)
+{
+	ctl->squeezing = squeezing;
+	control_tell(ctl, json_pack("{s:s, s:s, s:s}", "type", "event", "event", "pressure",
+				    "pressure", control_pressure_name(ctl)));
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* vmm/control/control.h - the sandbox's end of the control channel (docs/control.md). */
+#ifndef VMM_CONTROL_CONTROL_H
+#define VMM_CONTROL_CONTROL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/util.h"
+
+struct command;
+struct control;
+struct figures;
+struct guest_log;
+struct loop;
+struct sandbox_config;
+struct session;
+struct shares;
+
+/*
+ * DOC: clients are not trusted to be right
+ *
+ * A client is this user's (SO_PEERCRED), but it may be any program. A packet
+ * that is not a request, or answers that are not read, cost it its connection
+ * and nothing else. What it can make grow is limited: clients, commands, bytes
+ * that wait for it. Descriptors it sends are closed when its request is done.
+ *
+ * All on the loop thread, never within a vsock callback.
+ */
+
+/* What a request needs the sandbox for. */
+struct control_ops {
+	/* "stop": signal the commands, wait for them at most timeout_ms, end. force: end now. */
+	void (*stop)(void *owner, uint64_t timeout_ms, bool force);
+	/* "stats": control_stats() is to be called, now or later. -errno: it will not be. */
+	int (*stats)(void *owner);
+	/* Bytes of guest memory that the host has given. */
+	uint64_t (*resident)(void *owner);
+	/* What was typed at the guest's console; returns how many bytes it took. */
+	size_t (*console_input)(void *owner, const void *buf, size_t len);
+	/* The size of the window it is seen in. */
+	void (*console_resize)(void *owner, uint16_t rows, uint16_t columns);
+	/* The last of the clients' commands has ended. */
+	void (*idle)(void *owner);
+};
+
+struct control_setup {
+	struct loop *loop;
+	struct session *session;
+	struct shares *shares; /* whose done() is control_shared(); needed until control_free() */
+	const struct sandbox_config *config;
+	struct guest_log *log; /* where output goes that nobody reads, and "logs" come from */
+	const char *kernel; /* its release */
+	bool tied; /* for "info" */
+	const struct control_ops *ops;
+	void *owner;
+};
+
+/*
+ * What setup points to is borrowed. listen_fd is a listening, non-blocking
+ * SOCK_SEQPACKET socket, borrowed; -1: clients come by control_add_client() only.
+ */
+int control_new(const struct control_setup *setup, int listen_fd, struct control **out) MUST_CHECK;
+
+/*
+ * The sandbox is at its end: tells the clients why, forgets their commands and
+ * hears no more requests. Before the session is freed; at most once.
+ */
+void control_end(struct control *ctl, const char *reason, const char *message);
+/* Hangs up. After control_end() if it was ever served; NULL is fine. */
+void control_free(struct control *ctl);
+
+/* A client's connection, taken over also on failure. -EBUSY: CONTROL_MAX_CLIENTS are there. */
+int control_add_client(struct control *ctl, int fd) MUST_CHECK;
+
+/* The command of `run`; NULL: none, or no more. Borrowed. */
+void control_set_main(struct control *ctl, struct command *main);
+
+/* What is to be told to watchers, and by "info". */
+void control_ready(struct control *ctl);
+void control_stopping(struct control *ctl);
+/* The host takes memory from the guest, or no more. */
+void control_pressure(struct control *ctl, bool squeezing);
+
+/*
+ * The guest wrote to its console; it took a part of what was typed, and takes
+ * more now. With the console's lock held: neither calls console_*().
+ */
+void control_console_output(struct control *ctl, const void *buf, size_t len);
+void control_console_room(struct control *ctl);
+
+/* Answers every "stats" that waits. */
+void control_stats(struct control *ctl, const struct figures *memory);
+
+/* What became of a request of a client to the shares (vmm/session/shares.h). */
+void control_shared(void *client, int64_t id, int error, const char *text);
+
+/* Sends a signal to every command of the clients'. Returns how many there are. */
+unsigned int control_signal_all(struct control *ctl, int signo);
+
+#endif

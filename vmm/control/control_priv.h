@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/* vmm/control/control_priv.h - what the files of the control channel share. */
+#ifndef VMM_CONTROL_CONTROL_PRIV_H
+#define VMM_CONTROL_CONTROL_PRIV_H
+
+#include <jansson.h>
+
+#include "common/control_protocol.h"
+#include "common/loop.h"
+#include "vmm/control/control.h"
+#include "vmm/session/command.h"
+
+/* A packet that the client's socket had no room for. */
+struct control_packet {
+	struct control_packet *next;
+	size_t len;
+	char text[];
+};
+
+struct control_client {
+	struct control *control;
+	struct control_client *next;
+	struct loop_source src;
+	bool watches;
+	bool dead; /* hung up on; freed by its next event */
+	int64_t stats_id; /* of a "stats" that waits; -1: none */
+	struct control_packet *queue, **queue_end;
+	size_t queued; /* bytes in it */
+};
+
+/* Hears of the end of a command that no client asked for. */
+typedef void (*control_own_fn)(struct control *ctl, const struct command_result *result);
+
+/* Such a command; borrowed. */
+struct control_own {
+	char **argv;
+	char **env; /* besides the sandbox's; NULL: none */
+	const char *run_as; /* NULL: the sandbox's */
+	int stop_signal; /* what asks it to end; 0: SIGTERM */
+	control_own_fn ended;
+};
+
+/* A command that a client asked for, or that is the sandbox's own. */
+struct control_command {
+	struct control *control;
+	struct control_command *next;
+	struct control_client *client; /* NULL: it has gone, or there was none */
+	control_own_fn own_ended; /* NULL: a client's */
+	int stop_signal; /* in the place of SIGTERM; 0: none */
+	struct command *command;
+	json_t *argv; /* as it came */
+	int64_t request_id;
+	bool detached;
+	bool tty;
+	int stdio[3]; /* its own */
+};
+
+enum control_state { CONTROL_STARTING, CONTROL_RUNNING, CONTROL_STOPPING };
+
+struct control {
+	struct control_setup setup;
+	struct loop_source listen;
+	enum control_state state;
+	bool ended;
+	bool squeezing; /* the host takes memory from the guest */
+	uint64_t started_ms; /* CLOCK_REALTIME */
+	uint64_t started_ns; /* CLOCK_MONOTONIC */
+
+	struct control_client *clients;
+	unsigned int n_clients;
+	struct control_command *commands;
+	unsigned int n_commands;
+	struct command *main;
+	unsigned int startup_next; /* of the configuration's commands */
+
+	struct control_attachment *attachments;
+	unsigned int n_attachments;
+	bool console_runs; /* there is a shell on the console */
+
+	int null_fd; /* input of commands without */
+	int log_fd; /* where their output goes: a pipe we read ourselves */
+	struct loop_source log_source;
+
+	char buf[CONTROL_MESSAGE_MAX + 1]; /* the packet at hand */
+};
+
+/* One request at hand. */
+struct control_request {
+	struct control_client *client;
+	int64_t id;
+	const char *op;
+	const json_t *body;
+	int fds[CONTROL_MAX_FDS]; /* closed afterwards unless taken (-1) */
+	size_t n_fds;
+};
+
+/* ---- control.c ---- */
+
+/* Sends it, now or when there is room; message is taken over, NULL is "out of memory". */
+void control_send(struct control_client *client, json_t *message);
+/* "ok", with further members (taken over; NULL: none). */
+void control_reply(struct control_client *client, int64_t id, json_t *members);
+/* error: CONTROL_E_*; err: a positive errno, 0: none. */
+void control_refuse(struct control_client *client, int64_t id, const char *error, int err,
+		    const char *fmt, ...) PRINTF_LIKE(5, 6);
+/* To watchers; event is taken over. */
+void control_tell(struct control *ctl, json_t *event);
+/* What commands without descriptors said so far is put into the log. */
+void control_collect_log(struct control *ctl);
+/* Its packets are not worth going on with. */
+void control_hang_up(struct control_client *client);
+
+/* ---- control_requests.c ---- */
+
+/* As docs/control.md has it. */
+const char *control_pressure_name(const struct control *ctl);
+/* Does what is asked and sees to it that a reply is sent, now or later. */
+void control_serve(struct control *ctl, struct control_request *req);
+
+/* ---- control_exec.c ---- */
+
+void control_exec(struct control *ctl, struct control_request *req);
+/* The command of that number, NULL: none. */
+struct command *control_find(const struct control *ctl, uint32_t number);
+/* Starts one of the sandbox's own, which counts as a detached one. */
+int control_exec_own(struct control *ctl, const struct control_own *own) MUST_CHECK;
+/* A JSON array of what runs; NULL without memory. */
+json_t *control_list(const struct control *ctl);
+/* Its commands are hung up on, or become nobody's. */
+void control_forget_client(struct control *ctl, const struct control_client *client);
+void control_forget_commands(struct control *ctl);
+
+/* ---- control_startup.c ---- */
+
+/* Runs the configuration's commands, one after the other. */
+void control_startup(struct control *ctl);
+
+/* ---- control_attach.c ---- */
+
+void control_attach(struct control *ctl, struct control_request *req);
+void control_detach_all(struct control *ctl);
+
+/* ---- control_share.c ---- */
+
+void control_share(struct control *ctl, struct control_request *req);
+void control_unshare(struct control *ctl, struct control_request *req);
+/* A JSON array of what is shared; NULL without memory. */
+json_t *control_list_shares(const struct control *ctl);
+
+#endif

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "balloon/figures.h"
+#include "vmm/config/config.h"
+#include "vmm/control/control_priv.h"
+#include "vmm/session/guest_log.h"
+#include "vmm/session/session.h"
+
+enum { DEFAULT_STOP_MS = 10 * 1000, MAX_STOP_MS = 24 * 60 * 60 * 1000 };
+
+static void bad_request(const struct control_request *req, const char *what)
+{
+	control_refuse(req->client, req->id, CONTROL_E_BAD_REQUEST, 0, "%s", what);
+}
+
+/* An optional number; false when it is there and not from min to max. */
+static bool get_number(const struct control_request *req, const char *key, int64_t min, int64_t max,
+		       int64_t *out)
+{
+	const json_t *value = json_object_get(req->body, key);
+
+	if (!value)
+		return true;
+	if (!json_is_integer(value) || json_integer_value(value) < min ||
+	    json_integer_value(value) > max)
+		return false;
+	*out = json_integer_value(value);
+	return true;
+}
+
+/* The command a request is about, NULL after a refusal. */
+static struct command *get_command(struct control *ctl, const struct control_request *req)
+{
+	int64_t number = 0;
+	struct command *cmd;
+
+	if (!get_number(req, "command", 1, UINT32_MAX, &number) || number == 0) {
+		bad_request(req, "command: a number is needed");
+		return NULL;
+	}
+	cmd = control_find(ctl, (uint32_t)number);
+	if (!cmd)
+		control_refuse(req->client, req->id, CONTROL_E_NO_COMMAND, 0,
+			       "no command %lld runs", (long long)number);
+	return cmd;
+}
+
+static void serve_signal(struct control *ctl, struct control_request *req)
+{
+	struct command *cmd = get_command(ctl, req);
+	int64_t signo = 0;
+
+	if (!cmd)
+		return;
+	if (!get_number(req, "signal", 1, 64, &signo) || signo == 0) {
+		bad_request(req, "signal: a number from 1 to 64 is needed");
+		return;
+	}
+	command_signal(cmd, (int)signo);
+	control_reply(req->client, req->id, NULL);
+}
+
+static void serve_winsize(struct control *ctl, struct control_request *req)
+{
+	const bool console = json_is_true(json_object_get(req->body, "console"));
+	struct command *cmd = console ? NULL : get_command(ctl, req);
+	int64_t rows = -1, columns = -1;
+
+	if (!cmd && !console)
+		return;
+	if (!get_number(req, "rows", 0, UINT16_MAX, &rows) ||
+	    !get_number(req, "columns", 0, UINT16_MAX, &columns) || rows < 0 || columns < 0) {
+		bad_request(req, "rows and columns: numbers from 0 to 65535 are needed");
+		return;
+	}
+	if (console)
+		ctl->setup.ops->console_resize(ctl->setup.owner, (uint16_t)rows, (uint16_t)columns);
+	else
+		command_winsize(cmd, (uint16_t)rows, (uint16_t)columns);
+	control_reply(req->client, req->id, NULL);
+}
+
+static void serve_stop(struct control *ctl, struct control_request *req)
+{
+	const json_t *force = json_object_get(req->body, "force");
+	int64_t timeout = DEFAULT_STOP_MS;
+
+	if (!get_number(req, "timeout_ms", 0, MAX_STOP_MS, &timeout)) {
+		bad_request(req, "timeout_ms: at most a day");
+		return;
+	}
+	if (force && !json_is_boolean(force)) {
+		bad_request(req, "force: true or false");
+		return;
+	}
+	control_reply(req->client, req->id, NULL);
+	ctl->setup.ops->stop(ctl->setup.owner, (uint64_t)timeout, json_is_true(force));
+}
+
+static const char *state_name(const struct control *ctl)
+{
+	static const char *const names[] = {
+		[CONTROL_STARTING] = "starting",
+		[CONTROL_RUNNING] = "running",
+		[CONTROL_STOPPING] = "stopping",
+	};
+
+	return names[ctl->state];
+}
+
+const char *control_pressure_name(const struct control *ctl)
+{
+	return ctl->squeezing ? "squeezing" : "calm";
+}
+
+static void serve_watch(struct control *ctl, struct control_request *req)
+{
+	req->client->watches = true;
+	control_reply(req->client, req->id,
+		      json_pack("{s:s, s:s}", "state", state_name(ctl), "pressure",
+				control_pressure_name(ctl)));
+}
+
+static void serve_info(struct control *ctl, struct control_request *req)
+{
+	const struct sandbox_config *cfg = ctl->setup.config;
+	const uint64_t resident = ctl->setup.ops->resident(ctl->setup.owner);
+	json_t *info =
+		json_pack("{s:s, s:i, s:s, s:I, s:i, s:I, s:I, s:s, s:b, s:o, s:o, s:o}", "name",
+			  cfg->name, "pid", (int)getpid(), "state", state_name(ctl), "started_ms",
+			  (json_int_t)ctl->started_ms, "cpus", (int)cfg->cpus, "memory",
+			  (json_int_t)cfg->memory, "resident", (json_int_t)resident, "kernel",
+			  ctl->setup.kernel, "tied", (int)ctl->setup.tied, "main",
+			  ctl->main ? json_integer(command_id(ctl->main)) : json_null(), "shares",
+			  control_list_shares(ctl), "commands", control_list(ctl));
+
+	if (info)
+		control_reply(req->client, req->id, info);
+	else
+		control_refuse(req->client, req->id, CONTROL_E_FAILED, ENOMEM, "out of memory");
+}
+
+static void serve_stats(struct control *ctl, struct control_request *req)
+{
+	int r;
+
+	if (req->client->stats_id >= 0) {
+		control_refuse(req->client, req->id, CONTROL_E_BUSY, 0,
+			       "the stats asked for before are not there yet");
+		return;
+	}
+	req->client->stats_id = req->id;
+	r = ctl->setup.ops->stats(ctl->setup.owner);
+	if (r < 0) {
+		req->client->stats_id = -1;
+		control_refuse(req->client, req->id, CONTROL_E_FAILED, -r, "%s", strerror(-r));
+	}
+}
+
+void control_stats(struct control *ctl, const struct figures *memory)
+{
+	char line[FIGURES_LINE_MAX];
+	json_t *stats, *figures, *power;
+
+	(void)figures_format(memory, line);
+	figures = json_loads(line, 0, NULL);
+	power = json_object_get(figures, "power");
+	power = power ? json_incref(power) : json_null();
+	(void)json_object_del(figures, "power");
+	stats = json_pack("{s:I, s:I, s:i, s:i, s:o, s:o}", "uptime_ms",
+			  (json_int_t)(clock_ms(CLOCK_MONOTONIC) - ctl->started_ns / 1000000),
+			  "cpu_ms", (json_int_t)clock_ms(CLOCK_PROCESS_CPUTIME_ID), "commands",
+			  (int)(ctl->n_commands + (ctl->main ? 1u : 0u)), "clients",
+			  (int)ctl->n_clients, "memory", figures, "power", power);
+	for (struct control_client *c = ctl->clients; c; c = c->next) {
+		if (c->stats_id < 0)
+			continue;
+		control_reply(c, c->stats_id, json_incref(stats));
+		c->stats_id = -1;
+	}
+	json_decref(stats);
+}
+
+static void serve_logs(struct control *ctl, struct control_request *req)
+{
+	char text[GUEST_LOG_SIZE + 1];
+	int64_t from = 0;
+	uint64_t start, next;
+
+	if (!get_number(req, "from", 0, CONTROL_MAX_ID, &from)) {
+		bad_request(req, "from: a position of an earlier reply, or 0");
+		return;
+	}
+	next = guest_log_read(ctl->setup.log, (uint64_t)from, text, sizeof(text), &start);
+	control_reply(req->client, req->id,
+		      json_pack("{s:I, s:I, s:s}", "from", (json_int_t)start, "next",
+				(json_int_t)next, "text", text));
+}
+
+static const struct {
+	const char *op;
+	void (*serve)(struct control *ctl, struct control_request *req);
+} requests[] = {
+	{"exec", control_exec},	  {"signal", serve_signal},	{"winsize", serve_winsize},
+	{"stop", serve_stop},	  {"watch", serve_watch},	{"info", serve_info},
+	{"stats", serve_stats},	  {"logs", serve_logs},		{"attach", control_attach},
+	{"share", control_share}, {"unshare", control_unshare},
+};
+
+void control_serve(struct control *ctl, struct control_request *req)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(requests); i++)
+		if (strcmp(requests[i].op, req->op) == 0) {
+			requests[i].serve(ctl, req);
+			return;
+		}
+	control_refuse(req->client, req->id, CONTROL_E_UNKNOWN_OP, 0,
+		       "protocol %d of this version has no such request", CONTROL_PROTOCOL);
+}

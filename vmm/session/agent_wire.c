@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT */
+#include "vmm/session/agent_wire.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <string.h>
+
+#include "vmm/config/config.h"
+#include "vmm/session/command.h"
+
+#define BIT(tag) (1u << (tag))
+
+/* What the guest may say: the fields each message must have, and whether it concerns a command. */
+struct rule {
+	uint32_t must, may, many;
+	bool has_id;
+};
+
+static const struct rule rules[] = {
+	[SC_MSG_HELLO] = {.must = BIT(SC_FIELD_VERSION) | BIT(SC_FIELD_KERNEL)},
+	[SC_MSG_READY] = {.many = BIT(SC_FIELD_STEP)},
+	[SC_MSG_STARTED] = {.must = BIT(SC_FIELD_PID), .has_id = true},
+	[SC_MSG_EXEC_FAILED] = {.must = BIT(SC_FIELD_ERRNO) | BIT(SC_FIELD_TEXT), .has_id = true},
+	[SC_MSG_EXITED] = {.may = BIT(SC_FIELD_CODE) | BIT(SC_FIELD_SIGNAL), .has_id = true},
+	[SC_MSG_FAILED] = {.must = BIT(SC_FIELD_TEXT)},
+	[SC_MSG_MAP_DONE] = {.has_id = true},
+	[SC_MSG_MAP_FAILED] = {.must = BIT(SC_FIELD_ERRNO) | BIT(SC_FIELD_TEXT), .has_id = true},
+};
+
+static int bad(const char **why, const char *what)
+{
+	*why = what;
+	return -EPROTO;
+}
+
+/* A terminal acts on control characters and some on bytes over 127: the guest gets to send none. */
+static void copy_text(char *out, size_t size, const uint8_t *data, size_t len)
+{
+	len = min_size(len, size - 1);
+	for (size_t i = 0; i < len; i++)
+		out[i] = data[i] >= 0x20 && data[i] < 0x7f ? (char)data[i] : '?';
+	out[len] = '\0';
+}
+
+static int take_number(uint32_t tag, uint32_t v, struct agent_message *out, const char **why)
+{
+	switch (tag) {
+	case SC_FIELD_VERSION:
+		out->version = v;
+		return 0;
+	case SC_FIELD_PID:
+		out->pid = v;
+		return 0;
+	case SC_FIELD_ERRNO:
+		if (v < 1 || v > 4095)
+			return bad(why, "an error number out of range");
+		out->error = (int)v;
+		return 0;
+	case SC_FIELD_CODE:
+		if (v > 255)
+			return bad(why, "an exit status out of range");
+		out->code = (int)v;
+		return 0;
+	default: /* SC_FIELD_SIGNAL: rules[] lets no other through */
+		if (v < 1 || v > 64)
+			return bad(why, "a signal number out of range");
+		out->signal = (int)v;
+		return 0;
+	}
+}
+
+static int take_step(const uint8_t *data, size_t len, struct agent_message *out, const char **why)
+{
+	struct agent_step *step = &out->steps[out->n_steps];
+	struct sc_step s;
+
+	if (len < sizeof(s))
+		return bad(why, "a step cut short");
+	if (out->n_steps == AGENT_STEPS_MAX)
+		return bad(why, "too many steps");
+	memcpy(&s, data, sizeof(s));
+	step->begin = le64toh(s.begin);
+	step->end = le64toh(s.end);
+	step->kernel = le32toh(s.kernel) != 0;
+	copy_text(step->name, sizeof(step->name), data + sizeof(s), len - sizeof(s));
+	out->n_steps++;
+	return 0;
+}
+
+static int take_field(uint32_t tag, const uint8_t *data, size_t len, struct agent_message *out,
+		      const char **why)
+{
+	uint32_t v;
+
+	if (tag == SC_FIELD_STEP)
+		return take_step(data, len, out, why);
+	if (tag == SC_FIELD_KERNEL || tag == SC_FIELD_TEXT) {
+		if (memchr(data, 0, len))
+			return bad(why, "a string with a NUL in it");
+		copy_text(out->text, sizeof(out->text), data, len);
+		return 0;
+	}
+	if (len != sizeof(v))
+		return bad(why, "a number of the wrong size");
+	memcpy(&v, data, sizeof(v));
+	return take_number(tag, le32toh(v), out, why);
+}
+
+static int take_body(const uint8_t *data, size_t len, const struct rule *rule,
+		     struct agent_message *out, const char **why)
+{
+	uint32_t seen = 0;
+	int r;
+
+	while (len > 0) {
+		struct sc_field f;
+
+		if (len < sizeof(f))
+			return bad(why, "a field cut short");
+		memcpy(&f, data, sizeof(f));
+		f.tag = le32toh(f.tag);
+		f.length = le32toh(f.length);
+		data += sizeof(f);
+		len -= sizeof(f);
+		if (f.length > len)
+			return bad(why, "a field longer than its message");
+		if (f.tag >= 32 || !((rule->must | rule->may | rule->many) & BIT(f.tag)))
+			return bad(why, "a field that does not belong there");
+		if (seen & BIT(f.tag) & ~rule->many)
+			return bad(why, "a field twice");
+		seen |= BIT(f.tag);
+		r = take_field(f.tag, data, f.length, out, why);
+		if (r < 0)
+			return r;
+		data += f.length;
+		len -= f.length;
+	}
+	if ((seen & rule->must) != rule->must)
+		return bad(why, "a field missing");
+	/* Exactly one of those that may be there. */
+	if (rule->may && (seen == 0 || (seen & (seen - 1)) != 0))
+		return bad(why, "neither exit status nor signal, or both");
+	return 0;
+}
+
+ssize_t agent_wire_decode(const uint8_t *data, size_t len, struct agent_message *out,
+			  const char **why)
+{
+	struct sc_header h;
+	uint32_t length;
+	uint16_t type;
+	int r;
+
+	if (len < sizeof(h))
+		return 0;
+	memcpy(&h, data, sizeof(h));
+	length = le32toh(h.length);
+	type = le16toh(h.type);
+	if (length > SC_BODY_MAX_GUEST)
+		return bad(why, "a message too long");
+	if (type < SC_MSG_HELLO || type > SC_MSG_MAP_FAILED)
+		return bad(why, "an unknown message");
+	if (h.zero != 0)
+		return bad(why, "a header that is not ours");
+	if (rules[type].has_id != (h.id != 0))
+		return bad(why, "a command number where none is meant, or none");
+	if (len - sizeof(h) < length)
+		return 0;
+	*out = (struct agent_message){.type = type, .id = le32toh(h.id)};
+	r = take_body(data + sizeof(h), length, &rules[type], out, why);
+	return r < 0 ? r : (ssize_t)(sizeof(h) + length);
+}
+
+void agent_buffer_fini(struct agent_buffer *buf)
+{
+	free(buf->data);
+	*buf = (struct agent_buffer){.data = NULL};
+}
+
+/*
+ * A message under construction. The first error sticks, so that the functions
+ * below read as lists of fields.
+ */
+struct writer {
+	struct agent_buffer *buf;
+	size_t start;
+	int error;
+};
+
+static void put(struct writer *w, const void *data, size_t len)
+{
+	struct agent_buffer *b = w->buf;
+
+	if (w->error < 0)
+		return;
+	if (b->capacity - b->len < len) {
+		size_t capacity = align_up(b->len + len, 4096) * 2;
+		uint8_t *grown = realloc(b->data, capacity);
+
+		if (!grown) {
+			w->error = -ENOMEM;
+			return;
+		}
+		b->data = grown;
+		b->capacity = capacity;
+	}
+	if (len > 0)
+		memcpy(b->data + b->len, data, len);
+	b->len += len;
+}
+
+static void put_field(struct writer *w, enum sc_field_tag tag, size_t len)
+{
+	struct sc_field f = {htole32(tag), htole32((uint32_t)len)};
+	size_t body;
+
+	if (w->error < 0)
+		return;
+	/* Never more than the maximum so far, hence no sum here can wrap. */
+	body = w->buf->len - w->start - sizeof(struct sc_header);
+	if (len > SC_BODY_MAX_HOST || body + sizeof(f) + len > SC_BODY_MAX_HOST)
+		w->error = -E2BIG;
+	put(w, &f, sizeof(f));
+}
+
+static void put_u32(struct writer *w, enum sc_field_tag tag, uint32_t v)
+{
+	v = htole32(v);
+	put_field(w, tag, sizeof(v));
+	put(w, &v, sizeof(v));
+}
+
+/* NULL: the field is left out. */
+static void put_str(struct writer *w, enum sc_field_tag tag, const char *s)
+{
+	if (!s)
+		return;
+	put_field(w, tag, strlen(s));
+	put(w, s, strlen(s));
+}
+
+static struct writer begin(struct agent_buffer *buf, enum sc_message type, uint32_t id)
+{
+	struct sc_header h = {.type = htole16((uint16_t)type), .id = htole32(id)};
+	struct writer w = {.buf = buf, .start = buf->len};
+
+	put(&w, &h, sizeof(h));
+	return w;
+}
+
+static int end(struct writer *w)
+{
+	size_t body = w->buf->len - w->start - sizeof(struct sc_header);
+	uint32_t length = htole32((uint32_t)body);
+
+	if (w->error < 0) {
+		w->buf->len = w->start;
+		return w->error;
+	}
+	memcpy(w->buf->data + w->start + offsetof(struct sc_header, length), &length,
+	       sizeof(length));
+	return 0;
+}
+
+static void put_map(struct writer *w, const struct config_map *m, uint32_t index)
+{
+	struct sc_map map = {
+		.index = htole32(index),
+		.writable = htole32(m->writable),
+		.is_file = htole32(m->is_file),
+	};
+
+	put_field(w, SC_FIELD_MAP, sizeof(map) + strlen(m->guest));
+	put(w, &map, sizeof(map));
+	put(w, m->guest, strlen(m->guest));
+}
+
+int agent_wire_setup(struct agent_buffer *buf, const struct sandbox_config *cfg)
+{
+	struct writer w = begin(buf, SC_MSG_SETUP, 0);
+
+	put_str(&w, SC_FIELD_HOSTNAME, cfg->name);
+	put_str(&w, SC_FIELD_USER, cfg->user.name);
+	put_u32(&w, SC_FIELD_UID, cfg->user.uid);
+	put_u32(&w, SC_FIELD_GID, cfg->user.gid);
+	put_str(&w, SC_FIELD_HOME, cfg->user.home);
+	put_str(&w, SC_FIELD_SHELL, cfg->user.shell);
+	if (cfg->timeline)
+		put_u32(&w, SC_FIELD_TIMELINE, 1);
+	for (size_t i = 0; i < cfg->n_maps; i++)
+		put_map(&w, &cfg->maps[i], (uint32_t)i);
+	return end(&w);
+}
+
+int agent_wire_exec(struct agent_buffer *buf, const struct command_spec *spec, uint32_t id)
+{
+	struct writer w = begin(buf, SC_MSG_EXEC, id);
+
+	for (char *const *arg = spec->argv; *arg; arg++)
+		put_str(&w, SC_FIELD_ARG, *arg);
+	for (char *const *env = spec->env; env && *env; env++)
+		put_str(&w, SC_FIELD_ENV, *env);
+	put_str(&w, SC_FIELD_CWD, spec->workdir);
+	put_str(&w, SC_FIELD_USER, spec->run_as);
+	if (spec->tty) {
+		put_u32(&w, SC_FIELD_TTY, 1);
+		put_u32(&w, SC_FIELD_ROWS, spec->rows);
+		put_u32(&w, SC_FIELD_COLUMNS, spec->columns);
+	}
+	return end(&w);
+}
+
+int agent_wire_signal(struct agent_buffer *buf, uint32_t id, uint32_t signo)
+{
+	struct writer w = begin(buf, SC_MSG_SIGNAL, id);
+
+	put_u32(&w, SC_FIELD_SIGNAL, signo);
+	return end(&w);
+}
+
+int agent_wire_winsize(struct agent_buffer *buf, uint32_t id, uint32_t rows, uint32_t columns)
+{
+	struct writer w = begin(buf, SC_MSG_WINSIZE, id);
+
+	put_u32(&w, SC_FIELD_ROWS, rows);
+	put_u32(&w, SC_FIELD_COLUMNS, columns);
+	return end(&w);
+}
+
+int agent_wire_map(struct agent_buffer *buf, const struct config_map *map, uint32_t index,
+		   bool remove, uint32_t id)
+{
+	struct writer w = begin(buf, remove ? SC_MSG_UNMAP : SC_MSG_MAP, id);
+
+	put_map(&w, map, index);
+	return end(&w);
+}
+
+int agent_wire_shutdown(struct agent_buffer *buf)
+{
+	struct writer w = begin(buf, SC_MSG_SHUTDOWN, 0);
+
+	return end(&w);
+}

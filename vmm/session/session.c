@@ -1,0 +1,578 @@
+/* SPDX-License-Identifier: MIT */
+#include "vmm/session/session.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include "common/agent_protocol.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "devices/vsock/vsock.h"
+#include "vmm/config/timeline.h"
+#include "vmm/session/session_priv.h"
+
+/* Connections that have not said which stream they are; the agent opens one at a time. */
+enum { MAX_NEWCOMERS = 16 };
+
+/* A connection to SC_PORT_STREAM, until its hello has come. */
+struct newcomer {
+	struct session *session;
+	struct vsock_conn *conn; /* NULL: the slot is free */
+	uint8_t hello[sizeof(struct sc_stream_hello)];
+	size_t hello_len;
+};
+
+struct session {
+	struct loop *loop;
+	struct vsock *vs;
+	const struct session_ops *ops;
+	void *owner;
+
+	enum session_state state;
+	bool greeted;
+	struct timeline *timeline; /* or NULL */
+	bool tell_ready, tell_ended; /* calls that are due */
+	char why[AGENT_TEXT_MAX];
+	struct loop_source notify; /* an eventfd: owners are to be told something */
+
+	struct vsock_conn *control;
+	bool had_control;
+	uint8_t heard[AGENT_MESSAGE_MAX];
+	size_t heard_len;
+
+	/* Begins as SETUP. */
+	struct agent_buffer say;
+	size_t said;
+	bool shutdown_due;
+
+	struct command *commands; /* a list, oldest first */
+	unsigned int n_commands;
+	uint32_t last_id;
+	struct newcomer newcomers[MAX_NEWCOMERS];
+
+	struct session_map *maps; /* a list, oldest first */
+	uint32_t last_map_id;
+};
+
+static void enter(struct session *s, enum session_state state)
+{
+	static const struct {
+		enum timeline_phase phase;
+		const char *name;
+	} steps[SESSION_N_STATES] = {
+		[SESSION_HELLO] = {TIMELINE_BOOT, "kernel and modules, to the agent's greeting"},
+		[SESSION_READY] = {TIMELINE_GUEST_SET_UP, "set-up of the guest"},
+	};
+
+	s->state = state;
+	if (s->timeline && steps[state].name)
+		timeline_mark(s->timeline, steps[state].phase, steps[state].name);
+}
+
+void session_notify(struct session *s)
+{
+	(void)!eventfd_write(s->notify.fd, 1);
+}
+
+/* One call may free commands, so the list is gone through anew after each. */
+static bool tell_one_command(struct session *s)
+{
+	for (struct command *cmd = s->commands; cmd; cmd = command_next(cmd))
+		if (command_tell(cmd))
+			return true;
+	return false;
+}
+
+static void forget_map(struct session *s, const struct session_map *m)
+{
+	struct session_map **at = &s->maps;
+
+	while (*at && *at != m)
+		at = &(*at)->next;
+	if (*at)
+		*at = m->next;
+}
+
+static bool tell_one_map(struct session *s)
+{
+	struct session_map *m = s->maps;
+
+	while (m && !m->answered)
+		m = m->next;
+	if (!m)
+		return false;
+	forget_map(s, m);
+	m->done(m, m->error, m->text);
+	return true;
+}
+
+static void answer_map(struct session *s, struct session_map *m, int error, const char *text)
+{
+	m->answered = true;
+	m->error = error;
+	snprintf(m->text, sizeof(m->text), "%s", text);
+	session_notify(s);
+}
+
+static void notify_event(struct loop_source *src, uint32_t events)
+{
+	struct session *s = CONTAINER_OF(src, struct session, notify);
+	eventfd_t n;
+
+	(void)events;
+	(void)!eventfd_read(src->fd, &n);
+	if (s->tell_ready) {
+		s->tell_ready = false;
+		s->ops->ready(s, s->owner);
+	}
+	while (tell_one_command(s))
+		;
+	while (tell_one_map(s))
+		;
+	if (s->tell_ended) {
+		s->tell_ended = false;
+		s->ops->ended(s, s->why, s->owner);
+	}
+}
+
+static void newcomer_readable(struct vsock_conn *conn, void *owner);
+
+/* A short command's streams may have come in the same round as its end, and not had their turn. */
+static void greet_newcomers(struct session *s)
+{
+	for (unsigned int i = 0; i < MAX_NEWCOMERS; i++)
+		if (s->newcomers[i].conn)
+			newcomer_readable(s->newcomers[i].conn, &s->newcomers[i]);
+}
+
+static void end_session(struct session *s, enum command_end kind, const char *why)
+{
+	struct command_result r = {.kind = kind};
+
+	if (s->state == SESSION_ENDED)
+		return;
+	greet_newcomers(s);
+	enter(s, SESSION_ENDED);
+	snprintf(r.text, sizeof(r.text), "%s", why);
+	snprintf(s->why, sizeof(s->why), "%s", kind == COMMAND_LOST ? "" : why);
+	for (struct command *cmd = s->commands; cmd; cmd = command_next(cmd))
+		command_finish(cmd, &r);
+	for (struct session_map *m = s->maps; m; m = m->next)
+		answer_map(s, m, -ENOTCONN, "the guest is gone");
+	s->shutdown_due = true;
+	s->tell_ended = true;
+	session_notify(s);
+}
+
+static void agent_failed(struct session *s, const char *fmt, const char *what)
+{
+	char why[AGENT_TEXT_MAX];
+
+	snprintf(why, sizeof(why), fmt, what);
+	end_session(s, COMMAND_AGENT_FAILED, why);
+}
+
+static void lost(struct session *s)
+{
+	end_session(s, COMMAND_LOST, "the guest went away before the command had ended");
+}
+
+static bool say_map(struct session *s)
+{
+	for (struct session_map *m = s->maps; m; m = m->next) {
+		int r;
+
+		if (m->said)
+			continue;
+		m->said = true;
+		r = agent_wire_map(&s->say, m->map, m->index, m->remove, m->id);
+		if (r == 0)
+			return true;
+		answer_map(s, m, r, "cannot tell the guest of it");
+	}
+	return false;
+}
+
+/* Composes what is to be said next; false if there is nothing. */
+static bool next_message(struct session *s)
+{
+	s->say.len = s->said = 0;
+	if (s->shutdown_due) {
+		s->shutdown_due = false;
+		return agent_wire_shutdown(&s->say) == 0;
+	}
+	for (struct command *cmd = s->commands; cmd; cmd = command_next(cmd))
+		if (command_say(cmd, &s->say))
+			return true;
+	return say_map(s);
+}
+
+static void speak(void *arg)
+{
+	struct session *s = arg;
+
+	/* Nothing before HELLO: it may not be the agent. */
+	if (!s->control || !s->greeted)
+		return;
+	while (s->said < s->say.len || next_message(s)) {
+		ssize_t n =
+			vsock_conn_write(s->control, s->say.data + s->said, s->say.len - s->said);
+
+		if (n < 0)
+			return;
+		s->said += (size_t)n;
+		if (s->said < s->say.len)
+			return;
+	}
+}
+
+void session_speak(struct session *s)
+{
+	vsock_run(s->vs, speak, s);
+}
+
+static struct command *find_command(struct session *s, uint32_t id)
+{
+	struct command *cmd = s->commands;
+
+	while (cmd && command_id(cmd) != id)
+		cmd = command_next(cmd);
+	return cmd;
+}
+
+static void take_hello(struct session *s, const struct agent_message *m)
+{
+	if (m->version != SC_PROTOCOL_VERSION) {
+		agent_failed(s, "%s", "the guest agent speaks another version of the protocol");
+		return;
+	}
+	log_debug("the agent is up, kernel %s", m->text);
+	s->greeted = true;
+	enter(s, SESSION_HELLO);
+}
+
+static void take_ready(struct session *s, const struct agent_message *m)
+{
+	enter(s, SESSION_READY);
+	for (unsigned int i = 0; s->timeline && i < m->n_steps; i++) {
+		const struct agent_step *step = &m->steps[i];
+
+		timeline_add_guest(s->timeline, step->name, step->kernel, step->begin, step->end);
+	}
+	if (s->timeline)
+		timeline_align_guest(s->timeline);
+	s->tell_ready = true;
+	session_notify(s);
+}
+
+/* STARTED, EXEC_FAILED, EXITED. */
+static void take_command_message(struct session *s, const struct agent_message *m)
+{
+	struct command *cmd = find_command(s, m->id);
+
+	if (m->type == SC_MSG_EXITED)
+		greet_newcomers(s);
+	if (m->id > s->last_id)
+		agent_failed(s, "the guest agent %s", "spoke of a command it was not given");
+	else if (cmd && !command_hear(cmd, m))
+		agent_failed(s, "the guest agent %s", "sent a message out of order");
+}
+
+/* MAP_DONE, MAP_FAILED. */
+static void take_map_answer(struct session *s, const struct agent_message *m)
+{
+	struct session_map *map = s->maps;
+
+	while (map && map->id != m->id)
+		map = map->next;
+	if (m->id > s->last_map_id || (map && (!map->said || map->answered)))
+		agent_failed(s, "the guest agent %s", "spoke of a map it was not given");
+	else if (map)
+		answer_map(s, map, -m->error, m->text);
+}
+
+/* What may be said when. */
+static void take_message(struct session *s, const struct agent_message *m)
+{
+	if (m->type == SC_MSG_FAILED)
+		agent_failed(s, "%s", m->text);
+	else if (m->type == SC_MSG_HELLO && s->state == SESSION_WAITING)
+		take_hello(s, m);
+	else if (m->type == SC_MSG_READY && s->state == SESSION_HELLO)
+		take_ready(s, m);
+	else if ((m->type == SC_MSG_MAP_DONE || m->type == SC_MSG_MAP_FAILED) &&
+		 s->state == SESSION_READY)
+		take_map_answer(s, m);
+	else if (m->id > 0 && s->state == SESSION_READY)
+		take_command_message(s, m);
+	else
+		agent_failed(s, "the guest agent %s", "sent a message out of order");
+}
+
+static void control_readable(struct vsock_conn *conn, void *owner)
+{
+	struct session *s = owner;
+
+	while (s->state != SESSION_ENDED) {
+		struct agent_message m;
+		const char *why = NULL;
+		ssize_t n = agent_wire_decode(s->heard, s->heard_len, &m, &why);
+
+		if (n > 0) {
+			s->heard_len -= (size_t)n;
+			memmove(s->heard, s->heard + n, s->heard_len);
+			take_message(s, &m);
+			continue;
+		}
+		if (n < 0) {
+			agent_failed(s, "the guest agent sent %s", why);
+			break;
+		}
+		n = vsock_conn_read(conn, s->heard + s->heard_len, sizeof(s->heard) - s->heard_len);
+		if (n == 0)
+			lost(s);
+		if (n <= 0)
+			break;
+		s->heard_len += (size_t)n;
+	}
+	/* Nobody reads the rest; dropping it lets the connection end. */
+	if (s->state == SESSION_ENDED)
+		vsock_conn_consume(conn, vsock_conn_pending(conn));
+	speak(s);
+}
+
+static void control_writable(struct vsock_conn *conn, void *owner)
+{
+	(void)conn;
+	speak(owner);
+}
+
+static void control_closed(struct vsock_conn *conn, void *owner)
+{
+	struct session *s = owner;
+
+	(void)conn;
+	s->control = NULL;
+	lost(s);
+}
+
+static const struct vsock_conn_ops control_ops = {
+	.readable = control_readable,
+	.writable = control_writable,
+	.closed = control_closed,
+};
+
+static int accept_control(struct vsock_conn *conn, void *owner)
+{
+	struct session *s = owner;
+
+	if (s->had_control)
+		return -EBUSY;
+	s->had_control = true;
+	s->control = conn;
+	vsock_conn_set_ops(conn, &control_ops, s);
+	return 0;
+}
+
+/* True if the stream has found its command. */
+static bool place_newcomer(struct newcomer *nc)
+{
+	struct sc_stream_hello h;
+	struct command *cmd;
+
+	memcpy(&h, nc->hello, sizeof(h));
+	cmd = find_command(nc->session, le32toh(h.id));
+	return cmd && command_stream(cmd, nc->conn, le32toh(h.stream));
+}
+
+static void newcomer_readable(struct vsock_conn *conn, void *owner)
+{
+	struct newcomer *nc = owner;
+	ssize_t n =
+		vsock_conn_read(conn, nc->hello + nc->hello_len, sizeof(nc->hello) - nc->hello_len);
+
+	if (n > 0)
+		nc->hello_len += (size_t)n;
+	if (nc->hello_len < sizeof(nc->hello) && n != 0)
+		return;
+	if (nc->hello_len < sizeof(nc->hello) || !place_newcomer(nc))
+		vsock_conn_close(conn);
+	nc->conn = NULL;
+}
+
+static void newcomer_writable(struct vsock_conn *conn, void *owner)
+{
+	(void)conn;
+	(void)owner;
+}
+
+static void newcomer_closed(struct vsock_conn *conn, void *owner)
+{
+	struct newcomer *nc = owner;
+
+	(void)conn;
+	nc->conn = NULL;
+}
+
+static const struct vsock_conn_ops newcomer_ops = {
+	.readable = newcomer_readable,
+	.writable = newcomer_writable,
+	.closed = newcomer_closed,
+};
+
+static int accept_stream(struct vsock_conn *conn, void *owner)
+{
+	struct session *s = owner;
+
+	/* Not before the agent is known: streams are part of an answer to EXEC. */
+	if (s->state == SESSION_WAITING || s->state == SESSION_ENDED)
+		return -ECONNREFUSED;
+	for (unsigned int i = 0; i < MAX_NEWCOMERS; i++) {
+		struct newcomer *nc = &s->newcomers[i];
+
+		if (nc->conn)
+			continue;
+		*nc = (struct newcomer){.session = s, .conn = conn};
+		vsock_conn_set_ops(conn, &newcomer_ops, nc);
+		return 0;
+	}
+	return -EBUSY;
+}
+
+int session_add(struct session *s, struct command *cmd, uint32_t *id)
+{
+	struct command *last = s->commands;
+
+	if (s->state == SESSION_ENDED)
+		return -ENOTCONN;
+	if (s->n_commands == SESSION_MAX_COMMANDS || s->last_id == UINT32_MAX)
+		return -EAGAIN;
+	while (last && command_next(last))
+		last = command_next(last);
+	if (last)
+		command_set_next(last, cmd);
+	else
+		s->commands = cmd;
+	s->n_commands++;
+	*id = ++s->last_id;
+	return 0;
+}
+
+void session_remove(struct session *s, struct command *cmd)
+{
+	struct command *before = NULL, *at = s->commands;
+
+	while (at && at != cmd) {
+		before = at;
+		at = command_next(at);
+	}
+	if (!at)
+		return;
+	if (before)
+		command_set_next(before, command_next(cmd));
+	else
+		s->commands = command_next(cmd);
+	s->n_commands--;
+}
+
+int session_map(struct session *s, struct session_map *m)
+{
+	struct session_map **end = &s->maps;
+
+	if (s->state != SESSION_READY || s->last_map_id == UINT32_MAX)
+		return -ENOTCONN;
+	while (*end)
+		end = &(*end)->next;
+	m->id = ++s->last_map_id;
+	m->said = m->answered = false;
+	m->next = NULL;
+	*end = m;
+	session_speak(s);
+	return 0;
+}
+
+void session_map_cancel(struct session *s, struct session_map *m)
+{
+	forget_map(s, m);
+}
+
+struct loop *session_loop(struct session *s)
+{
+	return s->loop;
+}
+
+struct vsock *session_vsock(struct session *s)
+{
+	return s->vs;
+}
+
+int session_new(struct loop *loop, struct vsock *vs, const struct sandbox_config *cfg,
+		const struct session_ops *ops, void *owner, struct session **out)
+{
+	struct session *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	s->loop = loop;
+	s->vs = vs;
+	s->ops = ops;
+	s->owner = owner;
+	s->notify = (struct loop_source){.fn = notify_event, .name = "session-notify"};
+	s->notify.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	enter(s, SESSION_WAITING);
+	r = s->notify.fd < 0 ? -errno : loop_add(loop, &s->notify, EPOLLIN);
+	if (r < 0 || (r = agent_wire_setup(&s->say, cfg)) < 0 ||
+	    (r = vsock_listen(vs, SC_PORT_CONTROL, accept_control, s)) < 0 ||
+	    (r = vsock_listen(vs, SC_PORT_STREAM, accept_stream, s)) < 0) {
+		session_free(s);
+		return r;
+	}
+	*out = s;
+	return 0;
+}
+
+static void leave(void *arg)
+{
+	struct session *s = arg;
+
+	vsock_unlisten(s->vs, SC_PORT_CONTROL);
+	vsock_unlisten(s->vs, SC_PORT_STREAM);
+	for (unsigned int i = 0; i < MAX_NEWCOMERS; i++)
+		if (s->newcomers[i].conn)
+			vsock_conn_close(s->newcomers[i].conn);
+	if (s->control)
+		vsock_conn_close(s->control);
+}
+
+void session_free(struct session *s)
+{
+	if (!s)
+		return;
+	vsock_run(s->vs, leave, s);
+	loop_remove(&s->notify);
+	if (s->notify.fd >= 0)
+		close(s->notify.fd);
+	agent_buffer_fini(&s->say);
+	free(s);
+}
+
+void session_shutdown(struct session *s)
+{
+	s->shutdown_due = true;
+	session_speak(s);
+}
+
+enum session_state session_state(const struct session *s)
+{
+	return s->state;
+}
+
+void session_set_timeline(struct session *s, struct timeline *tl)
+{
+	s->timeline = tl;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* vmm/session/session.h - the host's side of the dialogue with the guest's agent. */
+#ifndef VMM_SESSION_SESSION_H
+#define VMM_SESSION_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/util.h"
+
+struct config_map;
+struct loop;
+struct sandbox_config;
+struct session;
+struct timeline;
+struct vsock;
+
+/*
+ * DOC: states
+ *
+ *   WAITING -> HELLO     the agent connected; SETUP and what commands there are went out
+ *           -> READY     the guest is set up as asked
+ *           -> ENDED     the agent gave up, or is gone; so are all commands
+ *
+ * ENDED can follow any state. Commands (vmm/session/command.h) may be made in any but that.
+ *
+ * Everything the guest says is checked, and a wrong word ends the session. Any
+ * process in the guest may connect to our ports: a second control connection,
+ * or a stream nobody asked for, is refused and changes nothing. The agent opens
+ * a command's streams before it starts the command.
+ *
+ * All on the loop thread, and not from within a vsock callback. The process
+ * must ignore SIGPIPE.
+ */
+
+enum session_state {
+	SESSION_WAITING,
+	SESSION_HELLO,
+	SESSION_READY,
+	SESSION_ENDED,
+	SESSION_N_STATES,
+};
+
+enum { SESSION_MAX_COMMANDS = 256 };
+
+/*
+ * A map that the guest is to show, or to let go, while it runs. The first part is
+ * the caller's, who embeds it; it is borrowed until done() or session_map_cancel().
+ */
+struct session_map {
+	const struct config_map *map;
+	uint32_t index; /* of its export, "map<index>" */
+	bool remove;
+	/* On the loop thread without a lock. error: 0, or a negative errno; text: "", or what failed. */
+	void (*done)(struct session_map *m, int error, const char *text);
+
+	uint32_t id; /* the session's, from here on */
+	bool said, answered;
+	int error;
+	char text[256]; /* one line of printable ASCII */
+	struct session_map *next;
+};
+
+/* On the loop thread without a lock; the session may not be freed here. */
+struct session_ops {
+	void (*ready)(struct session *s, void *owner);
+	/* After the commands' ended(). `why` is one line of printable ASCII, "" if the guest is lost. */
+	void (*ended)(struct session *s, const char *why, void *owner);
+};
+
+/*
+ * Listens on the agent's ports of vs. cfg is not kept. -E2BIG: its maps do not
+ * fit into a message.
+ */
+int session_new(struct loop *loop, struct vsock *vs, const struct sandbox_config *cfg,
+		const struct session_ops *ops, void *owner, struct session **out) MUST_CHECK;
+/* Before the vsock device is destroyed, after its commands. NULL is fine. */
+void session_free(struct session *s);
+
+/* Only in READY, else -ENOTCONN. done() follows if it returns 0, unless the session is freed before. */
+int session_map(struct session *s, struct session_map *m) MUST_CHECK;
+/* No one waits for the answer any more. Not waiting is fine. */
+void session_map_cancel(struct session *s, struct session_map *m);
+
+/* Asks the guest to kill what runs in it, write back what it owes the host, and power off. */
+void session_shutdown(struct session *s);
+
+enum session_state session_state(const struct session *s);
+/* Each state that is reached from now on is marked there, and the guest's steps added; borrowed. */
+void session_set_timeline(struct session *s, struct timeline *tl);
+
+#endif

@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: MIT */
+#include "vmm/session/shares.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/loop.h"
+#include "devices/fs/fs.h"
+#include "vmm/config/config.h"
+#include "vmm/config/map_rules.h"
+#include "vmm/session/session.h"
+
+enum share_state {
+	SHARE_EXPORTING, /* the server is told of it */
+	SHARE_MOUNTING, /* the guest is */
+	SHARE_THERE,
+	SHARE_DETACHING, /* the guest is to let go of it */
+	SHARE_REVOKING, /* the server is to take it back */
+};
+
+struct share {
+	struct shares *owner;
+	struct share *next;
+	struct config_map map; /* fd is -1 once the server has it */
+	uint32_t number;
+	enum share_state state;
+
+	/* Who asked for what is being done; NULL: nobody waits. */
+	void *asker;
+	int64_t id;
+	int error; /* what to tell: adding it failed */
+	char text[256];
+
+	struct session_map guest;
+	uint64_t deadline_ms; /* for the guest's answer; 0: none is due */
+	struct loop_task task; /* to the server's loop and back */
+	int result; /* that it brings */
+};
+
+struct shares {
+	struct shares_setup setup;
+	struct share *list; /* oldest first */
+	uint32_t next_number;
+	struct loop_timer timer;
+};
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void share_free(struct share *s)
+{
+	config_map_fini(&s->map);
+	free(s);
+}
+
+static void tell(struct share *s)
+{
+	void *asker = s->asker;
+
+	s->asker = NULL;
+	if (asker)
+		s->owner->setup.done(asker, s->id, s->error, s->text);
+}
+
+/* It is no more. */
+static void finish(struct share *s)
+{
+	struct share **at = &s->owner->list;
+
+	while (*at != s)
+		at = &(*at)->next;
+	*at = s->next;
+	tell(s);
+	share_free(s);
+}
+
+/* The earliest of the deadlines. */
+static void arm(struct shares *sh)
+{
+	uint64_t first = 0, now = now_ms();
+
+	for (const struct share *s = sh->list; s; s = s->next)
+		if (s->deadline_ms && (!first || s->deadline_ms < first))
+			first = s->deadline_ms;
+	loop_timer_set(&sh->timer, !first ? 0 : first > now ? first - now : 1);
+}
+
+static void exports_changed(struct loop_task *task);
+
+/* On the server's thread. */
+static void change_exports(struct loop_task *task)
+{
+	struct share *s = CONTAINER_OF(task, struct share, task);
+	const struct shares_files *files = &s->owner->setup.files;
+	char name[24];
+	struct fs_export_config export = {
+		.name = name,
+		.fd = s->map.fd,
+		.writable = s->map.writable,
+		.cache = FS_CACHE_SHORT,
+	};
+
+	snprintf(name, sizeof(name), "map%u", s->number);
+	pthread_mutex_lock(files->lock);
+	if (s->state == SHARE_EXPORTING) {
+		s->map.fd = -1;
+		s->result = fs_server_add_export(files->server, &export);
+	} else {
+		s->result = fs_server_remove_export(files->server, name);
+	}
+	pthread_mutex_unlock(files->lock);
+	s->task.fn = exports_changed;
+	loop_post(s->owner->setup.loop, &s->task);
+}
+
+static void tell_server(struct share *s, enum share_state state)
+{
+	s->state = state;
+	s->task.fn = change_exports;
+	loop_post(s->owner->setup.files.loop, &s->task);
+}
+
+static void guest_answered(struct session_map *m, int error, const char *text)
+{
+	struct share *s = CONTAINER_OF(m, struct share, guest);
+
+	s->deadline_ms = 0;
+	arm(s->owner);
+	snprintf(s->text, sizeof(s->text), "%s", text);
+	if (s->state == SHARE_MOUNTING && error == 0) {
+		s->state = SHARE_THERE;
+		tell(s);
+	} else if (s->state == SHARE_MOUNTING) {
+		s->error = error;
+		tell_server(s, SHARE_REVOKING);
+	} else if (s->map.writable) {
+		tell_server(s, SHARE_REVOKING);
+	} else {
+		finish(s);
+	}
+}
+
+static void tell_guest(struct share *s, enum share_state state)
+{
+	const bool remove = state == SHARE_DETACHING;
+	int r;
+
+	s->state = state;
+	s->guest = (struct session_map){
+		.map = &s->map,
+		.index = s->number,
+		.remove = remove,
+		.done = guest_answered,
+	};
+	s->deadline_ms = now_ms() + (remove ? s->owner->setup.detach_limit_ms
+					    : s->owner->setup.mount_limit_ms);
+	arm(s->owner);
+	r = session_map(s->owner->setup.session, &s->guest);
+	if (r < 0)
+		guest_answered(&s->guest, r, "the guest is gone");
+}
+
+static void exports_changed(struct loop_task *task)
+{
+	struct share *s = CONTAINER_OF(task, struct share, task);
+
+	if (s->state == SHARE_EXPORTING && s->result == 0) {
+		tell_guest(s, SHARE_MOUNTING);
+	} else if (s->state == SHARE_EXPORTING) {
+		s->error = s->result;
+		snprintf(s->text, sizeof(s->text), "cannot share it: %s", strerror(-s->result));
+		finish(s);
+	} else if (s->result < 0) {
+		s->error = s->result;
+		snprintf(s->text, sizeof(s->text),
+			 "the guest still sees it: the host has no mapping left to cover it with; "
+			 "raise vm.max_map_count, or stop the sandbox");
+		s->state = SHARE_THERE;
+		tell(s);
+		s->error = 0;
+	} else if (s->error || s->map.writable) {
+		finish(s);
+	} else {
+		tell_guest(s, SHARE_DETACHING);
+	}
+}
+
+static struct share *overdue(const struct shares *sh)
+{
+	const uint64_t now = now_ms();
+	struct share *s = sh->list;
+
+	while (s && (!s->deadline_ms || s->deadline_ms > now))
+		s = s->next;
+	return s;
+}
+
+static void timer_fired(struct loop_timer *timer)
+{
+	struct shares *sh = CONTAINER_OF(timer, struct shares, timer);
+	struct share *s;
+
+	while ((s = overdue(sh)) != NULL) {
+		session_map_cancel(sh->setup.session, &s->guest);
+		guest_answered(&s->guest, -ETIMEDOUT,
+			       s->state == SHARE_MOUNTING || !s->map.writable
+				       ? "the guest did not answer in time"
+				       : "the guest did not answer in time; pages it wrote "
+					 "through mmap may be lost");
+	}
+	arm(sh);
+}
+
+/* A share that is in no list yet; NULL without memory. Takes *map over, also on failure. */
+static struct share *share_new(struct shares *sh, struct config_map *map)
+{
+	struct share *s = calloc(1, sizeof(*s));
+
+	if (s) {
+		*s = (struct share){.owner = sh, .map = *map, .number = sh->next_number++};
+		*map = (struct config_map){.fd = -1};
+	}
+	config_map_fini(map);
+	return s;
+}
+
+static void append(struct shares *sh, struct share *s)
+{
+	struct share **end = &sh->list;
+
+	while (*end)
+		end = &(*end)->next;
+	*end = s;
+}
+
+static int take_first_maps(struct shares *sh)
+{
+	const struct sandbox_config *cfg = sh->setup.config;
+
+	for (size_t i = 0; i < cfg->n_maps; i++) {
+		struct config_map copy = cfg->maps[i];
+		struct share *s;
+
+		copy.fd = -1;
+		copy.host = strdup(copy.host);
+		copy.guest = strdup(copy.guest);
+		if (!copy.host || !copy.guest) {
+			config_map_fini(&copy);
+			return -ENOMEM;
+		}
+		s = share_new(sh, &copy);
+		if (!s)
+			return -ENOMEM;
+		s->state = SHARE_THERE;
+		append(sh, s);
+	}
+	return 0;
+}
+
+int shares_new(const struct shares_setup *setup, struct shares **out)
+{
+	struct shares *sh = calloc(1, sizeof(*sh));
+	int r;
+
+	if (!sh)
+		return -ENOMEM;
+	sh->setup = *setup;
+	r = loop_timer_init(&sh->timer, setup->loop, timer_fired, "shares");
+	if (r == 0)
+		r = take_first_maps(sh);
+	if (r < 0) {
+		shares_free(sh);
+		return r;
+	}
+	*out = sh;
+	return 0;
+}
+
+void shares_free(struct shares *sh)
+{
+	if (!sh)
+		return;
+	while (sh->list) {
+		struct share *next = sh->list->next;
+
+		share_free(sh->list);
+		sh->list = next;
+	}
+	loop_timer_fini(&sh->timer);
+	free(sh);
+}
+
+/* 0 if the new map fits beside those that are there. */
+static int check_place(const struct shares *sh, const struct config_map *map, char *why)
+{
+	size_t n = 0;
+
+	if (session_state(sh->setup.session) != SESSION_READY) {
+		snprintf(why, MAP_WHY_MAX, "the sandbox is not ready yet; try again in a moment");
+		return -EAGAIN;
+	}
+	if (guest_path_is_reserved(map->guest)) {
+		snprintf(why, MAP_WHY_MAX,
+			 "the system in the sandbox needs %s; choose another place", map->guest);
+		return -EPERM;
+	}
+	for (const struct share *s = sh->list; s; s = s->next, n++) {
+		int r = 0;
+
+		if (path_is_below(map->guest, s->map.guest)) {
+			r = map_check_pair(&s->map, map, why, MAP_WHY_MAX);
+		} else if (path_is_below(s->map.guest, map->guest)) {
+			snprintf(why, MAP_WHY_MAX,
+				 "it would hide the share at %s; remove that first, or choose "
+				 "another place",
+				 s->map.guest);
+			r = -EEXIST;
+		}
+		if (r < 0)
+			return r;
+	}
+	if (n < CONFIG_MAX_MAPS && sh->next_number < UINT32_MAX)
+		return 0;
+	snprintf(why, MAP_WHY_MAX, "there are %zu shares; remove one, or share a folder of several",
+		 n);
+	return -E2BIG;
+}
+
+int shares_add(struct shares *sh, struct config_map *map, void *asker, int64_t id, char *why)
+{
+	int r = check_place(sh, map, why);
+	struct share *s;
+
+	if (r < 0) {
+		config_map_fini(map);
+		return r;
+	}
+	s = share_new(sh, map);
+	if (!s) {
+		snprintf(why, MAP_WHY_MAX, "out of memory");
+		return -ENOMEM;
+	}
+	s->asker = asker;
+	s->id = id;
+	append(sh, s);
+	tell_server(s, SHARE_EXPORTING);
+	return 0;
+}
+
+static struct share *find(const struct shares *sh, const char *guest)
+{
+	struct share *s = sh->list;
+
+	while (s && strcmp(s->map.guest, guest) != 0)
+		s = s->next;
+	return s;
+}
+
+int shares_remove(struct shares *sh, const char *guest, void *asker, int64_t id, char *why)
+{
+	struct share *s = find(sh, guest);
+
+	if (!s) {
+		snprintf(why, MAP_WHY_MAX, "nothing is shared at %s", guest);
+		return -ENOENT;
+	}
+	if (session_state(sh->setup.session) != SESSION_READY) {
+		snprintf(why, MAP_WHY_MAX, "the sandbox is not ready yet; try again in a moment");
+		return -EAGAIN;
+	}
+	for (const struct share *other = sh->list; other; other = other->next) {
+		if (other == s || !path_is_below(other->map.guest, guest))
+			continue;
+		snprintf(why, MAP_WHY_MAX, "the share at %s lies in it; remove that first",
+			 other->map.guest);
+		return -EBUSY;
+	}
+	if (s->state != SHARE_THERE) {
+		snprintf(why, MAP_WHY_MAX, "the share at %s is being added or removed", guest);
+		return -EBUSY;
+	}
+	s->asker = asker;
+	s->id = id;
+	if (s->map.writable)
+		tell_guest(s, SHARE_DETACHING);
+	else
+		tell_server(s, SHARE_REVOKING);
+	return 0;
+}
+
+void shares_forget(struct shares *sh, const void *asker)
+{
+	for (struct share *s = sh->list; s; s = s->next)
+		if (s->asker == asker)
+			s->asker = NULL;
+}
+
+const struct config_map *shares_get(const struct shares *sh, size_t i)
+{
+	const struct share *s = sh->list;
+
+	while (s && (s->state < SHARE_THERE || s->error || i-- > 0))
+		s = s->next;
+	return s ? &s->map : NULL;
+}
+
+bool shares_writable(const struct shares *sh)
+{
+	for (const struct share *s = sh->list; s; s = s->next)
+		if (s->map.writable)
+			return true;
+	return false;
+}
