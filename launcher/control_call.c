@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "common/log.h"
-#include "launcher/rundir.h"
+#include "library/client/rundir.h"
 
 const char *json_text(const json_t *object, const char *key)
 {

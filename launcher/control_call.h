@@ -3,7 +3,7 @@
 #ifndef LAUNCHER_CONTROL_CALL_H
 #define LAUNCHER_CONTROL_CALL_H
 
-#include "launcher/client.h"
+#include "library/client/client.h"
 
 /* The sandbox `name`. */
 int control_open(const char *name, struct client **out) MUST_CHECK;

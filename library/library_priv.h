@@ -9,7 +9,7 @@
 #include <sys/types.h>
 
 #include "include/sandcastle.h"
-#include "launcher/client.h"
+#include "library/client/client.h"
 
 /*
  * DOC: who waits

@@ -11,7 +11,7 @@
 #include <time.h>
 
 #include "common/control_protocol.h"
-#include "launcher/rundir.h"
+#include "library/client/rundir.h"
 #include "library/library_priv.h"
 
 /* How long the sandbox may take to end when the handle is freed. */

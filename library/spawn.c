@@ -132,7 +132,7 @@ static int compose(struct sandcastle *sb, const struct sandcastle_options *o, st
 
 /*
  * The environment of the command: what it needs, and none of ours. `top` is where
- * it will then make the sandbox's folder (launcher/rundir.h).
+ * it will then make the sandbox's folder (library/client/rundir.h).
  */
 static int compose_env(struct sandcastle *sb, const struct sandcastle_options *o, struct words *env)
 {

@@ -23,8 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "launcher/client.h"
-#include "launcher/rundir.h"
+#include "library/client/client.h"
+#include "library/client/rundir.h"
 
 enum { RUNS_MAX = 1000, VSOCK_PORT_OF_NOBODY = 4000 };
 

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 
 #include "common/log.h"
-#include "launcher/tar_extract.h"
+#include "launcher/copy/tar_extract.h"
 #include "tests/fuzz/fuzz_input.h"
 #include "tests/support/ustar.h"
 

@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "launcher/rundir.h"
+#include "library/client/rundir.h"
 
 enum { MAX_COMMANDS = 64 };
 

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "launcher/commands.h"
+#include "launcher/config/map.h"
+#include "launcher/config/run_options.h"
+#include "launcher/control_call.h"
+#include "launcher/options.h"
+
+enum { OPT_REMOVE = OPTION_OWN };
+
+static const struct option_def defs[] = {
+	{OPT_REMOVE, 'r', "remove", NULL, "take the share at GUEST back"},
+	{OPTION_HELP, 'h', "help", NULL, "show this"},
+};
+
+static const char help[] =
+	"Usage: sandcastle share [OPTIONS] NAME HOST[:GUEST][:ro|rw]\n"
+	"       sandcastle share --remove NAME GUEST\n"
+	"\n"
+	"Shows the folder or file HOST in the running sandbox NAME, at GUEST or at the\n"
+	"same path. It is read-only unless rw is written, and the host sees to that.\n"
+	"Commands that run already see it, too.\n"
+	"\n"
+	"  sandcastle share quiet-dune ~/Downloads/case-7\n"
+	"  sandcastle share quiet-dune ./results:/srv/results:rw\n"
+	"  sandcastle share --remove quiet-dune /srv/results\n"
+	"\n"
+	"--remove takes back what was shared so, or mapped at the start, also while\n"
+	"programs in the sandbox use it: they get errors from then on. What they changed\n"
+	"below it is written to the host first.\n"
+	"\n"
+	"Options:\n";
+
+struct share {
+	struct option_set set;
+	bool remove;
+};
+
+static int apply(struct option_set *set, const struct option_def *def, const char *arg)
+{
+	struct share *s = CONTAINER_OF(set, struct share, set);
+
+	(void)arg;
+	s->remove |= def->id == OPT_REMOVE;
+	return 0;
+}
+
+static int add(struct client *c, const struct config_map *map)
+{
+	json_t *request = json_pack("{s:s, s:o, s:o, s:b}", "op", "share", "host",
+				    control_bytes_new(map->host), "guest",
+				    control_bytes_new(map->guest), "write", (int)map->writable);
+	json_t *reply = NULL;
+	int r = control_ask_with(c, request, &map->fd, 1, &reply);
+
+	json_decref(reply);
+	return r;
+}
+
+/* True if the i-th share's path in the guest is that. */
+static bool is_at(const json_t *share, const char *path)
+{
+	AUTO_FREE char *guest = NULL;
+
+	return path && control_bytes_get(json_object_get(share, "guest"), &guest) == 0 &&
+	       strcmp(guest, path) == 0;
+}
+
+/*
+ * The share that is meant by `text`: the one at that path, or at the path of the host
+ * that it leads to here, as both may have been written when it was added. Borrowed.
+ */
+static const json_t *find(const json_t *info, const struct map_base *base, const char *text)
+{
+	const json_t *shares = json_object_get(info, "shares"), *found = NULL;
+	AUTO_FREE char *path = NULL;
+	AUTO_FREE char *real = NULL;
+
+	if (path_expand(base, text, strlen(text), &path) < 0)
+		return NULL;
+	real = realpath(path, NULL);
+	if (!path_normalise(path))
+		path[0] = '\0';
+	for (size_t i = 0; i < json_array_size(shares); i++) {
+		const json_t *share = json_array_get(shares, i);
+
+		if (is_at(share, path) || (!found && is_at(share, real)))
+			found = share;
+	}
+	if (!found)
+		log_error("nothing is shared at %s; `sandcastle list --json` shows what is", text);
+	return found;
+}
+
+static int remove_share(struct client *c, const struct map_base *base, const char *text)
+{
+	json_t *info = NULL, *reply = NULL;
+	const json_t *share;
+	int r = control_ask(c, json_pack("{s:s}", "op", "info"), &info);
+
+	share = r == 0 ? find(info, base, text) : NULL;
+	if (r == 0 && !share)
+		r = -ENOENT;
+	if (r == 0)
+		r = control_ask(c,
+				json_pack("{s:s, s:O}", "op", "unshare", "guest",
+					  json_object_get(share, "guest")),
+				&reply);
+	if (r == 0 && json_text(reply, "warning")[0])
+		log_warn("%s", json_text(reply, "warning"));
+	json_decref(reply);
+	json_decref(info);
+	return r;
+}
+
+static int run(const struct share *s, const char *name, const char *text)
+{
+	AUTO_FREE char *cwd = getcwd(NULL, 0);
+	struct run_host host;
+	struct sandbox_config cfg;
+	struct map_base base;
+	struct client *c = NULL;
+	int r = cwd ? 0 : -errno;
+
+	if (r < 0)
+		log_error("cannot tell where this is: %s", strerror(-r));
+	sandbox_config_init(&cfg);
+	run_host_describe(&host, cwd);
+	base = (struct map_base){.cwd = cwd, .home = host.user.home};
+	if (r == 0 && !s->remove)
+		r = map_add(&cfg, &base, text);
+	if (r == 0)
+		r = control_open(name, &c);
+	if (r == 0)
+		r = s->remove ? remove_share(c, &base, text) : add(c, &cfg.maps[0]);
+	client_free(c);
+	sandbox_config_fini(&cfg);
+	return r < 0 ? EXIT_SANDCASTLE_FAILED : 0;
+}
+
+int cmd_share(int argc, char **argv)
+{
+	struct share s = {
+		.set = {.command = "share",
+			.help_head = help,
+			.defs = defs,
+			.n_defs = ARRAY_SIZE(defs),
+			.apply = apply},
+	};
+	int first = options_parse(&s.set, argc, argv);
+
+	if (first <= 0)
+		return first ? EXIT_SANDCASTLE_FAILED : 0;
+	if (argc - first != 2) {
+		log_error("share takes a sandbox and a path; write `sandcastle share %s`",
+			  s.remove ? "--remove NAME GUEST" : "NAME HOST[:GUEST][:rw]");
+		return EXIT_SANDCASTLE_FAILED;
+	}
+	return run(&s, argv[first], argv[first + 1]);
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+#include "launcher/config/config_apply.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/log.h"
+
+/* From here on log lines begin with the file and this line; 0 ends that. */
+static void set_subject(const struct config_file *f, unsigned int line)
+{
+	char subject[LOG_SUBJECT_MAX];
+
+	if (line)
+		snprintf(subject, sizeof(subject), "%s:%u: ", f->path, line);
+	log_set_subject(line ? subject : "");
+}
+
+/* A file's path is the file's neighbour; a word such as "host" stays what it is. */
+static int apply_path(struct settings *s, char **field, const char *text)
+{
+	char *path = NULL;
+	int r = path_expand(&s->base, text, strlen(text), &path);
+
+	if (r < 0)
+		return r;
+	free(*field);
+	*field = path;
+	return 0;
+}
+
+static int apply_entry(struct settings *s, const struct config_entry *e)
+{
+	struct sandbox_config *cfg = s->cfg;
+
+	s->what = e->what;
+	switch (e->key) {
+	case CONFIG_KEY_NAME:
+		return setting_name(s, e->value);
+	case CONFIG_KEY_MEMORY:
+		return setting_memory(s, e->value);
+	case CONFIG_KEY_CPUS:
+		return setting_cpus(s, e->value);
+	case CONFIG_KEY_USER:
+		return setting_text(s, &cfg->run_as, e->value);
+	case CONFIG_KEY_ENV:
+		return setting_env(s, e->value);
+	case CONFIG_KEY_WORKDIR:
+		return setting_workdir(s, e->value);
+	case CONFIG_KEY_TIMEOUT:
+		return setting_timeout(s, e->value);
+	case CONFIG_KEY_ROOT:
+		return apply_path(s, &cfg->root, e->value);
+	case CONFIG_KEY_KERNEL:
+		return apply_path(s, &cfg->kernel, e->value);
+	case CONFIG_KEY_BATTERY:
+		if (strcmp(e->value, "host") == 0 || strcmp(e->value, "none") == 0)
+			return setting_text(s, &cfg->battery, e->value);
+		return apply_path(s, &cfg->battery, e->value);
+	case CONFIG_KEY_UNSUPPORTED:
+	case CONFIG_KEY_COMMAND:
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static int add_command(char ***list, size_t n, const char *line)
+{
+	char **longer = realloc(*list, (n + 2) * sizeof(**list));
+
+	if (!longer)
+		return -ENOMEM;
+	*list = longer;
+	longer[n + 1] = NULL;
+	longer[n] = strdup(line);
+	return longer[n] ? 0 : -ENOMEM;
+}
+
+static int apply_commands(struct settings *s, const struct config_file *f)
+{
+	size_t n = 0;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < f->n_entries; i++) {
+		const struct config_entry *e = &f->entries[i];
+
+		if (e->key != CONFIG_KEY_COMMAND)
+			continue;
+		set_subject(f, e->line);
+		if (f->format == CONFIG_FORMAT_WSB && config_is_windows_command(e->value)) {
+			log_error("'%s' is a command of Windows; write one of Linux, or give one "
+				  "on the command line",
+				  e->value);
+			return -EINVAL;
+		}
+		r = add_command(&s->cfg->commands, n++, e->value);
+	}
+	if (r < 0)
+		log_error("out of memory");
+	return r;
+}
+
+/*
+ * Several become one that runs each by a shell of its own, in order, and ends
+ * as the first that fails does. They are passed as arguments, so that nothing
+ * has to be quoted. For a single command, "sh -c COMMAND" is enough.
+ */
+int config_commands_to_argv(struct sandbox_config *cfg)
+{
+	static const char each[] = "for c; do sh -c \"$c\" || exit; done";
+	static const char *const words[] = {"sh", "-c", each, "sh"};
+	size_t n = 0, argc, first;
+	char **argv;
+
+	while (cfg->commands && cfg->commands[n])
+		n++;
+	if (n == 0)
+		return 0;
+	first = n == 1 ? 2 : ARRAY_SIZE(words);
+	argv = calloc(first + n + 1, sizeof(*argv));
+	cfg->argv = argv;
+	for (argc = 0; argv && argc < first; argc++)
+		if (!(argv[argc] = strdup(words[argc])))
+			break;
+	if (!argv || argc < first) {
+		log_error("out of memory");
+		return -ENOMEM;
+	}
+	memcpy(argv + first, cfg->commands, n * sizeof(*argv));
+	free(cfg->commands);
+	cfg->commands = NULL;
+	return 0;
+}
+
+/* Where Windows Sandbox puts a folder that was given no place: on the desktop. */
+static int desktop_place(const struct settings *s, const struct config_share *share, char **out)
+{
+	AUTO_FREE char *path = NULL, *real = NULL;
+	int r = path_expand(&s->base, share->host, strlen(share->host), &path);
+
+	if (r < 0)
+		return r;
+	/* One that is not there is refused where it is opened. */
+	real = realpath(path, NULL);
+	if (asprintf(out, "%s/Desktop/%s", s->host->user.home, basename(real ? real : path)) >= 0)
+		return 0;
+	*out = NULL;
+	log_error("out of memory");
+	return -ENOMEM;
+}
+
+static int apply_share(struct settings *s, const struct config_file *f,
+		       const struct config_share *share)
+{
+	AUTO_FREE char *desktop = NULL;
+	const char *guest = share->guest;
+	int r = 0;
+
+	set_subject(f, share->line);
+	if (!guest && f->format == CONFIG_FORMAT_WSB) {
+		r = desktop_place(s, share, &desktop);
+		guest = desktop;
+	}
+	return r < 0 ? r : map_add_pair(s->cfg, &s->base, share->host, guest, share->writable);
+}
+
+static void warn_of_unsupported(const struct config_file *f)
+{
+	for (size_t i = 0; i < f->n_entries; i++)
+		if (f->entries[i].key == CONFIG_KEY_UNSUPPORTED && *f->entries[i].value) {
+			set_subject(f, f->entries[i].line);
+			log_warn("%s", f->entries[i].value);
+		}
+}
+
+int config_apply(struct settings *s, const struct config_file *f, unsigned int flags)
+{
+	const struct map_base base = s->base;
+	int r = 0;
+
+	s->base.cwd = f->folder;
+	for (size_t i = 0; r == 0 && i < f->n_entries; i++) {
+		set_subject(f, f->entries[i].line);
+		r = apply_entry(s, &f->entries[i]);
+	}
+	for (size_t i = 0; r == 0 && i < f->n_shares; i++)
+		r = apply_share(s, f, &f->shares[i]);
+	if (r == 0 && flags & CONFIG_APPLY_COMMANDS)
+		r = apply_commands(s, f);
+	/* Last, so that a mistake is the only line. */
+	if (r == 0 && !(flags & CONFIG_APPLY_QUIETLY))
+		warn_of_unsupported(f);
+	set_subject(f, 0);
+	s->base = base;
+	return r;
+}
+
+void config_prefer_later_maps(struct sandbox_config *cfg, size_t n)
+{
+	for (size_t i = 0; i < n;) {
+		size_t j = n;
+
+		while (j < cfg->n_maps && strcmp(cfg->maps[i].guest, cfg->maps[j].guest) != 0)
+			j++;
+		if (j == cfg->n_maps) {
+			i++;
+			continue;
+		}
+		config_map_fini(&cfg->maps[i]);
+		cfg->n_maps--;
+		n--;
+		memmove(&cfg->maps[i], &cfg->maps[i + 1], (cfg->n_maps - i) * sizeof(cfg->maps[0]));
+	}
+}

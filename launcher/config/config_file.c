@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+#include "launcher/config/config_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#include "common/log.h"
+
+void config_file_init(struct config_file *f)
+{
+	*f = (struct config_file){0};
+}
+
+void config_file_fini(struct config_file *f)
+{
+	for (size_t i = 0; i < f->n_entries; i++)
+		free(f->entries[i].value);
+	for (size_t i = 0; i < f->n_shares; i++) {
+		free(f->shares[i].name);
+		free(f->shares[i].host);
+		free(f->shares[i].guest);
+	}
+	free(f->entries);
+	free(f->shares);
+	free(f->path);
+	free(f->folder);
+	config_file_init(f);
+}
+
+int config_fail(struct config_file *f, unsigned int line, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (f->error[0])
+		return -EINVAL;
+	f->error_line = line;
+	va_start(ap, fmt);
+	(void)vsnprintf(f->error, sizeof(f->error), fmt, ap);
+	va_end(ap);
+	return -EINVAL;
+}
+
+static bool may_repeat(enum config_key key)
+{
+	return key == CONFIG_KEY_ENV || key == CONFIG_KEY_COMMAND;
+}
+
+int config_add(struct config_file *f, enum config_key key, unsigned int line, const char *what,
+	       const char *value)
+{
+	struct config_entry *entries;
+
+	if (f->n_entries == CONFIG_FILE_MAX_ENTRIES)
+		return config_fail(f, line, "more than %d settings are more than a file may have",
+				   CONFIG_FILE_MAX_ENTRIES);
+	for (size_t i = 0; i < f->n_entries; i++)
+		if (!may_repeat(key) && strcmp(f->entries[i].what, what) == 0)
+			return config_fail(f, line, "%s is given twice, first in line %u", what,
+					   f->entries[i].line);
+	entries = reallocarray(f->entries, f->n_entries + 1, sizeof(*entries));
+	if (!entries)
+		return -ENOMEM;
+	f->entries = entries;
+	entries[f->n_entries] = (struct config_entry){key, line, what, strdup(value)};
+	return entries[f->n_entries++].value ? 0 : -ENOMEM;
+}
+
+struct config_share *config_add_share(struct config_file *f, unsigned int line)
+{
+	struct config_share *shares;
+
+	if (f->n_shares == CONFIG_MAX_MAPS) {
+		config_fail(f, line, "more than %d maps; map a folder that holds several of them",
+			    CONFIG_MAX_MAPS);
+		return NULL;
+	}
+	shares = reallocarray(f->shares, f->n_shares + 1, sizeof(*shares));
+	if (!shares)
+		return NULL;
+	f->shares = shares;
+	shares[f->n_shares] = (struct config_share){.line = line};
+	return &shares[f->n_shares++];
+}
+
+int config_bool(const char *word)
+{
+	static const char *const words[][2] = {
+		{"disable", "enable"}, {"disabled", "enabled"}, {"false", "true"},
+		{"no", "yes"},	       {"off", "on"},		{"0", "1"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		for (int b = 0; b < 2; b++)
+			if (strcasecmp(word, words[i][b]) == 0)
+				return b;
+	return -EINVAL;
+}
+
+/* The whole of a file that may be a pipe; malloc'ed. */
+static int read_whole(const char *path, char **out, size_t *len)
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	char *text;
+	size_t n = 0;
+
+	if (fd < 0)
+		return -errno;
+	text = malloc(CONFIG_FILE_MAX_BYTES + 1);
+	if (!text)
+		return -ENOMEM;
+	for (;;) {
+		const ssize_t r = read(fd, text + n, CONFIG_FILE_MAX_BYTES + 1 - n);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0 || (size_t)r == CONFIG_FILE_MAX_BYTES + 1 - n) {
+			const int e = r < 0 ? -errno : -EFBIG;
+
+			free(text);
+			return e;
+		}
+		if (r == 0)
+			break;
+		n += (size_t)r;
+	}
+	*out = text;
+	*len = n;
+	return 0;
+}
+
+/* Where the file is by the name it was given, so that a link's neighbours are meant. */
+static int find_folder(struct config_file *f)
+{
+	const char *slash = strrchr(f->path, '/');
+	AUTO_FREE char *folder =
+		slash ? strndup(f->path, (size_t)(slash - f->path) + 1) : strdup(".");
+
+	if (!folder)
+		return -ENOMEM;
+	f->folder = realpath(folder, NULL);
+	return f->folder ? 0 : -errno;
+}
+
+static enum config_format guess_format(const char *path, const char *text, size_t len)
+{
+	const char *dot = strrchr(path, '.');
+	size_t i = 0;
+
+	if (dot && strcasecmp(dot, ".wsb") == 0)
+		return CONFIG_FORMAT_WSB;
+	if (dot && strcasecmp(dot, ".sandbox") == 0)
+		return CONFIG_FORMAT_SANDBOX;
+	while (i < len && strchr(" \t\r\n", text[i]))
+		i++;
+	return i < len && text[i] == '<' ? CONFIG_FORMAT_WSB : CONFIG_FORMAT_SANDBOX;
+}
+
+static void log_failure(const struct config_file *f, int r)
+{
+	if (f->error[0] && f->error_line)
+		log_error("%s:%u: %s", f->path, f->error_line, f->error);
+	else if (f->error[0])
+		log_error("%s: %s", f->path, f->error);
+	else
+		log_error("cannot read %s: %s", f->path, strerror(-r));
+}
+
+int config_file_read(const char *path, struct config_file *f)
+{
+	AUTO_FREE char *text = NULL;
+	size_t len = 0;
+	int r;
+
+	config_file_init(f);
+	f->path = strdup(path);
+	if (!f->path) {
+		log_error("out of memory");
+		return -ENOMEM;
+	}
+	r = read_whole(path, &text, &len);
+	if (r == -EFBIG)
+		(void)config_fail(f, 0, "a file of settings has at most %d bytes",
+				  CONFIG_FILE_MAX_BYTES);
+	if (r == 0)
+		r = find_folder(f);
+	if (r == 0) {
+		f->format = guess_format(path, text, len);
+		r = f->format == CONFIG_FORMAT_WSB ? config_parse_wsb(f, text, len)
+						   : config_parse_ini(f, text, len);
+	}
+	if (r < 0)
+		log_failure(f, r);
+	return r;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* launcher/config/config_file.h - what a .sandbox or .wsb file says, before it is checked. */
+#ifndef LAUNCHER_CONFIG_CONFIG_FILE_H
+#define LAUNCHER_CONFIG_CONFIG_FILE_H
+
+#include <stdbool.h>
+
+#include "vmm/config/config.h"
+
+/*
+ * DOC: two readers, one result
+ *
+ * A key file (libinih) and a Windows Sandbox file (libxml2) become the same
+ * list of settings and maps, each with its line. The readers know the formats:
+ * what keys there are, how often, and how a word means yes. What a value means
+ * for this host is checked where the command line's is (launcher/config/settings.h),
+ * when the list is applied. A file may come from anybody, so the readers open
+ * nothing and follow nothing the file names.
+ */
+
+enum {
+	CONFIG_FILE_MAX_BYTES = 64 << 10,
+	CONFIG_FILE_MAX_ENTRIES = 256,
+	CONFIG_FILE_MAX_LINE = 512, /* of what is said about one */
+	CONFIG_FILE_NAME_MAX = 49, /* of a map, what libinih keeps of a section's name */
+};
+
+enum config_key {
+	CONFIG_KEY_NAME,
+	CONFIG_KEY_MEMORY,
+	CONFIG_KEY_CPUS,
+	CONFIG_KEY_USER,
+	CONFIG_KEY_ENV, /* may repeat */
+	CONFIG_KEY_WORKDIR,
+	CONFIG_KEY_TIMEOUT,
+	CONFIG_KEY_ROOT,
+	CONFIG_KEY_KERNEL,
+	CONFIG_KEY_BATTERY,
+	CONFIG_KEY_COMMAND, /* may repeat: run in order */
+	CONFIG_KEY_UNSUPPORTED, /* understood, and not yet done: `value` is the line to say so */
+};
+
+struct config_entry {
+	enum config_key key;
+	unsigned int line;
+	const char *what; /* its name in the file; a literal */
+	char *value;
+};
+
+struct config_share {
+	unsigned int line;
+	char *name; /* of [map NAME]; NULL in a .wsb file */
+	char *host; /* as written */
+	char *guest; /* as written; NULL: the same place, or on the desktop for a .wsb file */
+	bool writable;
+};
+
+enum config_format { CONFIG_FORMAT_SANDBOX, CONFIG_FORMAT_WSB };
+
+struct config_file {
+	enum config_format format;
+	char *path; /* as the user wrote it */
+	char *folder; /* where it is, absolute: what relative paths start from */
+	struct config_entry *entries;
+	size_t n_entries;
+	struct config_share *shares;
+	size_t n_shares;
+	unsigned int error_line; /* 0: of the file as a whole */
+	char error[320]; /* what is wrong, and what would be right; empty: nothing */
+};
+
+void config_file_init(struct config_file *f); /* all zero */
+void config_file_fini(struct config_file *f); /* an initialised or half-filled one is fine */
+
+/*
+ * Reads the file at `path` with the reader its first byte or its name asks for.
+ * -errno after one line "path:line: what is wrong; what is allowed". *f is
+ * initialised in all cases and the caller's to fini.
+ */
+int config_file_read(const char *path, struct config_file *f) MUST_CHECK;
+
+/* The readers alone, silent: -EINVAL with f->error set, or -ENOMEM. `text` has no final NUL. */
+int config_parse_ini(struct config_file *f, const char *text, size_t len) MUST_CHECK;
+int config_parse_wsb(struct config_file *f, const char *text, size_t len) MUST_CHECK;
+
+/* For the readers. The first failure is kept; returns -EINVAL. */
+int config_fail(struct config_file *f, unsigned int line, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* Copies `value`. A key that may not repeat and does is a failure of the file's. */
+int config_add(struct config_file *f, enum config_key key, unsigned int line, const char *what,
+	       const char *value) MUST_CHECK;
+/* A new map, empty but for its line; NULL if there are too many, with f->error, or no memory. */
+struct config_share *config_add_share(struct config_file *f, unsigned int line) MUST_CHECK;
+
+/* "true", "Enable", "YES", "on", "1" ...: 1; their opposites: 0; anything else -EINVAL. */
+int config_bool(const char *word) MUST_CHECK;
+
+/* True for a command that only Windows could run: "cmd /c dir", "C:\\setup.exe". */
+bool config_is_windows_command(const char *command);
+
+#endif
