@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,43 +35,16 @@
 #include "devices/vsock/vsock.h"
 #include "image/base/base.h"
 #include "vmm/config/timeline.h"
-#include "vmm/kvm/acpi/tables.h"
+#include "vmm/guest_kernel.h"
 #include "vmm/kvm/vcpu.h"
 #include "vmm/kvm/vm.h"
-#include "vmm/kvm/x86/boot.h"
 #include "vmm/kvm/x86/layout.h"
 #include "vmm/session/shares.h"
+#include "vmm/threads.h"
 
-enum { MACHINE_MAX_FUNCTIONS = 8, THREAD_STACK = 512 << 10 };
+enum { MACHINE_MAX_FUNCTIONS = 8 };
 
 #define DAX_WINDOW_MAX (512ull << 20)
-
-/*
- * Drivers of the devices below that distribution kernels have as modules. That
- * of the battery would not look again within a second, also when it is told of
- * a change.
- */
-static const char *const guest_modules[] = {
-	"virtio_pci",
-	"vmw_vsock_virtio_transport",
-	"virtiofs",
-	"overlay",
-	"?virtio_console",
-	"?virtio_rng",
-	"?virtio_balloon",
-	"?ac",
-	"?battery cache_time=50",
-	NULL,
-};
-
-/* A loop with a thread of its own. */
-struct side_loop {
-	struct machine *machine;
-	const char *name; /* of the thread */
-	struct loop *loop;
-	pthread_t thread;
-	bool started;
-};
 
 /* A virtio-fs device. */
 struct file_server {
@@ -190,6 +162,15 @@ static void vcpu_ended(void *owner, unsigned int index, enum vcpu_end why, uint6
 	machine_end_with(owner, &end);
 }
 
+static void side_failed(void *owner, const char *name, int error)
+{
+	struct machine_end end = {.kind = MACHINE_FAILED};
+
+	snprintf(end.why, sizeof(end.why), "the loop of thread '%s' failed: %s", name,
+		 strerror(error));
+	machine_end_with(owner, &end);
+}
+
 static bool mend_window(const struct file_server *files)
 {
 	bool mended;
@@ -267,7 +248,7 @@ static void power_changed(void *owner, bool on_battery)
 /* There in any case: a machine without batteries runs on mains. */
 static int add_battery(struct machine *m)
 {
-	int r = loop_new(&m->power_loop.loop);
+	int r = side_loop_init(&m->power_loop);
 
 	if (r == 0)
 		r = battery_new(&m->vm->wiring, GSI_BATTERY, m->power_loop.loop, power_changed, m,
@@ -416,7 +397,7 @@ static int add_file_server(struct machine *m, const struct machine_setup *setup,
 static int add_files(struct machine *m, const struct machine_setup *setup)
 {
 	const uint64_t window = dax_window(setup->config->memory);
-	int r = loop_new(&m->files.loop);
+	int r = side_loop_init(&m->files);
 
 	if (r == 0)
 		r = add_file_server(m, setup, SC_FS_TAG, add_base, window, &m->base);
@@ -534,69 +515,18 @@ static int add_vcpus(struct machine *m, unsigned int n)
 	return 0;
 }
 
-/*
- * panic=-1         a panic resets at once, which the sandbox ends with
- * reboot=a         by the ACPI reset register; otherwise the kernel looks for a BIOS
- * loglevel=1       the early console is slow: only a panic is worth it. First, for the
- *                  kernel opens that console as soon as it reads of it
- * 8250.nr_uarts=0  no probing for more than that console
- * swiotlb=noforce  no bounce buffers, 64 MiB of a guest with RAM above 4 GiB: our devices
- *                  reach all of it
- * pci=noearly      no look for chipsets with faults, through ports that answer nothing:
- *                  290 exits
- * percpu_pagelist_high_fraction  how many freed pages a CPU keeps to itself, where neither
- *                  reporting nor the balloon finds them: else 45 MiB and more (docs/memory.md)
- * compaction_proactiveness=0  kcompactd would look every half second whether memory is to
- *                  be moved together: most of what wakes an idle guest (docs/performance.md)
- * init_on_alloc=0  the kernel would clear every page it gives to the balloon, and so take
- *                  from the host what the host wants back
- */
-static const char *cmdline_of(const struct sandbox_config *cfg)
+static int load_kernel(struct machine *m, const struct machine_setup *setup)
 {
-	if (cfg->debug_console)
-		return "panic=-1 reboot=a earlyprintk=ttyS0,115200,keep 8250.nr_uarts=0 "
-		       "ignore_loglevel "
-		       "tsc=reliable no_timer_check cryptomgr.notests rcupdate.rcu_expedited=1 "
-		       "swiotlb=noforce pci=noearly sysctl.vm.percpu_pagelist_high_fraction=1024 "
-		       "sysctl.vm.compaction_proactiveness=0 "
-		       "init_on_alloc=0";
-	return "loglevel=1 panic=-1 reboot=a earlyprintk=ttyS0,115200 console=hvc0 8250.nr_uarts=0 "
-	       "tsc=reliable no_timer_check cryptomgr.notests rcupdate.rcu_expedited=1 "
-	       "swiotlb=noforce pci=noearly sysctl.vm.percpu_pagelist_high_fraction=1024 "
-	       "sysctl.vm.compaction_proactiveness=0 init_on_alloc=0";
-}
+	const struct guest_kernel guest = {
+		.config = setup->config,
+		.kernel = setup->kernel,
+		.agent = setup->agent,
+		.mem = &m->vm->mem,
+		.vcpu = m->vcpus[0],
+		.timeline = m->timeline,
+	};
 
-static int load_kernel(struct machine *m, const struct machine_setup *s)
-{
-	struct boot_input in = {.elf_fd = s->kernel->elf_fd, .cmdline = cmdline_of(s->config)};
-	struct initramfs initramfs;
-	struct boot_entry entry;
-	int r;
-
-	r = initramfs_open(s->kernel, s->agent, guest_modules, &initramfs);
-	if (r < 0)
-		return r;
-	in.initramfs_fd = initramfs.fd;
-	in.initramfs_off = initramfs.off;
-	in.initramfs_len = initramfs.len;
-	timeline_mark(m->timeline, TIMELINE_SET_UP, "initramfs");
-	r = acpi_write_tables(&m->vm->mem, s->config->cpus, &in.rsdp);
-	if (r == 0)
-		r = boot_load(&m->vm->mem, &in, &entry);
-	close(initramfs.fd);
-	if (r == 0)
-		r = vcpu_set_entry(m->vcpus[0], entry.entry, entry.start_info);
-	timeline_mark(m->timeline, TIMELINE_SET_UP, "kernel into memory");
-	if (r == -ENOEXEC)
-		log_error("%s is not a kernel that can be started by PVH; "
-			  "use a distribution kernel of 2019 or later",
-			  s->kernel->path);
-	else if (r == -ENOSPC)
-		log_error("%s does not fit in %llu MiB; try a larger --memory", s->kernel->path,
-			  (unsigned long long)(s->config->memory >> 20));
-	else if (r < 0)
-		log_error("cannot load %s: %s", s->kernel->path, strerror(-r));
-	return r;
+	return guest_kernel_load(&guest);
 }
 
 static int add_devices(struct machine *m, const struct machine_setup *setup)
@@ -650,8 +580,8 @@ int machine_build(const struct machine_setup *setup, struct machine **out)
 	m->console_output = setup->console_output;
 	m->console_room = setup->console_room;
 	m->owner = setup->owner;
-	m->files = (struct side_loop){.machine = m, .name = "files"};
-	m->power_loop = (struct side_loop){.machine = m, .name = "power"};
+	m->files = (struct side_loop){.name = "files", .failed = side_failed, .owner = m};
+	m->power_loop = (struct side_loop){.name = "power", .failed = side_failed, .owner = m};
 	m->end_event.fd = -1;
 	m->stats_fd = -1;
 	pthread_mutex_init(&m->end_lock, NULL);
@@ -700,74 +630,15 @@ void machine_files(const struct machine *m, struct shares_files *out)
 	};
 }
 
-static void *side_thread(void *arg)
-{
-	struct side_loop *side = arg;
-	int r = loop_run(side->loop);
-
-	if (r < 0) {
-		struct machine_end end = {.kind = MACHINE_FAILED};
-
-		snprintf(end.why, sizeof(end.why), "the loop of thread '%s' failed: %s", side->name,
-			 strerror(-r));
-		machine_end_with(side->machine, &end);
-	}
-	return NULL;
-}
-
-static int start_side(struct side_loop *side)
-{
-	sigset_t all, old;
-	int r;
-
-	/* Signals are the main loop's. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = pthread_create(&side->thread, NULL, side_thread, side);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (r != 0)
-		return -r;
-	side->started = true;
-	pthread_setname_np(side->thread, side->name);
-	return 0;
-}
-
-static void stop_side(struct side_loop *side)
-{
-	if (!side->started)
-		return;
-	loop_stop(side->loop);
-	pthread_join(side->thread, NULL);
-	side->started = false;
-}
-
-/*
- * Threads here need little stack. The usual 8 MiB are wide enough for a huge
- * page, and a host that gives those to everyone gives 2 MiB to each thread.
- */
-static int small_stacks(void)
-{
-	pthread_attr_t attr;
-	int r = pthread_attr_init(&attr);
-
-	if (r != 0)
-		return -r;
-	r = pthread_attr_setstacksize(&attr, THREAD_STACK);
-	if (r == 0)
-		r = pthread_setattr_default_np(&attr);
-	pthread_attr_destroy(&attr);
-	return -r;
-}
-
 int machine_start(struct machine *m)
 {
-	int r = small_stacks();
+	int r = threads_small_stacks();
 
 	if (r == 0)
-		r = start_side(&m->files);
+		r = side_loop_start(&m->files);
 	/* With --battery none nothing would ever wake it. */
 	if (r == 0 && m->power)
-		r = start_side(&m->power_loop);
+		r = side_loop_start(&m->power_loop);
 
 	for (unsigned int i = 0; r == 0 && i < m->n_vcpus; i++) {
 		r = vcpu_start(m->vcpus[i]);
@@ -814,8 +685,8 @@ void machine_free(struct machine *m)
 		vcpu_stop(m->vcpus[i]);
 	for (unsigned int i = 0; i < m->n_vcpus && m->timeline->detailed; i++)
 		vcpu_add_counters(m->vcpus[i], m->timeline);
-	stop_side(&m->files);
-	stop_side(&m->power_loop);
+	side_loop_stop(&m->files);
+	side_loop_stop(&m->power_loop);
 	timeline_mark(m->timeline, TIMELINE_TEAR_DOWN, "stop the threads");
 	for (unsigned int i = 0; i < m->n_vcpus; i++)
 		vcpu_free(m->vcpus[i]);
@@ -825,11 +696,11 @@ void machine_free(struct machine *m)
 		fn->ops->destroy(fn);
 	}
 	pci_bus_fini(&m->pci);
-	loop_free(m->files.loop);
+	side_loop_fini(&m->files);
 	power_source_free(m->power);
 	if (m->battery)
 		m->battery->ops->destroy(m->battery);
-	loop_free(m->power_loop.loop);
+	side_loop_fini(&m->power_loop);
 	if (m->acpi_events)
 		m->acpi_events->ops->destroy(m->acpi_events);
 	if (m->serial)

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* vmm/threads.h - the threads of the VMM beside the main one and the vCPUs'. */
+#ifndef VMM_THREADS_H
+#define VMM_THREADS_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "common/util.h"
+
+struct loop;
+
+/* A loop with a thread of its own. Embedded; a zeroed one is stopped and finished already. */
+struct side_loop {
+	const char *name; /* of the thread, at most 15 characters */
+	/* The loop's epoll failed with `error`, a positive errno, and the thread ends. On that thread. */
+	void (*failed)(void *owner, const char *name, int error);
+	void *owner;
+
+	struct loop *loop; /* side_loop_init() makes it */
+	pthread_t thread;
+	bool started;
+};
+
+/* Makes the loop; name, failed and owner are the caller's to set before. */
+int side_loop_init(struct side_loop *side) MUST_CHECK;
+/* From here on the loop belongs to its thread, which gets no signals. */
+int side_loop_start(struct side_loop *side) MUST_CHECK;
+/* Returns when the thread has ended. Fine if it was never started. */
+void side_loop_stop(struct side_loop *side);
+/* Frees the loop of a stopped one, after all that watches something in it. */
+void side_loop_fini(struct side_loop *side);
+
+/*
+ * Makes the stacks of the process's threads small from here on. The usual 8 MiB are wide
+ * enough for a huge page, and a host that gives those to everyone gives 2 MiB to each thread.
+ */
+int threads_small_stacks(void) MUST_CHECK;
+
+#endif
