@@ -1,0 +1,88 @@
+# shellcheck shell=bash
+# Sourced by ./dev: ./dev lint. A function check_NAME and a word in lint_checks is one more check.
+
+lint_checks=(format graph tidy cppcheck scripts)
+
+c_sources()
+{
+	find . \( -path './build*' -o -name '.?*' \) -prune -o -type f -name '*.[ch]' -print | sort
+}
+
+# Every script, by its name or its first line.
+scripts()
+{
+	find . \( -path './build*' -o -name .git -o -name .lab \) -prune -o -type f -print |
+		while read -r file; do
+			[[ $file == *.sh ]] || head -c 64 "$file" | head -n 1 | grep -aqE '^#!.*[/ ](ba|da)?sh$' || continue
+			echo "$file"
+		done | sort
+}
+
+check_format()
+{
+	c_sources | xargs -r clang-format --dry-run -Werror
+}
+
+check_tidy()
+{
+	build_quietly gcc '' '' || return
+	c_sources | grep '\.c$' | while read -r file; do
+		! grep -qF "$repo/${file#./}\"" build/compile_commands.json || echo "$file"
+	done | xargs -r -n 1 -P "$jobs" clang-tidy -p build --quiet 2>/dev/null
+}
+
+check_cppcheck()
+{
+	# It knows neither the clean-up attribute (leaks are for the sanitizers), nor that two symbols
+	# may be the ends of one array, nor Criterion's macros.
+	c_sources | grep -v '^./tests/unit/' | cppcheck --file-list=- --quiet -j "$jobs" --std=c11 -I . -D_GNU_SOURCE \
+		--enable=warning,portability --inline-suppr --suppress=missingIncludeSystem \
+		--suppress=memleak --suppress=resourceLeak --suppress=comparePointers \
+		--error-exitcode=1
+}
+
+check_scripts()
+{
+	local code=0 parts='/tests/(guest/test_|run/|bench/run\.sh)'
+
+	scripts | grep -vE "$parts" | xargs -r shellcheck || code=1
+	# What these use and set belongs to tests/guest/lib.sh and to ./dev.
+	scripts | grep -E "$parts" | xargs -r shellcheck -e SC2034,SC2154 || code=1
+	return "$code"
+}
+
+check_graph()
+{
+	tests/style/graph.sh
+}
+
+# lint_stage FILTER
+lint_stage()
+{
+	local name
+
+	need build test
+	for name in "${lint_checks[@]}"; do
+		grep -qE -- "$1" <<<"$name" || continue
+		if "check_$name" >"$scratch/lint" 2>&1; then
+			echo "ok $name"
+			count 1 0 0
+		else
+			echo "FAIL $name"
+			sed 's/^/    /' "$scratch/lint" | head -n 100
+			count 0 1 0
+		fi
+	done
+}
+
+cmd_lint()
+{
+	lint_stage "${1-}"
+	[ "$failed" -eq 0 ]
+}
+
+cmd_fmt()
+{
+	need test
+	c_sources | xargs -r clang-format -i
+}
