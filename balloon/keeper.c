@@ -40,12 +40,14 @@ struct keeper {
 	struct device *dev; /* the balloon's, from attach on */
 	keeper_figures_fn ask_fn; /* who waits for figures; NULL: nobody */
 	void *ask_owner;
+	keeper_pressure_fn pressure_fn; /* who is told of it; NULL: nobody */
+	void *pressure_owner;
 	const struct ram *ram;
 	struct pressure pressure;
 	struct policy policy;
 	bool running; /* there is a driver */
 	bool stalled; /* an event since the last step */
-	bool squeezing; /* as the owner was told */
+	bool squeezing; /* as was told last */
 	bool polling; /* no trigger */
 	bool far; /* at the last look the host was far from short */
 	uint32_t again_ms; /* what the policy asked for */
@@ -189,8 +191,8 @@ static void tell_pressure(struct keeper *k)
 	if (squeezing == k->squeezing)
 		return;
 	k->squeezing = squeezing;
-	if (k->owner_ops && k->owner_ops->pressure)
-		k->owner_ops->pressure(k->owner, squeezing);
+	if (k->pressure_fn)
+		k->pressure_fn(k->pressure_owner, squeezing);
 }
 
 /* `fresh`: the guest's statistics have just come. */
@@ -501,4 +503,20 @@ void keeper_ask(struct balloon_observer *obs, keeper_figures_fn fn, void *owner)
 		answer(k);
 	}
 	pthread_mutex_unlock(&k->dev->lock);
+}
+
+void keeper_on_pressure(struct balloon_observer *obs, keeper_pressure_fn fn, void *owner)
+{
+	struct keeper *k = to_keeper(obs);
+
+	k->pressure_fn = fn;
+	k->pressure_owner = owner;
+}
+
+uint64_t keeper_resident(struct balloon_observer *obs)
+{
+	const struct keeper *k = to_keeper(obs);
+	uint64_t bytes = 0;
+
+	return ram_resident(k->ram, &bytes) < 0 ? 0 : bytes;
 }

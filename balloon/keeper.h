@@ -28,8 +28,6 @@ struct keeper_owner_ops {
 	void (*more_figures)(void *owner, char *buf, size_t size);
 	/* The host runs on its battery: wake as seldom as can be. */
 	bool (*saves_power)(void *owner);
-	/* Optional: the host is short and takes memory from the guest (true), or no more. */
-	void (*pressure)(void *owner, bool squeezing);
 };
 
 struct keeper_config {
@@ -46,6 +44,9 @@ struct keeper_config {
 	void *owner;
 };
 
+/* The host is short and takes memory from the guest (true), or no more. */
+typedef void (*keeper_pressure_fn)(void *owner, bool squeezing);
+
 struct figures;
 typedef void (*keeper_figures_fn)(void *owner, const struct figures *figures);
 
@@ -59,5 +60,11 @@ int keeper_new(const struct keeper_config *cfg, struct balloon_observer **out) M
  * still to be answered. Loop thread, lock not held, after the balloon is attached.
  */
 void keeper_ask(struct balloon_observer *obs, keeper_figures_fn fn, void *owner);
+
+/* fn hears of each change, on the loop's thread with the device's lock held. Before the guest runs. */
+void keeper_on_pressure(struct balloon_observer *obs, keeper_pressure_fn fn, void *owner);
+
+/* Bytes of guest memory that the host has given; 0: it does not say. Any thread. */
+uint64_t keeper_resident(struct balloon_observer *obs);
 
 #endif

@@ -72,7 +72,7 @@ static void input_kick(struct console *c)
 	give_input(c);
 	if (c->input_was_short && c->state.input_len < CONSOLE_INPUT_MAX) {
 		c->input_was_short = false;
-		if (c->ops->input_room)
+		if (c->ops && c->ops->input_room)
 			c->ops->input_room(c->owner);
 	}
 }
@@ -91,7 +91,8 @@ static void take_output(struct console *c, size_t *budget)
 			virtq_push(&c->vdev.queues[Q_OUTPUT], c->out_chain.head, 0);
 			return;
 		}
-		c->ops->output(c->owner, buf, len);
+		if (c->ops)
+			c->ops->output(c->owner, buf, len);
 		c->out_done += len;
 		*budget -= len;
 	}
@@ -164,21 +165,24 @@ static const struct virtio_device_ops console_device_ops = {
 	.destroy = console_destroy,
 };
 
-int virtio_console_new(const struct console_ops *ops, void *owner,
-		       struct virtio_device **out_device, struct console **out)
+int virtio_console_new(struct virtio_device **out_device, struct console **out)
 {
 	struct console *c = calloc(1, sizeof(*c));
 
-	assert(ops->output);
 	if (!c)
 		return -ENOMEM;
 	virtio_device_init(&c->vdev, &console_device_ops, &c->state.config,
 			   sizeof(c->state.config));
-	c->ops = ops;
-	c->owner = owner;
 	*out_device = &c->vdev;
 	*out = c;
 	return 0;
+}
+
+void console_set_ops(struct console *c, const struct console_ops *ops, void *owner)
+{
+	assert(ops->output);
+	c->ops = ops;
+	c->owner = owner;
 }
 
 size_t console_input(struct console *c, const void *buf, size_t len)

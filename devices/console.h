@@ -27,9 +27,11 @@ struct console_ops {
 	void (*input_room)(void *owner);
 };
 
-/* The device for the machine, and the handle for input. */
-int virtio_console_new(const struct console_ops *ops, void *owner,
-		       struct virtio_device **out_device, struct console **out) MUST_CHECK;
+/* The device for the machine, and the handle for whoever listens and types. */
+int virtio_console_new(struct virtio_device **out_device, struct console **out) MUST_CHECK;
+
+/* Who listens, from before the guest runs until the device is gone; output is dropped without. */
+void console_set_ops(struct console *console, const struct console_ops *ops, void *owner);
 
 /*
  * Bytes typed at the console; returns how many were taken, fewer than len when

@@ -57,9 +57,6 @@ struct machine {
 	struct guest_log *log;
 	struct timeline *timeline;
 	machine_end_fn ended;
-	void (*pressure)(void *owner, bool squeezing);
-	void (*console_output)(void *owner, const void *buf, size_t len);
-	void (*console_room)(void *owner);
 	void *owner;
 	struct console *console;
 
@@ -414,30 +411,10 @@ static int add_rng(struct machine *m)
 	return r < 0 ? r : add_virtio(m, vdev, m->loop);
 }
 
-static void console_output(void *owner, const void *buf, size_t len)
-{
-	const struct machine *m = owner;
-
-	log_output(m->log, buf, len);
-	m->console_output(m->owner, buf, len);
-}
-
-static void console_room(void *owner)
-{
-	const struct machine *m = owner;
-
-	m->console_room(m->owner);
-}
-
-static const struct console_ops console_ops = {
-	.output = console_output,
-	.input_room = console_room,
-};
-
 static int add_console(struct machine *m)
 {
 	struct virtio_device *vdev = NULL;
-	int r = virtio_console_new(&console_ops, m, &vdev, &m->console);
+	int r = virtio_console_new(&vdev, &m->console);
 
 	return r < 0 ? r : add_virtio(m, vdev, m->loop);
 }
@@ -472,17 +449,9 @@ static bool saves_power(void *owner)
 	return atomic_load(&m->on_battery);
 }
 
-static void pressure_changed(void *owner, bool squeezing)
-{
-	const struct machine *m = owner;
-
-	m->pressure(m->owner, squeezing);
-}
-
 static const struct keeper_owner_ops keeper_ops = {
 	.more_figures = more_figures,
 	.saves_power = saves_power,
-	.pressure = pressure_changed,
 };
 
 static int add_balloon(struct machine *m)
@@ -576,9 +545,6 @@ int machine_build(const struct machine_setup *setup, struct machine **out)
 	m->log = setup->log;
 	m->timeline = setup->timeline;
 	m->ended = setup->ended;
-	m->pressure = setup->pressure;
-	m->console_output = setup->console_output;
-	m->console_room = setup->console_room;
 	m->owner = setup->owner;
 	m->files = (struct side_loop){.name = "files", .failed = side_failed, .owner = m};
 	m->power_loop = (struct side_loop){.name = "power", .failed = side_failed, .owner = m};
@@ -621,6 +587,16 @@ struct vsock *machine_vsock(struct machine *m)
 	return m->vsock;
 }
 
+struct console *machine_console(struct machine *m)
+{
+	return m->console;
+}
+
+struct balloon_observer *machine_keeper(struct machine *m)
+{
+	return m->keeper;
+}
+
 void machine_files(const struct machine *m, struct shares_files *out)
 {
 	*out = (struct shares_files){
@@ -652,28 +628,6 @@ int machine_start(struct machine *m)
 void machine_power_button(struct machine *m)
 {
 	acpi_events_raise(m->acpi_events, ACPI_EVENT_POWER_BUTTON);
-}
-
-void machine_ask_memory(struct machine *m, machine_memory_fn fn, void *owner)
-{
-	keeper_ask(m->keeper, fn, owner);
-}
-
-size_t machine_console_input(struct machine *m, const void *buf, size_t len)
-{
-	return console_input(m->console, buf, len);
-}
-
-void machine_console_resize(struct machine *m, uint16_t rows, uint16_t columns)
-{
-	console_resize(m->console, columns, rows);
-}
-
-uint64_t machine_resident(const struct machine *m)
-{
-	uint64_t bytes = 0;
-
-	return ram_resident(&m->vm->ram, &bytes) < 0 ? 0 : bytes;
 }
 
 void machine_free(struct machine *m)

@@ -8,7 +8,8 @@
 #include "vmm/config/config.h"
 #include "vmm/session/guest_log.h"
 
-struct figures;
+struct balloon_observer;
+struct console;
 struct machine;
 struct shares_files;
 struct timeline;
@@ -40,11 +41,6 @@ struct machine_setup {
 	struct loop *loop; /* where its devices' events run; borrowed */
 	struct guest_log *log; /* borrowed */
 	machine_end_fn ended;
-	/* The loop's thread, the balloon's lock held: as keeper_owner_ops has it. */
-	void (*pressure)(void *owner, bool squeezing);
-	/* The loop's thread, the console's lock held: console_ops has what they are. */
-	void (*console_output)(void *owner, const void *buf, size_t len);
-	void (*console_room)(void *owner);
 	void *owner;
 	struct timeline *timeline; /* borrowed until machine_free() returns */
 };
@@ -55,10 +51,13 @@ struct machine_setup {
  */
 int machine_build(const struct machine_setup *setup, struct machine **out) MUST_CHECK;
 
-/* Where host-side services listen; valid as long as the machine. */
+/* Handles of its parts, valid as long as the machine. Where host-side services listen: */
 struct vsock *machine_vsock(struct machine *m);
-
-/* Its file server, whose exports may be changed from then on; valid as long as the machine. */
+/* The guest's console, hvc0; whoever wants to hear of it says so before machine_start(). */
+struct console *machine_console(struct machine *m);
+/* What knows about memory (balloon/keeper.h); listeners as those of the console. */
+struct balloon_observer *machine_keeper(struct machine *m);
+/* The file server, whose exports may be changed from then on. */
 void machine_files(const struct machine *m, struct shares_files *out);
 
 /* The seal point: starts threads and vCPUs. Logs on failure. */
@@ -66,19 +65,6 @@ int machine_start(struct machine *m) MUST_CHECK;
 
 /* What pressing the power button does. Loop thread. */
 void machine_power_button(struct machine *m);
-
-/*
- * Figures about memory and power, as --stats has them, by one call of fn on the loop's thread, now or within a
- * second (balloon/keeper.h). fn must not call the machine. Loop thread.
- */
-typedef void (*machine_memory_fn)(void *owner, const struct figures *figures);
-void machine_ask_memory(struct machine *m, machine_memory_fn fn, void *owner);
-/* Bytes of guest memory that the host has given. Any thread. */
-uint64_t machine_resident(const struct machine *m);
-
-/* The guest's console, hvc0; as console_input() and console_resize(). Loop thread. */
-size_t machine_console_input(struct machine *m, const void *buf, size_t len);
-void machine_console_resize(struct machine *m, uint16_t rows, uint16_t columns);
 
 /* Stops everything, then frees it. NULL and half-built are fine. */
 void machine_free(struct machine *m);

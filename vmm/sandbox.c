@@ -191,49 +191,8 @@ static void clients_idle(void *owner)
 		power_off(sb, stop_code(sb), "stopped");
 }
 
-/* With the balloon's lock held. */
-static void got_memory(void *owner, const struct figures *figures)
-{
-	struct sandbox *sb = owner;
-
-	control_stats(sb->control, figures);
-}
-
-static int stats_asked(void *owner)
-{
-	struct sandbox *sb = owner;
-
-	machine_ask_memory(sb->machine, got_memory, sb);
-	return 0;
-}
-
-static uint64_t resident_asked(void *owner)
-{
-	const struct sandbox *sb = owner;
-
-	return machine_resident(sb->machine);
-}
-
-static size_t console_typed(void *owner, const void *buf, size_t len)
-{
-	const struct sandbox *sb = owner;
-
-	return machine_console_input(sb->machine, buf, len);
-}
-
-static void console_resized(void *owner, uint16_t rows, uint16_t columns)
-{
-	const struct sandbox *sb = owner;
-
-	machine_console_resize(sb->machine, rows, columns);
-}
-
 static const struct control_ops control_ops = {
 	.stop = stop_asked,
-	.stats = stats_asked,
-	.resident = resident_asked,
-	.console_input = console_typed,
-	.console_resize = console_resized,
 	.idle = clients_idle,
 };
 
@@ -338,27 +297,6 @@ static void machine_ended(void *owner, const struct machine_end *end)
 		fail(sb, EXIT_SANDCASTLE, "failed", "%s", end->why);
 		break;
 	}
-}
-
-static void pressure_changed(void *owner, bool squeezing)
-{
-	const struct sandbox *sb = owner;
-
-	control_pressure(sb->control, squeezing);
-}
-
-static void console_output(void *owner, const void *buf, size_t len)
-{
-	const struct sandbox *sb = owner;
-
-	control_console_output(sb->control, buf, len);
-}
-
-static void console_room(void *owner)
-{
-	const struct sandbox *sb = owner;
-
-	control_console_room(sb->control);
 }
 
 static void boot_timed_out(struct loop_timer *timer)
@@ -556,6 +494,8 @@ static int add_services(struct sandbox *sb)
 		.loop = sb->loop,
 		.config = sb->cfg,
 		.log = &sb->log,
+		.console = machine_console(sb->machine),
+		.keeper = machine_keeper(sb->machine),
 		.kernel = sb->setup->kernel->release,
 		.tied = sb->setup->tie_fd >= 0,
 		.ops = &control_ops,
@@ -599,9 +539,6 @@ static int build(struct sandbox *sb, int kvm_fd)
 		.loop = sb->loop,
 		.log = &sb->log,
 		.ended = machine_ended,
-		.pressure = pressure_changed,
-		.console_output = console_output,
-		.console_room = console_room,
 		.owner = sb,
 		.timeline = tl,
 	};

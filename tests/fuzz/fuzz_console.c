@@ -36,8 +36,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct console *console;
 	uint8_t sum = 0;
 
-	if (virtio_console_new(&ops, &sum, &vdev, &console) == 0)
+	if (virtio_console_new(&vdev, &console) == 0) {
+		console_set_ops(console, &ops, &sum);
 		fuzz_device(g, vdev, &in, host_side, console);
+	}
 	fake_guest_free(g);
 	return 0;
 }

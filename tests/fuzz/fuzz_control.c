@@ -13,6 +13,7 @@
 #include "common/control_protocol.h"
 #include "devices/fs/fs.h"
 #include "tests/fuzz/fuzz_input.h"
+#include "tests/support/fake_handles.h"
 #include "tests/support/fake_vsock.h"
 #include "vmm/config/config.h"
 #include "vmm/control/control.h"
@@ -28,6 +29,8 @@ struct box {
 	struct shares *shares;
 	struct control *control;
 	struct guest_log log;
+	struct console console;
+	struct fake_keeper keeper;
 	int clients[N_CLIENTS];
 	int attached; /* our end of the last stream at the console; -1 */
 	int null_fd, tmp_fd; /* the second is what is shared */
@@ -40,32 +43,6 @@ static void on_stop(void *owner, uint64_t timeout_ms, bool force)
 	control_stopping(((struct box *)owner)->control);
 }
 
-static int on_stats(void *owner)
-{
-	(void)owner;
-	return 0;
-}
-
-static size_t on_input(void *owner, const void *buf, size_t len)
-{
-	(void)owner;
-	(void)buf;
-	return len / 2;
-}
-
-static void on_resize(void *owner, uint16_t rows, uint16_t columns)
-{
-	(void)owner;
-	(void)rows;
-	(void)columns;
-}
-
-static uint64_t on_resident(void *owner)
-{
-	(void)owner;
-	return 0;
-}
-
 static void on_idle(void *owner)
 {
 	(void)owner;
@@ -73,10 +50,6 @@ static void on_idle(void *owner)
 
 static const struct control_ops ops = {
 	.stop = on_stop,
-	.stats = on_stats,
-	.resident = on_resident,
-	.console_input = on_input,
-	.console_resize = on_resize,
 	.idle = on_idle,
 };
 
@@ -180,9 +153,10 @@ static void use_console(struct box *b, uint8_t n)
 {
 	static char output[64 * 1024];
 
-	control_console_output(b->control, output, n * 256u + 1);
+	fake_console_output(&b->console, output, n * 256u + 1);
+	b->console.room = n * 2u;
 	if (n % 2)
-		control_console_room(b->control);
+		fake_console_room(&b->console);
 	if (n % 4 == 0)
 		while (b->attached >= 0 && read(b->attached, output, sizeof(output)) > 0)
 			;
@@ -223,7 +197,7 @@ static void step(struct box *b, struct fuzz_input *in)
 			;
 		break;
 	case 6:
-		control_stats(b->control, &figures);
+		fake_keeper_answer(&b->keeper, &figures);
 		break;
 	case 7:
 		attach(b, i, in, n);
@@ -247,7 +221,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct fuzz_input in = {data, size};
 	struct sandbox_config cfg = {.name = name};
 	struct control_setup setup = {
-		.config = &cfg, .log = &b.log, .kernel = "6.1", .ops = &ops, .owner = &b};
+		.config = &cfg,
+		.log = &b.log,
+		.console = &b.console,
+		.keeper = &b.keeper.obs,
+		.kernel = "6.1",
+		.ops = &ops,
+		.owner = &b,
+	};
 	struct shares_setup shares = {
 		.files.lock = &server_lock,
 		.config = &cfg,

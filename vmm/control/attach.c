@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "devices/console.h"
 #include "vmm/config/config.h"
 #include "vmm/control/control_priv.h"
 #include "vmm/session/guest_log.h"
@@ -80,7 +81,6 @@ static void has_room(struct control_attachment *a)
 /* Looked at first and taken out afterwards, as far as the console had room for it. */
 static void take_input(struct control_attachment *a)
 {
-	const struct control_setup *setup = &a->control->setup;
 	char buf[INPUT_PIECE];
 	ssize_t n = recv(a->src.fd, buf, sizeof(buf), MSG_PEEK | MSG_DONTWAIT);
 	size_t taken;
@@ -90,7 +90,7 @@ static void take_input(struct control_attachment *a)
 		await(a);
 		return;
 	}
-	taken = setup->ops->console_input(setup->owner, buf, (size_t)n);
+	taken = console_input(a->control->setup.console, buf, (size_t)n);
 	if (taken > 0)
 		(void)!recv(a->src.fd, buf, taken, MSG_DONTWAIT);
 	if (taken < (size_t)n) {
@@ -112,20 +112,41 @@ static void attachment_event(struct loop_source *src, uint32_t events)
 		detach(a);
 }
 
-void control_console_output(struct control *ctl, const void *buf, size_t len)
+static void show(struct control *ctl, const void *buf, size_t len)
 {
 	for (struct control_attachment *a = ctl->attachments; a; a = a->next)
 		send_output(a, buf, len);
 }
 
-void control_console_room(struct control *ctl)
+/* Both with the console's lock held. */
+static void console_output(void *owner, const void *buf, size_t len)
 {
+	struct control *ctl = owner;
+
+	guest_log_add(ctl->setup.log, buf, len);
+	show(ctl, buf, len);
+}
+
+static void console_room(void *owner)
+{
+	struct control *ctl = owner;
+
 	for (struct control_attachment *a = ctl->attachments; a; a = a->next) {
 		if (!a->input_waits)
 			continue;
 		a->input_waits = false;
 		await(a);
 	}
+}
+
+void control_watch_console(struct control *ctl)
+{
+	static const struct console_ops ops = {
+		.output = console_output,
+		.input_room = console_room,
+	};
+
+	console_set_ops(ctl->setup.console, &ops, ctl);
 }
 
 /* The last lines of the log, as a terminal wants them. */
@@ -159,7 +180,7 @@ static void shell_ended(struct control *ctl, const struct command_result *res)
 
 	ctl->console_runs = false;
 	if (res->kind != COMMAND_EXITED && res->kind != COMMAND_SIGNALED)
-		control_console_output(ctl, no_shell, sizeof(no_shell) - 1);
+		show(ctl, no_shell, sizeof(no_shell) - 1);
 	control_detach_all(ctl);
 }
 

@@ -384,6 +384,8 @@ int control_new(const struct control_setup *setup, int listen_fd, struct control
 		control_free(ctl);
 		return r;
 	}
+	control_watch_console(ctl);
+	control_watch_memory(ctl);
 	*out = ctl;
 	return 0;
 }
@@ -442,11 +444,4 @@ void control_stopping(struct control *ctl)
 		return;
 	ctl->state = CONTROL_STOPPING;
 	tell_state(ctl, "stopping");
-}
-
-void control_pressure(struct control *ctl, bool squeezing)
-{
-	ctl->squeezing = squeezing;
-	control_tell(ctl, json_pack("{s:s, s:s, s:s}", "type", "event", "event", "pressure",
-				    "pressure", control_pressure_name(ctl)));
 }

@@ -8,9 +8,10 @@
 
 #include "common/util.h"
 
+struct balloon_observer;
 struct command;
+struct console;
 struct control;
-struct figures;
 struct guest_log;
 struct loop;
 struct sandbox_config;
@@ -32,14 +33,6 @@ struct shares;
 struct control_ops {
 	/* "stop": signal the commands, wait for them at most timeout_ms, end. force: end now. */
 	void (*stop)(void *owner, uint64_t timeout_ms, bool force);
-	/* "stats": control_stats() is to be called, now or later. -errno: it will not be. */
-	int (*stats)(void *owner);
-	/* Bytes of guest memory that the host has given. */
-	uint64_t (*resident)(void *owner);
-	/* What was typed at the guest's console; returns how many bytes it took. */
-	size_t (*console_input)(void *owner, const void *buf, size_t len);
-	/* The size of the window it is seen in. */
-	void (*console_resize)(void *owner, uint16_t rows, uint16_t columns);
 	/* The last of the clients' commands has ended. */
 	void (*idle)(void *owner);
 };
@@ -49,7 +42,11 @@ struct control_setup {
 	struct session *session;
 	struct shares *shares; /* whose done() is control_shared(); needed until control_free() */
 	const struct sandbox_config *config;
-	struct guest_log *log; /* where output goes that nobody reads, and "logs" come from */
+	struct guest_log
+		*log; /* what the console and commands without a reader say; "logs" come from it */
+	/* The machine's, of which control_new() becomes the listener; neither is used after its end. */
+	struct console *console;
+	struct balloon_observer *keeper;
 	const char *kernel; /* its release */
 	bool tied; /* for "info" */
 	const struct control_ops *ops;
@@ -57,7 +54,7 @@ struct control_setup {
 };
 
 /*
- * What setup points to is borrowed. listen_fd is a listening, non-blocking
+ * What setup points to is borrowed, and the machine is gone before control_free(). listen_fd is a listening, non-blocking
  * SOCK_SEQPACKET socket, borrowed; -1: clients come by control_add_client() only.
  */
 int control_new(const struct control_setup *setup, int listen_fd, struct control **out) MUST_CHECK;
@@ -79,18 +76,6 @@ void control_set_main(struct control *ctl, struct command *main);
 /* What is to be told to watchers, and by "info". */
 void control_ready(struct control *ctl);
 void control_stopping(struct control *ctl);
-/* The host takes memory from the guest, or no more. */
-void control_pressure(struct control *ctl, bool squeezing);
-
-/*
- * The guest wrote to its console; it took a part of what was typed, and takes
- * more now. With the console's lock held: neither calls console_*().
- */
-void control_console_output(struct control *ctl, const void *buf, size_t len);
-void control_console_room(struct control *ctl);
-
-/* Answers every "stats" that waits. */
-void control_stats(struct control *ctl, const struct figures *memory);
 
 /* What became of a request of a client to the shares (vmm/session/shares.h). */
 void control_shared(void *client, int64_t id, int error, const char *text);

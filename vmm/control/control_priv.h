@@ -112,8 +112,8 @@ void control_hang_up(struct control_client *client);
 
 /* ---- control_requests.c ---- */
 
-/* As docs/control.md has it. */
-const char *control_pressure_name(const struct control *ctl);
+/* Listens to what is said of memory from here on. */
+void control_watch_memory(struct control *ctl);
 /* Does what is asked and sees to it that a reply is sent, now or later. */
 void control_serve(struct control *ctl, struct control_request *req);
 
@@ -137,6 +137,8 @@ void control_startup(struct control *ctl);
 
 /* ---- control_attach.c ---- */
 
+/* Listens to the console from here on. */
+void control_watch_console(struct control *ctl);
 void control_attach(struct control *ctl, struct control_request *req);
 void control_detach_all(struct control *ctl);
 

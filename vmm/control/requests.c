@@ -5,6 +5,8 @@
 #include <time.h>
 
 #include "balloon/figures.h"
+#include "balloon/keeper.h"
+#include "devices/console.h"
 #include "vmm/config/config.h"
 #include "vmm/control/control_priv.h"
 #include "vmm/session/guest_log.h"
@@ -78,7 +80,7 @@ static void serve_winsize(struct control *ctl, struct control_request *req)
 		return;
 	}
 	if (console)
-		ctl->setup.ops->console_resize(ctl->setup.owner, (uint16_t)rows, (uint16_t)columns);
+		console_resize(ctl->setup.console, (uint16_t)columns, (uint16_t)rows);
 	else
 		command_winsize(cmd, (uint16_t)rows, (uint16_t)columns);
 	control_reply(req->client, req->id, NULL);
@@ -112,7 +114,7 @@ static const char *state_name(const struct control *ctl)
 	return names[ctl->state];
 }
 
-const char *control_pressure_name(const struct control *ctl)
+static const char *pressure_name(const struct control *ctl)
 {
 	return ctl->squeezing ? "squeezing" : "calm";
 }
@@ -120,15 +122,15 @@ const char *control_pressure_name(const struct control *ctl)
 static void serve_watch(struct control *ctl, struct control_request *req)
 {
 	req->client->watches = true;
-	control_reply(req->client, req->id,
-		      json_pack("{s:s, s:s}", "state", state_name(ctl), "pressure",
-				control_pressure_name(ctl)));
+	control_reply(
+		req->client, req->id,
+		json_pack("{s:s, s:s}", "state", state_name(ctl), "pressure", pressure_name(ctl)));
 }
 
 static void serve_info(struct control *ctl, struct control_request *req)
 {
 	const struct sandbox_config *cfg = ctl->setup.config;
-	const uint64_t resident = ctl->setup.ops->resident(ctl->setup.owner);
+	const uint64_t resident = keeper_resident(ctl->setup.keeper);
 	json_t *info =
 		json_pack("{s:s, s:i, s:s, s:I, s:i, s:I, s:I, s:s, s:b, s:o, s:o, s:o}", "name",
 			  cfg->name, "pid", (int)getpid(), "state", state_name(ctl), "started_ms",
@@ -144,25 +146,10 @@ static void serve_info(struct control *ctl, struct control_request *req)
 		control_refuse(req->client, req->id, CONTROL_E_FAILED, ENOMEM, "out of memory");
 }
 
-static void serve_stats(struct control *ctl, struct control_request *req)
+/* Answers every "stats" that waits. With the balloon's lock held. */
+static void got_figures(void *owner, const struct figures *memory)
 {
-	int r;
-
-	if (req->client->stats_id >= 0) {
-		control_refuse(req->client, req->id, CONTROL_E_BUSY, 0,
-			       "the stats asked for before are not there yet");
-		return;
-	}
-	req->client->stats_id = req->id;
-	r = ctl->setup.ops->stats(ctl->setup.owner);
-	if (r < 0) {
-		req->client->stats_id = -1;
-		control_refuse(req->client, req->id, CONTROL_E_FAILED, -r, "%s", strerror(-r));
-	}
-}
-
-void control_stats(struct control *ctl, const struct figures *memory)
-{
+	struct control *ctl = owner;
 	char line[FIGURES_LINE_MAX];
 	json_t *stats, *figures, *power;
 
@@ -183,6 +170,32 @@ void control_stats(struct control *ctl, const struct figures *memory)
 		c->stats_id = -1;
 	}
 	json_decref(stats);
+}
+
+static void serve_stats(struct control *ctl, struct control_request *req)
+{
+	if (req->client->stats_id >= 0) {
+		control_refuse(req->client, req->id, CONTROL_E_BUSY, 0,
+			       "the stats asked for before are not there yet");
+		return;
+	}
+	req->client->stats_id = req->id;
+	keeper_ask(ctl->setup.keeper, got_figures, ctl);
+}
+
+/* With the balloon's lock held. */
+static void pressure_changed(void *owner, bool squeezing)
+{
+	struct control *ctl = owner;
+
+	ctl->squeezing = squeezing;
+	control_tell(ctl, json_pack("{s:s, s:s, s:s}", "type", "event", "event", "pressure",
+				    "pressure", pressure_name(ctl)));
+}
+
+void control_watch_memory(struct control *ctl)
+{
+	keeper_on_pressure(ctl->setup.keeper, pressure_changed, ctl);
 }
 
 static void serve_logs(struct control *ctl, struct control_request *req)

@@ -43,7 +43,7 @@ static void pressure(void *owner, bool is_squeezing)
 	squeezing = is_squeezing;
 }
 
-static const struct keeper_owner_ops owner_ops = {more_figures, saves_power, pressure};
+static const struct keeper_owner_ops owner_ops = {more_figures, saves_power};
 
 static void setup(void)
 {
@@ -59,6 +59,7 @@ static void setup(void)
 	cr_assert_eq(pipe2(stats_pipe, O_CLOEXEC | O_NONBLOCK), 0);
 	cfg.stats_fd = stats_pipe[1];
 	cr_assert_eq(keeper_new(&cfg, &keeper), 0);
+	keeper_on_pressure(keeper, pressure, &host);
 	balloon_guest_start(&bg, keeper,
 			    1ull << VIRTIO_BALLOON_F_STATS_VQ | 1ull << VIRTIO_BALLOON_F_REPORTING);
 }
@@ -213,6 +214,8 @@ Test(keeper, who_asks_is_told_what_the_guest_says_then)
 	cr_assert_eq(tellings, 1);
 	cr_assert_eq(told.guest.available, 700ull << 20);
 	cr_assert_eq(told.host.available, 6000ull << 20);
+	cr_assert_eq(told.resident, keeper_resident(keeper));
+	cr_assert_eq(keeper_resident(keeper), balloon_guest_resident(&bg));
 	/* Told once. */
 	say(1ull << 30, 0, 600ull << 20);
 	cr_assert_eq(tellings, 1);

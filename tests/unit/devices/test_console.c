@@ -42,7 +42,8 @@ static void setup(void)
 	struct virtio_device *vdev;
 
 	g = fake_guest_new();
-	cr_assert_eq(virtio_console_new(&ops, &n_seen, &vdev, &console), 0);
+	cr_assert_eq(virtio_console_new(&vdev, &console), 0);
+	console_set_ops(console, &ops, &n_seen);
 	fake_guest_start(g, vdev,
 			 1ull << VIRTIO_RING_F_INDIRECT_DESC | 1ull << VIRTIO_CONSOLE_F_SIZE);
 }
@@ -70,6 +71,18 @@ Test(console, output_reaches_the_owner_in_order)
 	cr_assert_eq(fake_request(g, Q_OUTPUT, "world", 5, NULL, 0), 0);
 	cr_assert_eq(n_seen, 11);
 	cr_assert_eq(memcmp(seen, "hello world", 11), 0);
+}
+
+Test(console_alone, output_that_nobody_listens_to_is_dropped)
+{
+	struct virtio_device *vdev;
+	struct fake_guest *guest = fake_guest_new();
+
+	cr_assert_eq(virtio_console_new(&vdev, &console), 0);
+	fake_guest_start(guest, vdev, 0);
+	cr_assert_eq(fake_request(guest, Q_OUTPUT, "hello", 5, NULL, 0), 0);
+	cr_assert_eq(n_seen, 0);
+	fake_guest_free(guest);
 }
 
 Test(console, output_comes_in_bounded_pieces)

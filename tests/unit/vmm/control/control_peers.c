@@ -23,6 +23,8 @@ struct shares *all_shares;
 uint64_t detach_limit_ms = 1000000;
 struct control *control;
 struct guest_log guest_log;
+struct console console;
+struct fake_keeper keeper;
 int client;
 size_t agent_read; /* of what the agent got */
 
@@ -51,40 +53,6 @@ static void on_stop(void *owner, uint64_t timeout_ms, bool force)
 	stop_timeout = timeout_ms;
 }
 
-static int on_stats(void *owner)
-{
-	(void)owner;
-	return 0;
-}
-
-static uint64_t on_resident(void *owner)
-{
-	(void)owner;
-	return 190840832;
-}
-
-char typed[256];
-size_t typed_len, console_room;
-uint16_t console_rows, console_columns;
-
-static size_t on_typed(void *owner, const void *buf, size_t len)
-{
-	const size_t n = min_size(len, console_room);
-
-	(void)owner;
-	memcpy(typed + typed_len, buf, n);
-	typed_len += n;
-	console_room -= n;
-	return n;
-}
-
-static void on_resized(void *owner, uint16_t rows, uint16_t columns)
-{
-	(void)owner;
-	console_rows = rows;
-	console_columns = columns;
-}
-
 static void on_idle(void *owner)
 {
 	(void)owner;
@@ -93,10 +61,6 @@ static void on_idle(void *owner)
 
 static const struct control_ops ops = {
 	.stop = on_stop,
-	.stats = on_stats,
-	.resident = on_resident,
-	.console_input = on_typed,
-	.console_resize = on_resized,
 	.idle = on_idle,
 };
 
@@ -309,6 +273,8 @@ void peers_setup(void)
 	struct control_setup s = {
 		.config = &cfg,
 		.log = &guest_log,
+		.console = &console,
+		.keeper = &keeper.obs,
 		.kernel = "6.1",
 		.ops = &ops,
 	};
@@ -324,6 +290,7 @@ void peers_setup(void)
 	signal(SIGPIPE, SIG_IGN);
 	for (unsigned int i = 0; i < N_SOCKS; i++)
 		all[i] = &socks[i];
+	keeper.resident = 190840832;
 	guest_log_init(&guest_log, false);
 	fake_vsock_init(&fv, true);
 	cr_assert_eq(session_new(fv.g->loop, fv.vs, &cfg, &session_ops, NULL, &session), 0);

@@ -9,6 +9,7 @@
 
 #include "common/agent_protocol.h"
 #include "devices/fs/fs.h"
+#include "tests/support/fake_handles.h"
 #include "tests/support/fake_vsock.h"
 #include "vmm/control/control.h"
 #include "vmm/session/guest_log.h"
@@ -25,6 +26,8 @@ extern struct fs_server *server; /* has "map0" */
 extern struct shares *all_shares;
 extern struct control *control;
 extern struct guest_log guest_log;
+extern struct console console;
+extern struct fake_keeper keeper;
 extern struct sandbox_config cfg;
 extern int client; /* the first */
 extern size_t agent_read; /* of what the agent got */
@@ -32,9 +35,6 @@ extern size_t agent_read; /* of what the agent got */
 /* What the sandbox was asked for. */
 extern uint64_t stop_timeout;
 extern unsigned int stops, forced, idles;
-extern char typed[256]; /* at the console, which takes console_room */
-extern size_t typed_len, console_room;
-extern uint16_t console_rows, console_columns;
 
 extern uint64_t detach_limit_ms; /* of the shares; to be set before peers_setup() */
 

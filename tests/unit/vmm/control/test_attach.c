@@ -91,28 +91,28 @@ Test(attach, the_console_and_its_shell)
 	two = attach(2);
 	cr_assert_eq(socks[AGENT].total, agent_read, "one shell for all");
 	expect_shown(two, "before\r\n");
-	control_console_output(control, "# ", 2);
+	fake_console_output(&console, "# ", 2);
 	expect_shown(one, "# ");
 	expect_shown(two, "# ");
 	/* Input waits where it is until there is room for it. */
-	console_room = 3;
+	console.room = 3;
 	cr_assert_eq(write(one, "ls -l\n", 6), 6);
 	settle();
 	settle();
-	cr_assert_eq(typed_len, 3);
-	console_room = 100;
-	control_console_room(control);
+	cr_assert_eq(console.typed_len, 3);
+	console.room = 100;
+	fake_console_room(&console);
 	settle();
-	cr_assert_eq(memcmp(typed, "ls -l\n", 6), 0);
-	cr_assert_eq(typed_len, 6);
+	cr_assert_eq(memcmp(console.typed, "ls -l\n", 6), 0);
+	cr_assert_eq(console.typed_len, 6);
 	ask(client, "{\"type\":\"request\",\"id\":3,\"op\":\"winsize\",\"console\":true,"
 		    "\"rows\":33,\"columns\":99}");
 	expect(client, "{\"id\":3,\"ok\":true,\"type\":\"reply\"}");
-	cr_assert(console_rows == 33 && console_columns == 99);
+	cr_assert(console.rows == 33 && console.columns == 99);
 	/* Who types no more may go on looking. */
 	shutdown(two, SHUT_WR);
 	settle();
-	control_console_output(control, "x", 1);
+	fake_console_output(&console, "x", 1);
 	expect_shown(two, "x");
 	/* A stop hangs up on the shell, which would not hear SIGTERM. */
 	cr_assert_eq(control_signal_all(control, SIGTERM), 1);
@@ -145,7 +145,7 @@ Test(attach, one_at_the_console_who_does_not_read)
 	two = attach(2);
 	memset(flood, 'f', sizeof(flood));
 	for (int i = 0; i < 1000; i++) {
-		control_console_output(control, flood, sizeof(flood));
+		fake_console_output(&console, flood, sizeof(flood));
 		while (read(two, text, sizeof(flood)) > 0)
 			;
 	}
@@ -157,12 +157,12 @@ Test(attach, one_at_the_console_who_does_not_read)
 	cr_assert_gt(n, 0);
 	text[n] = '\0';
 	cr_assert_not_null(strstr(text, "[some output was lost here]"));
-	control_console_output(control, "again", 5);
+	fake_console_output(&console, "again", 5);
 	expect_shown(one, "again");
 	/* One that is gone costs nothing more. */
 	close(one);
 	for (int i = 0; i < 3; i++)
-		control_console_output(control, flood, sizeof(flood));
+		fake_console_output(&console, flood, sizeof(flood));
 	settle();
 	control_end(control, "stopped", "");
 	while ((n = read(two, text, 4096)) > 0)

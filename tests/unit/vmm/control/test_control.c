@@ -444,7 +444,7 @@ Test(control, watchers_hear_of_everything_once)
 	agent_says(SC_MSG_EXITED, 1, SC_FIELD_CODE, 0);
 	expect(client, "{\"code\":0,\"command\":1,\"event\":\"exited\",\"type\":\"event\"}");
 	expect_silence(other);
-	control_pressure(control, true);
+	fake_keeper_pressure(&keeper, true);
 	expect(client, "{\"event\":\"pressure\",\"pressure\":\"squeezing\",\"type\":\"event\"}");
 	control_stopping(control);
 	expect(client, "{\"event\":\"stopping\",\"type\":\"event\"}");
@@ -496,7 +496,7 @@ Test(control, info_and_stats)
 	m = receive(client);
 	cr_assert_str_eq(json_string_value(json_object_get(m, "error")), "busy");
 	json_decref(m);
-	control_stats(control, &figures);
+	fake_keeper_answer(&keeper, &figures);
 	m = receive(client);
 	cr_assert_eq(json_integer_value(json_object_get(m, "id")), 2);
 	cr_assert_eq(json_integer_value(json_object_get(json_object_get(m, "memory"), "resident")),
@@ -504,7 +504,6 @@ Test(control, info_and_stats)
 	cr_assert(json_is_true(json_object_get(json_object_get(m, "power"), "ac")));
 	cr_assert_null(json_object_get(json_object_get(m, "memory"), "power"));
 	json_decref(m);
-	/* Nobody waits any more. */
-	control_stats(control, &figures);
+	cr_assert_null(keeper.asked);
 	expect_silence(client);
 }
