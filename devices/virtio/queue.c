@@ -85,15 +85,32 @@ int virtq_enable(struct virtq *vq, const struct guest_mem *mem)
 
 void virtq_reset(struct virtq *vq)
 {
-	*vq = (struct virtq){.max_size = vq->max_size};
+	*vq = (struct virtq){
+		.max_size = vq->max_size,
+		.more = vq->more,
+		.n_more = vq->n_more,
+	};
+}
+
+void virtq_lend(struct virtq *vq, struct iovec *more, unsigned int n)
+{
+	vq->more = more;
+	vq->n_more = n;
+}
+
+/* The most buffers a chain may have. */
+static unsigned int most_segments(const struct virtq *vq)
+{
+	return vq->n_more > 0 ? VIRTQ_MAX_SEGS + vq->n_more : vq->state.size;
 }
 
 static int add_segment(const struct virtq *vq, struct virtq_chain *chain, const struct desc *d)
 {
 	unsigned int n = chain->n_rd + chain->n_wr;
+	struct iovec *seg;
 	void *host;
 
-	if (n == vq->state.size)
+	if (n == most_segments(vq))
 		return -EPROTO;
 	/* A chain is at most 2^32 - 1 bytes: used.len has to be able to say so (2.7.5). */
 	if (d->len == 0 || d->len > UINT32_MAX - (chain->rd_len + chain->wr_len))
@@ -101,7 +118,8 @@ static int add_segment(const struct virtq *vq, struct virtq_chain *chain, const 
 	host = guest_ptr(vq->mem, d->addr, d->len);
 	if (!host)
 		return -EPROTO;
-	chain->seg[n] = (struct iovec){.iov_base = host, .iov_len = d->len};
+	seg = n < VIRTQ_MAX_SEGS ? &chain->seg[n] : &chain->more[n - VIRTQ_MAX_SEGS];
+	*seg = (struct iovec){.iov_base = host, .iov_len = d->len};
 	if (d->flags & VRING_DESC_F_WRITE) {
 		chain->n_wr++;
 		chain->wr_len += d->len;
@@ -138,7 +156,7 @@ static int walk(const struct virtq *vq, struct virtq_chain *chain)
 	int r;
 
 	/* One hop a buffer, and one for the descriptor that names the indirect table. */
-	for (unsigned int hops = 0; hops <= vq->state.size; hops++) {
+	for (unsigned int hops = 0; hops <= most_segments(vq); hops++) {
 		struct desc d = load_desc(&t, i);
 
 		if (d.flags & VRING_DESC_F_INDIRECT) {
@@ -197,6 +215,7 @@ int virtq_pop(struct virtq *vq, struct virtq_chain *chain)
 	chain->head = head;
 	chain->n_rd = chain->n_wr = 0;
 	chain->rd_len = chain->wr_len = 0;
+	chain->more = vq->more;
 	r = walk(vq, chain);
 	if (r < 0)
 		return r;
@@ -249,21 +268,23 @@ void virtq_want_kick(struct virtq *vq, bool want)
 	atomic_thread_fence(memory_order_seq_cst);
 }
 
-/* [off, off+len) of n segments, as an iovec array of at most max entries. */
-static unsigned int slice(const struct iovec *seg, unsigned int n, size_t off, size_t len,
-			  struct iovec *iov, unsigned int max)
+/* [off, off+len) of the segments from `first` to before `end`, as at most max entries of iov. */
+static unsigned int slice(const struct virtq_chain *chain, unsigned int first, unsigned int end,
+			  size_t off, size_t len, struct iovec *iov, unsigned int max)
 {
 	unsigned int out = 0;
 
-	for (unsigned int i = 0; i < n && out < max && len > 0; i++) {
+	for (unsigned int i = first; i < end && out < max && len > 0; i++) {
+		const struct iovec *seg =
+			i < VIRTQ_MAX_SEGS ? &chain->seg[i] : &chain->more[i - VIRTQ_MAX_SEGS];
 		size_t part;
 
-		if (off >= seg[i].iov_len) {
-			off -= seg[i].iov_len;
+		if (off >= seg->iov_len) {
+			off -= seg->iov_len;
 			continue;
 		}
-		part = min_size(len, seg[i].iov_len - off);
-		iov[out++] = (struct iovec){(uint8_t *)seg[i].iov_base + off, part};
+		part = min_size(len, seg->iov_len - off);
+		iov[out++] = (struct iovec){(uint8_t *)seg->iov_base + off, part};
 		len -= part;
 		off = 0;
 	}
@@ -273,13 +294,13 @@ static unsigned int slice(const struct iovec *seg, unsigned int n, size_t off, s
 unsigned int chain_iov_rd(const struct virtq_chain *chain, size_t off, size_t len,
 			  struct iovec *iov, unsigned int max)
 {
-	return slice(chain->seg, chain->n_rd, off, len, iov, max);
+	return slice(chain, 0, chain->n_rd, off, len, iov, max);
 }
 
 unsigned int chain_iov_wr(const struct virtq_chain *chain, size_t off, size_t len,
 			  struct iovec *iov, unsigned int max)
 {
-	return slice(chain->seg + chain->n_rd, chain->n_wr, off, len, iov, max);
+	return slice(chain, chain->n_rd, chain->n_rd + chain->n_wr, off, len, iov, max);
 }
 
 size_t chain_read(const struct virtq_chain *chain, size_t off, void *dst, size_t len)

@@ -17,12 +17,13 @@
  * outside queue.c sees a descriptor, an index or a guest address.
  *
  * Indirect descriptors (2.7.5.3) and EVENT_IDX (2.7.7) are supported. A chain
- * has at most as many buffers as the queue has entries, indirect or not.
+ * has at most as many buffers as the queue has entries, indirect or not, unless
+ * the model lends room for more: drivers of some devices do not keep to it.
  */
 
 enum {
 	VIRTQ_MAX_SIZE = 256,
-	VIRTQ_MAX_SEGS = VIRTQ_MAX_SIZE, /* buffers in one chain */
+	VIRTQ_MAX_SEGS = VIRTQ_MAX_SIZE, /* buffers in one chain, without virtq_lend() */
 };
 
 /* What the guest set and sees; plain data. */
@@ -41,6 +42,9 @@ struct virtq {
 	bool event_idx;
 	bool indirect;
 	bool ready; /* virtq_enable() succeeded */
+	/* What virtq_lend() said. */
+	struct iovec *more;
+	unsigned int n_more;
 
 	/* Host views, valid while ready. */
 	const uint8_t *desc_ring;
@@ -50,18 +54,25 @@ struct virtq {
 
 /*
  * One request: the segments the device may read come first, then those it may
- * write. Large (4 KiB): keep it in the device, not on the stack.
+ * write. Large (4 KiB): keep it in the device, not on the stack. Buffers beyond
+ * VIRTQ_MAX_SEGS are in the room that the queue was lent.
  */
 struct virtq_chain {
 	uint16_t head;
 	unsigned int n_rd, n_wr;
 	size_t rd_len, wr_len; /* bytes in all */
 	struct iovec seg[VIRTQ_MAX_SEGS]; /* n_rd of them, then n_wr */
+	struct iovec *more;
 };
 
 /* Validates size and ring addresses in vq->state. -EINVAL or -EFAULT leave vq not ready. */
 int virtq_enable(struct virtq *vq, const struct guest_mem *mem) MUST_CHECK;
 void virtq_reset(struct virtq *vq);
+/*
+ * Lets chains of this queue have n buffers more than VIRTQ_MAX_SEGS, one such
+ * chain at a time. `more` has room for n and is borrowed for the queue's life.
+ */
+void virtq_lend(struct virtq *vq, struct iovec *more, unsigned int n);
 
 /*
  * 1: *chain filled. 0: ring empty or not ready; the driver has been asked to kick

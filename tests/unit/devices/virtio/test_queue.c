@@ -147,6 +147,55 @@ Test(queue, a_chain_as_long_as_the_ring_is_the_longest)
 	cr_assert_eq(virtq_pop(&vq, &chain), -EPROTO);
 }
 
+/* A chain of n buffers of 4 bytes in an indirect table, the last one written by the device. */
+static void publish_long(unsigned int n)
+{
+	static struct fake_seg segs[2 * VIRTQ_MAX_SEGS];
+
+	for (unsigned int i = 0; i < n; i++) {
+		segs[i] =
+			(struct fake_seg){FAKE_RAM_BASE + FAKE_RAM_SIZE / 2 + 4 * i, 4, i + 1 == n};
+		memset(fake_ptr(g, segs[i].addr, 4), (int)i, 4);
+	}
+	(void)fake_publish_indirect(g, 0, segs, n);
+}
+
+Test(queue, lent_room_takes_a_chain_longer_than_the_queue)
+{
+	enum { MORE = 10, LONGEST = VIRTQ_MAX_SEGS + MORE };
+	static struct iovec more[MORE];
+	uint8_t got[2 * 4];
+
+	virtq_lend(&vq, more, MORE);
+	publish_long(LONGEST);
+	cr_assert_eq(virtq_pop(&vq, &chain), 1);
+	cr_assert_eq(chain.n_rd, LONGEST - 1);
+	cr_assert_eq(chain.rd_len, (LONGEST - 1) * 4);
+	cr_assert_eq(chain.n_wr, 1);
+	/* Across the end of the chain's own room, and the last ones. */
+	cr_assert_eq(chain_read(&chain, VIRTQ_MAX_SEGS * 4 - 4, got, 8), 8);
+	cr_assert_eq(got[3], (uint8_t)(VIRTQ_MAX_SEGS - 1));
+	cr_assert_eq(got[4], (uint8_t)VIRTQ_MAX_SEGS);
+	cr_assert_eq(chain_read(&chain, (LONGEST - 2) * 4, got, 8), 4);
+	cr_assert_eq(got[0], (uint8_t)(LONGEST - 2));
+	cr_assert_eq(chain_write(&chain, 0, "abcdef", 6), 4);
+	cr_assert_eq(memcmp(fake_ptr(g, FAKE_RAM_BASE + FAKE_RAM_SIZE / 2 + 4 * (LONGEST - 1), 4),
+			    "abcd", 4),
+		     0);
+	publish_long(LONGEST + 1);
+	cr_assert_eq(virtq_pop(&vq, &chain), -EPROTO);
+}
+
+Test(queue, lent_room_outlives_a_reset)
+{
+	static struct iovec more[4];
+
+	virtq_lend(&vq, more, 4);
+	virtq_reset(&vq);
+	cr_assert_eq(vq.more, more);
+	cr_assert_eq(vq.n_more, 4);
+}
+
 Test(queue, address_plus_length_may_not_wrap)
 {
 	fake_raw_desc(g, 0, 0, UINT64_MAX - 3, 8, 0, 0);
