@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Sourced by ./dev: ./dev lint. A function check_NAME and a word in lint_checks is one more check.
 
-lint_checks=(format graph tidy cppcheck scripts)
+lint_checks=(format graph prose tidy cppcheck scripts)
 
 c_sources()
 {
@@ -54,6 +54,11 @@ check_scripts()
 check_graph()
 {
 	tests/style/graph.sh
+}
+
+check_prose()
+{
+	tests/style/prose.sh
 }
 
 # lint_stage FILTER
