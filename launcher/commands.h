@@ -1,25 +1,32 @@
 /* SPDX-License-Identifier: MIT */
-/* launcher/commands.h - the subcommands of sandcastle, one file each. */
+/* launcher/commands.h - the subcommands of sandcastle: one row each, in a file of its own. */
 #ifndef LAUNCHER_COMMANDS_H
 #define LAUNCHER_COMMANDS_H
+
+#include "launcher/options.h"
 
 /* The exit code for a failure of our own; podman's, as are those of sandbox_run(). */
 enum { EXIT_SANDCASTLE_FAILED = 125 };
 
-/* argv[0] is the subcommand's name; they return the exit code of the process. */
-int cmd_run(int argc, char **argv);
-int cmd_start(int argc, char **argv);
-int cmd_list(int argc, char **argv);
-int cmd_exec(int argc, char **argv);
-int cmd_attach(int argc, char **argv);
-int cmd_cp(int argc, char **argv);
-int cmd_share(int argc, char **argv);
-int cmd_stop(int argc, char **argv);
-int cmd_wait(int argc, char **argv);
-int cmd_logs(int argc, char **argv);
-int cmd_stats(int argc, char **argv);
-int cmd_image(int argc, char **argv);
-int cmd_config(int argc, char **argv);
-int cmd_doctor(int argc, char **argv);
+extern const struct command cmd_run;
+extern const struct command cmd_start;
+extern const struct command cmd_exec;
+extern const struct command cmd_cp;
+extern const struct command cmd_share;
+extern const struct command cmd_list;
+extern const struct command cmd_stats;
+extern const struct command cmd_logs;
+extern const struct command cmd_attach;
+extern const struct command cmd_wait;
+extern const struct command cmd_stop;
+extern const struct command cmd_image;
+extern const struct command cmd_config;
+extern const struct command cmd_doctor;
+
+/* All of them, in the order of `sandcastle --help`; ends with NULL. */
+extern const struct command *const commands[];
+
+/* main() behind its own set-up: finds the command that argv[1] names and runs it. */
+int commands_main(int argc, char **argv);
 
 #endif

@@ -43,13 +43,13 @@ void launch_prepare(void)
 	}
 }
 
-int launch_parse(int argc, char **argv, struct sandbox_config *cfg)
+int launch_parse(const struct call *call, struct sandbox_config *cfg)
 {
 	AUTO_FREE char *cwd = getcwd(NULL, 0);
 	struct run_host host;
 
 	run_host_describe(&host, cwd);
-	return run_options_parse(argc, argv, &host, cfg);
+	return run_options_parse(call, &host, cfg);
 }
 
 /* sandbox_run() asks again; here it is asked before a kernel is unpacked for nothing. */

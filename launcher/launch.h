@@ -5,6 +5,7 @@
 
 #include "vmm/config/config.h"
 
+struct call;
 struct timeline;
 
 /*
@@ -14,7 +15,7 @@ struct timeline;
 void launch_prepare(void);
 
 /* run_options_parse() for this process: its user, directory, processors, terminal. */
-int launch_parse(int argc, char **argv, struct sandbox_config *cfg) MUST_CHECK;
+int launch_parse(const struct call *call, struct sandbox_config *cfg) MUST_CHECK;
 
 /*
  * Once the guest is set up; `name` is the sandbox's. NULL: does not matter. When

@@ -16,25 +16,8 @@
 
 enum { DETACH_KEY = 0x1d, EXIT_SIGNAL_BASE = 128, PIECE = 4096 };
 
-static const struct option_def defs[] = {
-	{OPTION_HELP, 'h', "help", NULL, "show this"},
-};
-
-static const char help[] =
-	"Usage: sandcastle attach NAME\n"
-	"\n"
-	"Connects this terminal to the console of a sandbox: shows the last of its log,\n"
-	"then what the console shows, and types there. On the console is a shell of\n"
-	"root's, which is started for the first who attaches and stays until it is left\n"
-	"with `exit`. Ctrl-] detaches. Several may attach at once.\n"
-	"\n"
-	"Without a terminal, standard input is typed and then the console is shown until\n"
-	"its shell, or the sandbox, has ended.\n"
-	"\n"
-	"Options:\n";
-
 struct attach {
-	struct option_set set;
+	struct call call;
 	struct client *client;
 	struct terminal terminal;
 	bool tty;
@@ -220,29 +203,42 @@ static int attach(struct attach *a, const char *name)
 	return code;
 }
 
-int cmd_attach(int argc, char **argv)
+static int run(struct call *call)
 {
-	struct attach a = {
-		.set = {.command = "attach",
-			.help_head = help,
-			.defs = defs,
-			.n_defs = ARRAY_SIZE(defs)},
-		.console = -1,
-		.signal_fd = -1,
-	};
-	int first = options_parse(&a.set, argc, argv), code = EXIT_SANDCASTLE_FAILED;
+	struct attach *a = CONTAINER_OF(call, struct attach, call);
 
-	if (first == 0) {
-		code = 0;
-	} else if (first > 0 && argc - first != 1) {
-		log_error("attach takes one name; write `sandcastle attach NAME`");
-	} else if (first > 0) {
-		code = attach(&a, argv[first]);
-	}
-	client_free(a.client);
-	if (a.console >= 0)
-		close(a.console);
-	if (a.signal_fd >= 0)
-		close(a.signal_fd);
-	return code;
+	return attach(a, call->argv[0]);
 }
+
+static void fini(struct call *call)
+{
+	struct attach *a = CONTAINER_OF(call, struct attach, call);
+
+	client_free(a->client);
+	if (a->console >= 0)
+		close(a->console);
+	if (a->signal_fd >= 0)
+		close(a->signal_fd);
+}
+
+static const struct attach defaults = {.console = -1, .signal_fd = -1};
+
+const struct command cmd_attach = {
+	.name = "attach",
+	.brief = "a terminal at its console",
+	.usage = "NAME",
+	.about = "Connects this terminal to the console of a sandbox: shows the last of its log,\n"
+		 "then what the console shows, and types there. On the console is a shell of\n"
+		 "root's, which is started for the first who attaches and stays until it is left\n"
+		 "with `exit`. Ctrl-] detaches. Several may attach at once.\n"
+		 "\n"
+		 "Without a terminal, standard input is typed and then the console is shown until\n"
+		 "its shell, or the sandbox, has ended.\n",
+	.min = 1,
+	.max = 1,
+	.wants = "takes one name; write `sandcastle attach NAME`",
+	.defaults = &defaults.call,
+	.size = sizeof(struct attach),
+	.run = run,
+	.fini = fini,
+};

@@ -16,39 +16,10 @@
 #include "launcher/control_call.h"
 #include "launcher/options.h"
 
-enum { OPT_ENV = OPTION_OWN, OPT_WORKDIR, OPT_USER, OPT_DETACH };
-
 enum { EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127, EXIT_SIGNAL_BASE = 128 };
 
-static const struct option_def defs[] = {
-	{OPT_ENV, 'e', "env", "K[=V]",
-	 "set a variable; without =V to its value here;\n"
-	 "may repeat"},
-	{OPT_WORKDIR, 'w', "workdir", "DIR",
-	 "where COMMAND starts, an absolute path in the\n"
-	 "sandbox (default: as at `sandcastle start`)"},
-	{OPT_USER, 'u', "user", "NAME|UID", "who COMMAND runs as (default: as at the start)"},
-	{OPT_DETACH, 'd', "detach", NULL,
-	 "do not wait for it; its output goes to the\n"
-	 "sandbox's log, its number is printed"},
-	{OPTION_HELP, 'h', "help", NULL, "show this"},
-};
-
-static const char help[] =
-	"Usage: sandcastle exec [OPTIONS] NAME COMMAND [ARG...]\n"
-	"\n"
-	"Runs COMMAND in the running sandbox NAME. Its input, output, signals and exit\n"
-	"code are those of a command run here, its terminal too if there is one.\n"
-	"\n"
-	"Options:\n";
-
-static const char help_tail[] =
-	"\n"
-	"Exit code: COMMAND's own; 125 Sandcastle failed, or the sandbox ended before;\n"
-	"126 COMMAND cannot be executed; 127 it was not found; 128+N signal N ended it.\n";
-
 struct exec {
-	struct option_set set;
+	struct call call;
 	json_t *env;
 	const char *workdir, *user;
 	bool detach;
@@ -74,6 +45,8 @@ static int add_env(struct exec *x, const char *arg)
 		log_error("--env '%s': a variable's name is missing; write NAME=VALUE", arg);
 		return -EINVAL;
 	}
+	if (!x->env)
+		x->env = json_array();
 	if (strchr(arg, '='))
 		return json_array_append_new(x->env, control_bytes_new(arg)) < 0 ? -ENOMEM : 0;
 	if (!value)
@@ -85,32 +58,41 @@ static int add_env(struct exec *x, const char *arg)
 	return json_array_append_new(x->env, control_bytes_new(entry)) < 0 ? -ENOMEM : 0;
 }
 
-static int apply(struct option_set *set, const struct option_def *def, const char *arg)
+static int set_env(struct call *call, const char *value)
 {
-	struct exec *x = CONTAINER_OF(set, struct exec, set);
-
-	switch (def->id) {
-	case OPT_ENV:
-		return add_env(x, arg);
-	case OPT_WORKDIR:
-		x->workdir = arg;
-		if (arg[0] == '/')
-			return 0;
-		log_error("--workdir '%s': write an absolute path of the sandbox", arg);
-		return -EINVAL;
-	case OPT_USER:
-		x->user = arg;
-		if (arg[0])
-			return 0;
-		log_error("--user must not be empty; leave it out for the default");
-		return -EINVAL;
-	case OPT_DETACH:
-		x->detach = true;
-		return 0;
-	default:
-		return -EINVAL;
-	}
+	return add_env(CONTAINER_OF(call, struct exec, call), value);
 }
+
+static int set_workdir(struct call *call, const char *value)
+{
+	if (value[0] == '/')
+		return option_text(call, value);
+	log_error("--workdir '%s': write an absolute path of the sandbox", value);
+	return -EINVAL;
+}
+
+static int set_user(struct call *call, const char *value)
+{
+	if (value[0])
+		return option_text(call, value);
+	log_error("--user must not be empty; leave it out for the default");
+	return -EINVAL;
+}
+
+static const struct option_row options[] = {
+	{"env", 'e', "K[=V]", set_env, 0, 0,
+	 "set a variable; without =V to its value here;\n"
+	 "may repeat"},
+	{"workdir", 'w', "DIR", set_workdir, offsetof(struct exec, workdir), 0,
+	 "where COMMAND starts, an absolute path in the\n"
+	 "sandbox (default: as at `sandcastle start`)"},
+	{"user", 'u', "NAME|UID", set_user, offsetof(struct exec, user), 0,
+	 "who COMMAND runs as (default: as at the start)"},
+	{"detach", 'd', NULL, option_flag, offsetof(struct exec, detach), 0,
+	 "do not wait for it; its output goes to the\n"
+	 "sandbox's log, its number is printed"},
+	{0},
+};
 
 /* What the user's terminal is to programs. */
 static int add_terminal(struct exec *x)
@@ -130,7 +112,7 @@ static int compose(struct exec *x, int argc, char **argv)
 {
 	json_t *list = json_array();
 
-	x->request = json_pack("{s:s, s:o, s:O, s:b}", "op", "exec", "argv", list, "env", x->env,
+	x->request = json_pack("{s:s, s:o, s:O*, s:b}", "op", "exec", "argv", list, "env", x->env,
 			       "detach", (int)x->detach);
 	if (!x->request)
 		return -ENOMEM;
@@ -340,7 +322,7 @@ static int serve(struct exec *x)
 	return code;
 }
 
-static int run(struct exec *x, const char *sandbox, int argc, char **argv)
+static int exec(struct exec *x, const char *sandbox, int argc, char **argv)
 {
 	int r, code;
 
@@ -364,34 +346,41 @@ static int run(struct exec *x, const char *sandbox, int argc, char **argv)
 	return code;
 }
 
-int cmd_exec(int argc, char **argv)
+static int run(struct call *call)
 {
-	struct exec x = {
-		.set = {.command = "exec",
-			.help_head = help,
-			.help_tail = help_tail,
-			.defs = defs,
-			.n_defs = ARRAY_SIZE(defs),
-			.apply = apply},
-		.env = json_array(),
-		.signal_fd = -1,
-	};
-	int first = options_parse(&x.set, argc, argv), code = EXIT_SANDCASTLE_FAILED;
+	struct exec *x = CONTAINER_OF(call, struct exec, call);
+	const int skip = call->argc > 2 && strcmp(call->argv[1], "--") == 0 ? 2 : 1;
 
-	if (first == 0) {
-		code = 0;
-	} else if (first > 0 && argc - first < 2) {
-		log_error(
-			"exec needs a sandbox and a command; write `sandcastle exec NAME COMMAND`");
-	} else if (first > 0) {
-		const int skip = strcmp(argv[first + 1], "--") == 0 && argc - first > 2 ? 2 : 1;
-
-		code = run(&x, argv[first], argc - first - skip, argv + first + skip);
-	}
-	client_free(x.client);
-	json_decref(x.request);
-	json_decref(x.env);
-	if (x.signal_fd >= 0)
-		close(x.signal_fd);
-	return code;
+	return exec(x, call->argv[0], call->argc - skip, call->argv + skip);
 }
+
+static void fini(struct call *call)
+{
+	struct exec *x = CONTAINER_OF(call, struct exec, call);
+
+	client_free(x->client);
+	json_decref(x->request);
+	json_decref(x->env);
+	if (x->signal_fd >= 0)
+		close(x->signal_fd);
+}
+
+static const struct exec defaults = {.signal_fd = -1};
+
+const struct command cmd_exec = {
+	.name = "exec",
+	.brief = "run a command in one of them",
+	.usage = "[OPTIONS] NAME COMMAND [ARG...]",
+	.about = "Runs COMMAND in the running sandbox NAME. Its input, output, signals and exit\n"
+		 "code are those of a command run here, its terminal too if there is one.\n",
+	.after = "Exit code: COMMAND's own; 125 Sandcastle failed, or the sandbox ended before;\n"
+		 "126 COMMAND cannot be executed; 127 it was not found; 128+N signal N ended it.\n",
+	.options = options,
+	.min = 2,
+	.max = COMMAND_ANY,
+	.wants = "needs a sandbox and a command; write `sandcastle exec NAME COMMAND`",
+	.defaults = &defaults.call,
+	.size = sizeof(struct exec),
+	.run = run,
+	.fini = fini,
+};

@@ -14,66 +14,32 @@
 #include "launcher/commands.h"
 #include "launcher/options.h"
 
-enum { OPT_ROOT = OPTION_OWN, OPT_JSON, OPT_CHANGED, OPT_LEFT_OUT, OPT_VERBOSE };
-
-static const struct option_def defs[] = {
-	{OPT_ROOT, 0, "root", "DIR", "of the system in DIR (default: this host)"},
-	{OPT_CHANGED, 0, "changed", NULL,
-	 "info: list the files that were changed on the\n"
-	 "host, and what the image has instead"},
-	{OPT_LEFT_OUT, 0, "left-out", NULL, "info: list what is not in the image, and why"},
-	{OPT_JSON, 0, "json", NULL, "print JSON"},
-	{OPT_VERBOSE, 'v', "verbose", NULL, "say what is done"},
-	{OPTION_HELP, 'h', "help", NULL, "show this"},
-};
-
-static const char help_head[] =
-	"Usage: sandcastle image build|info|verify|clean [OPTIONS]\n"
-	"\n"
-	"The base image: an index of this host's own files that sandboxes start from.\n"
-	"`sandcastle run` makes it by itself and keeps it up to date.\n"
-	"\n"
-	"  build     make it anew\n"
-	"  info      what is in it, and what was left out\n"
-	"  verify    check the index and the files it stands for\n"
-	"  clean     remove it\n"
-	"\n"
-	"Options:\n";
-
-static const char help_tail[] = "\n"
-				"Exit code: 0; 1 `verify` found something; 125 it could not be "
-				"done.\n";
-
 struct image_options {
-	struct option_set set;
+	struct call call;
 	const char *root;
 	bool json, changed, left_out;
 };
 
-static int apply(struct option_set *set, const struct option_def *def, const char *arg)
+static int set_verbose(struct call *call, const char *value)
 {
-	struct image_options *o = CONTAINER_OF(set, struct image_options, set);
-
-	switch (def->id) {
-	case OPT_ROOT:
-		o->root = arg;
-		return 0;
-	case OPT_JSON:
-		o->json = true;
-		return 0;
-	case OPT_CHANGED:
-		o->changed = true;
-		return 0;
-	case OPT_LEFT_OUT:
-		o->left_out = true;
-		return 0;
-	case OPT_VERBOSE:
-		log_set_level(LOG_LEVEL_INFO);
-		return 0;
-	default:
-		return -EINVAL;
-	}
+	(void)call;
+	(void)value;
+	log_set_level(LOG_LEVEL_INFO);
+	return 0;
 }
+
+static const struct option_row options[] = {
+	{"root", 0, "DIR", option_text, offsetof(struct image_options, root), 0,
+	 "of the system in DIR (default: this host)"},
+	{"changed", 0, NULL, option_flag, offsetof(struct image_options, changed), 0,
+	 "info: list the files that were changed on the\n"
+	 "host, and what the image has instead"},
+	{"left-out", 0, NULL, option_flag, offsetof(struct image_options, left_out), 0,
+	 "info: list what is not in the image, and why"},
+	{"json", 0, NULL, option_flag, offsetof(struct image_options, json), 0, "print JSON"},
+	{"verbose", 'v', NULL, set_verbose, 0, 0, "say what is done"},
+	{0},
+};
 
 /* --- counting ------------------------------------------------------------------------------ */
 
@@ -338,31 +304,33 @@ static const struct {
 	{"clean", image_clean},
 };
 
-int cmd_image(int argc, char **argv)
+static int run(struct call *call)
 {
-	struct image_options o = {
-		.set = {.command = "image",
-			.help_head = help_head,
-			.help_tail = help_tail,
-			.defs = defs,
-			.n_defs = ARRAY_SIZE(defs),
-			.apply = apply},
-	};
-	const char *verb = argc > 1 && argv[1][0] != '-' ? argv[1] : NULL;
-	int shift = verb ? 1 : 0;
-	int first = options_parse(&o.set, argc - shift, argv + shift);
+	const struct image_options *o = CONTAINER_OF(call, struct image_options, call);
 
-	if (first <= 0)
-		return first ? EXIT_SANDCASTLE_FAILED : 0;
-	if (first < argc - shift) {
-		log_error("image takes no '%s'; see `sandcastle image --help`",
-			  argv[shift + first]);
-		return EXIT_SANDCASTLE_FAILED;
-	}
-	for (size_t i = 0; verb && i < ARRAY_SIZE(verbs); i++)
-		if (strcmp(verb, verbs[i].name) == 0)
-			return verbs[i].run(&o);
+	for (size_t i = 0; call->argc == 1 && i < ARRAY_SIZE(verbs); i++)
+		if (strcmp(call->argv[0], verbs[i].name) == 0)
+			return verbs[i].run(o);
 	log_error("write `sandcastle image build`, info, verify or clean; see `sandcastle image "
 		  "--help`");
 	return EXIT_SANDCASTLE_FAILED;
 }
+
+const struct command cmd_image = {
+	.name = "image",
+	.brief = "the base image sandboxes start from: build, info, verify, clean",
+	.usage = "build|info|verify|clean [OPTIONS]",
+	.about = "The base image: an index of this host's own files that sandboxes start from.\n"
+		 "`sandcastle run` makes it by itself and keeps it up to date.\n"
+		 "\n"
+		 "  build     make it anew\n"
+		 "  info      what is in it, and what was left out\n"
+		 "  verify    check the index and the files it stands for\n"
+		 "  clean     remove it\n",
+	.after = "Exit code: 0; 1 `verify` found something; 125 it could not be done.\n",
+	.options = options,
+	.max = COMMAND_ANY,
+	.flags = COMMAND_OPTIONS_ANYWHERE,
+	.size = sizeof(struct image_options),
+	.run = run,
+};

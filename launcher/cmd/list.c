@@ -11,22 +11,6 @@
 #include "launcher/options.h"
 #include "library/client/rundir.h"
 
-enum { OPT_JSON = OPTION_OWN, OPT_QUIET };
-
-static const struct option_def defs[] = {
-	{OPT_JSON, 0, "json", NULL, "an array of objects, as docs/control.md has \"info\""},
-	{OPT_QUIET, 'q', "quiet", NULL, "the names only"},
-	{OPTION_HELP, 'h', "help", NULL, "show this"},
-};
-
-static const char help[] = "Usage: sandcastle list [OPTIONS]\n"
-			   "\n"
-			   "Lists the sandboxes of this user that are running: MEMORY is what a\n"
-			   "sandbox has of the host's, and the most it may have. One that does\n"
-			   "not answer within 5 seconds is shown as such.\n"
-			   "\n"
-			   "Options:\n";
-
 /* How long all of them together may take to answer. */
 enum { LIST_LIMIT_MS = 5000 };
 
@@ -40,21 +24,18 @@ struct row {
 };
 
 struct list {
-	struct option_set set;
+	struct call call;
 	bool json, quiet;
 	struct row *rows;
 	size_t n_rows;
 };
 
-static int apply(struct option_set *set, const struct option_def *def, const char *arg)
-{
-	struct list *l = CONTAINER_OF(set, struct list, set);
-
-	(void)arg;
-	l->json |= def->id == OPT_JSON;
-	l->quiet |= def->id == OPT_QUIET;
-	return 0;
-}
+static const struct option_row options[] = {
+	{"json", 0, NULL, option_flag, offsetof(struct list, json), 0,
+	 "an array of objects, as docs/control.md has \"info\""},
+	{"quiet", 'q', NULL, option_flag, offsetof(struct list, quiet), 0, "the names only"},
+	{0},
+};
 
 static void settle(struct row *row, int error)
 {
@@ -235,8 +216,9 @@ static int make_rows(struct list *l, char **names)
 	return l->rows ? 0 : -ENOMEM;
 }
 
-static int list(struct list *l)
+static int run(struct call *call)
 {
+	struct list *l = CONTAINER_OF(call, struct list, call);
 	AUTO_FREE char *top = rundir_top();
 	char **names = NULL;
 	int r;
@@ -261,22 +243,14 @@ static int list(struct list *l)
 	return r == 0 && fflush(stdout) == 0 ? 0 : EXIT_SANDCASTLE_FAILED;
 }
 
-int cmd_list(int argc, char **argv)
-{
-	struct list l = {
-		.set = {.command = "list",
-			.help_head = help,
-			.defs = defs,
-			.n_defs = ARRAY_SIZE(defs),
-			.apply = apply},
-	};
-	int first = options_parse(&l.set, argc, argv);
-
-	if (first <= 0)
-		return first ? EXIT_SANDCASTLE_FAILED : 0;
-	if (first < argc) {
-		log_error("list takes no '%s'; see `sandcastle list --help`", argv[first]);
-		return EXIT_SANDCASTLE_FAILED;
-	}
-	return list(&l);
-}
+const struct command cmd_list = {
+	.name = "list",
+	.brief = "the sandboxes that are running",
+	.usage = "[OPTIONS]",
+	.about = "Lists the sandboxes of this user that are running: MEMORY is what a\n"
+		 "sandbox has of the host's, and the most it may have. One that does\n"
+		 "not answer within 5 seconds is shown as such.\n",
+	.options = options,
+	.size = sizeof(struct list),
+	.run = run,
+};

@@ -10,37 +10,19 @@
 #include "launcher/control_call.h"
 #include "launcher/options.h"
 
-enum { OPT_FOLLOW = OPTION_OWN };
-
 /* How often --follow asks. */
 enum { FOLLOW_MS = 250 };
 
-static const struct option_def defs[] = {
-	{OPT_FOLLOW, 'f', "follow", NULL, "go on until the sandbox has ended"},
-	{OPTION_HELP, 'h', "help", NULL, "show this"},
-};
-
-static const char help[] =
-	"Usage: sandcastle logs [OPTIONS] NAME\n"
-	"\n"
-	"Shows the last of what a sandbox's kernel said, and the output of commands that\n"
-	"were started with `exec --detach`: 16 KiB are kept.\n"
-	"\n"
-	"Options:\n";
-
 struct logs {
-	struct option_set set;
+	struct call call;
 	bool follow;
 };
 
-static int apply(struct option_set *set, const struct option_def *def, const char *arg)
-{
-	struct logs *l = CONTAINER_OF(set, struct logs, set);
-
-	(void)arg;
-	l->follow |= def->id == OPT_FOLLOW;
-	return 0;
-}
+static const struct option_row options[] = {
+	{"follow", 'f', NULL, option_flag, offsetof(struct logs, follow), 0,
+	 "go on until the sandbox has ended"},
+	{0},
+};
 
 /* Prints what is new since *from. -errno as client_call(). */
 static int print_new(struct client *c, json_int_t *from)
@@ -59,8 +41,10 @@ static int print_new(struct client *c, json_int_t *from)
 	return r;
 }
 
-static int show(const struct logs *l, const char *name)
+static int run(struct call *call)
 {
+	const struct logs *l = CONTAINER_OF(call, struct logs, call);
+	const char *name = call->argv[0];
 	static const struct timespec pause = {.tv_nsec = FOLLOW_MS * 1000000L};
 	struct client *c = NULL;
 	json_int_t from = 0;
@@ -81,22 +65,16 @@ static int show(const struct logs *l, const char *name)
 	return EXIT_SANDCASTLE_FAILED;
 }
 
-int cmd_logs(int argc, char **argv)
-{
-	struct logs l = {
-		.set = {.command = "logs",
-			.help_head = help,
-			.defs = defs,
-			.n_defs = ARRAY_SIZE(defs),
-			.apply = apply},
-	};
-	int first = options_parse(&l.set, argc, argv);
-
-	if (first <= 0)
-		return first ? EXIT_SANDCASTLE_FAILED : 0;
-	if (argc - first != 1) {
-		log_error("logs takes one name; write `sandcastle logs NAME`");
-		return EXIT_SANDCASTLE_FAILED;
-	}
-	return show(&l, argv[first]);
-}
+const struct command cmd_logs = {
+	.name = "logs",
+	.brief = "what its kernel and detached commands said",
+	.usage = "[OPTIONS] NAME",
+	.about = "Shows the last of what a sandbox's kernel said, and the output of commands that\n"
+		 "were started with `exec --detach`: 16 KiB are kept.\n",
+	.options = options,
+	.min = 1,
+	.max = 1,
+	.wants = "takes one name; write `sandcastle logs NAME`",
+	.size = sizeof(struct logs),
+	.run = run,
+};

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "launcher/commands.h"
 #include "launcher/launch.h"
+#include "launcher/config/settings.h"
 #include "vmm/config/timeline.h"
 
-int cmd_run(int argc, char **argv)
+static int run(struct call *call)
 {
 	AUTO_CLOSE int tie_fd = -1;
 	struct sandbox_config cfg;
@@ -12,7 +13,7 @@ int cmd_run(int argc, char **argv)
 
 	timeline_init(&tl);
 	launch_prepare();
-	r = launch_parse(argc, argv, &cfg);
+	r = launch_parse(call, &cfg);
 	if (r == 0 && launch_tie(&cfg, &tie_fd) == 0)
 		code = launch(&cfg, tie_fd, &tl, NULL, NULL);
 	else if (r > 0)
@@ -20,3 +21,28 @@ int cmd_run(int argc, char **argv)
 	sandbox_config_fini(&cfg);
 	return code;
 }
+
+const struct command cmd_run = {
+	.name = "run",
+	.brief = "a sandbox for one command; its stdio, signals and exit code",
+	.usage = "[OPTIONS] [--] COMMAND [ARG...]",
+	.about = "Runs COMMAND in a throw-away Linux machine made of this host's own files.\n"
+		 "Its input, output, signals and exit code are those of a command run here;\n"
+		 "whatever it changes is gone when it ends, except in folders mapped :rw.\n"
+		 "\n"
+		 "  sandcastle run -- make test           the current directory, read-only\n"
+		 "  sandcastle run --map .:rw -- make     the same, writable\n"
+		 "  sandcastle run bash                   look around\n"
+		 "  cat data | sandcastle run sort | head\n",
+	.after = "The current directory is mapped read-only at the same path, unless it is your\n"
+		 "home directory, which holds keys and passwords, or one that holds it; COMMAND\n"
+		 "then starts in an empty home. Share it with --map ~ if you mean to.\n"
+		 "\n"
+		 "Exit code: COMMAND's own; 124 the time was up; 125 Sandcastle failed;\n"
+		 "126 COMMAND cannot be executed; 127 it was not found; 128+N signal N ended it.\n",
+	.options = settings_rows,
+	.max = COMMAND_ANY,
+	.flags = COMMAND_PARSES,
+	.size = sizeof(struct call),
+	.run = run,
+};

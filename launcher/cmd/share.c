@@ -10,44 +10,16 @@
 #include "launcher/control_call.h"
 #include "launcher/options.h"
 
-enum { OPT_REMOVE = OPTION_OWN };
-
-static const struct option_def defs[] = {
-	{OPT_REMOVE, 'r', "remove", NULL, "take the share at GUEST back"},
-	{OPTION_HELP, 'h', "help", NULL, "show this"},
-};
-
-static const char help[] =
-	"Usage: sandcastle share [OPTIONS] NAME HOST[:GUEST][:ro|rw]\n"
-	"       sandcastle share --remove NAME GUEST\n"
-	"\n"
-	"Shows the folder or file HOST in the running sandbox NAME, at GUEST or at the\n"
-	"same path. It is read-only unless rw is written, and the host sees to that.\n"
-	"Commands that run already see it, too.\n"
-	"\n"
-	"  sandcastle share quiet-dune ~/Downloads/case-7\n"
-	"  sandcastle share quiet-dune ./results:/srv/results:rw\n"
-	"  sandcastle share --remove quiet-dune /srv/results\n"
-	"\n"
-	"--remove takes back what was shared so, or mapped at the start, also while\n"
-	"programs in the sandbox use it: they get errors from then on. What they changed\n"
-	"below it is written to the host first.\n"
-	"\n"
-	"Options:\n";
-
 struct share {
-	struct option_set set;
+	struct call call;
 	bool remove;
 };
 
-static int apply(struct option_set *set, const struct option_def *def, const char *arg)
-{
-	struct share *s = CONTAINER_OF(set, struct share, set);
-
-	(void)arg;
-	s->remove |= def->id == OPT_REMOVE;
-	return 0;
-}
+static const struct option_row options[] = {
+	{"remove", 'r', NULL, option_flag, offsetof(struct share, remove), 0,
+	 "take the share at GUEST back"},
+	{0},
+};
 
 static int add(struct client *c, const struct config_map *map)
 {
@@ -117,8 +89,10 @@ static int remove_share(struct client *c, const struct map_base *base, const cha
 	return r;
 }
 
-static int run(const struct share *s, const char *name, const char *text)
+static int run(struct call *call)
 {
+	const struct share *s = CONTAINER_OF(call, struct share, call);
+	const char *name = call->argv[0], *text = call->argv[1];
 	AUTO_FREE char *cwd = getcwd(NULL, 0);
 	struct run_host host;
 	struct sandbox_config cfg;
@@ -142,23 +116,26 @@ static int run(const struct share *s, const char *name, const char *text)
 	return r < 0 ? EXIT_SANDCASTLE_FAILED : 0;
 }
 
-int cmd_share(int argc, char **argv)
-{
-	struct share s = {
-		.set = {.command = "share",
-			.help_head = help,
-			.defs = defs,
-			.n_defs = ARRAY_SIZE(defs),
-			.apply = apply},
-	};
-	int first = options_parse(&s.set, argc, argv);
-
-	if (first <= 0)
-		return first ? EXIT_SANDCASTLE_FAILED : 0;
-	if (argc - first != 2) {
-		log_error("share takes a sandbox and a path; write `sandcastle share %s`",
-			  s.remove ? "--remove NAME GUEST" : "NAME HOST[:GUEST][:rw]");
-		return EXIT_SANDCASTLE_FAILED;
-	}
-	return run(&s, argv[first], argv[first + 1]);
-}
+const struct command cmd_share = {
+	.name = "share",
+	.brief = "show a folder of the host in one of them, or take it back",
+	.usage = "[OPTIONS] NAME HOST[:GUEST][:ro|rw]\n--remove NAME GUEST",
+	.about = "Shows the folder or file HOST in the running sandbox NAME, at GUEST or at the\n"
+		 "same path. It is read-only unless rw is written, and the host sees to that.\n"
+		 "Commands that run already see it, too.\n"
+		 "\n"
+		 "  sandcastle share quiet-dune ~/Downloads/case-7\n"
+		 "  sandcastle share quiet-dune ./results:/srv/results:rw\n"
+		 "  sandcastle share --remove quiet-dune /srv/results\n"
+		 "\n"
+		 "--remove takes back what was shared so, or mapped at the start, also while\n"
+		 "programs in the sandbox use it: they get errors from then on. What they changed\n"
+		 "below it is written to the host first.\n",
+	.options = options,
+	.min = 2,
+	.max = 2,
+	.wants = "takes a sandbox and a path; write `sandcastle share NAME "
+		 "HOST[:GUEST][:rw]` or `sandcastle share --remove NAME GUEST`",
+	.size = sizeof(struct share),
+	.run = run,
+};

@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 #include "launcher/commands.h"
+#include "launcher/config/settings.h"
 #include "launcher/launch.h"
 #include "vmm/config/timeline.h"
 
@@ -108,13 +109,13 @@ static int start(struct sandbox_config *cfg)
 	return code;
 }
 
-int cmd_start(int argc, char **argv)
+static int run(struct call *call)
 {
 	struct sandbox_config cfg;
 	int r, code = EXIT_SANDCASTLE_FAILED;
 
 	launch_prepare();
-	r = launch_parse(argc, argv, &cfg);
+	r = launch_parse(call, &cfg);
 	if (r == 0)
 		code = start(&cfg);
 	else if (r > 0)
@@ -122,3 +123,28 @@ int cmd_start(int argc, char **argv)
 	sandbox_config_fini(&cfg);
 	return code;
 }
+
+const struct command cmd_start = {
+	.name = "start",
+	.brief = "a sandbox that stays until it is stopped",
+	.usage = "[OPTIONS]",
+	.about =
+		"Starts a throw-away Linux machine that stays until it is stopped, and prints its\n"
+		"name when it is ready. `sandcastle exec NAME COMMAND` runs commands in it, as "
+		"many\n"
+		"at once as you like, `sandcastle stop NAME` ends it. --env, --workdir and --user\n"
+		"are for those commands that do not say otherwise.\n"
+		"\n"
+		"  box=$(sandcastle start --map .:rw)\n"
+		"  sandcastle exec $box make\n"
+		"  sandcastle stop $box\n",
+	.after = "The current directory is mapped as `sandcastle run` does. The\n"
+		 "commands of a --config file run once it is ready;\n"
+		 "`sandcastle logs NAME` shows what they say.\n"
+		 "\n"
+		 "Exit code: 0 it is ready; 125 Sandcastle failed.\n",
+	.options = settings_rows,
+	.flags = COMMAND_PARSES,
+	.size = sizeof(struct call),
+	.run = run,
+};

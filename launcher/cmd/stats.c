@@ -8,33 +8,16 @@
 #include "launcher/control_call.h"
 #include "launcher/options.h"
 
-enum { OPT_JSON = OPTION_OWN };
-
-static const struct option_def defs[] = {
-	{OPT_JSON, 0, "json", NULL, "all figures, as docs/control.md has them"},
-	{OPTION_HELP, 'h', "help", NULL, "show this"},
-};
-
-static const char help[] =
-	"Usage: sandcastle stats [OPTIONS] NAME\n"
-	"\n"
-	"Shows what a sandbox uses, and what it was last told of the host's power.\n"
-	"\n"
-	"Options:\n";
-
 struct stats {
-	struct option_set set;
+	struct call call;
 	bool json;
 };
 
-static int apply(struct option_set *set, const struct option_def *def, const char *arg)
-{
-	struct stats *s = CONTAINER_OF(set, struct stats, set);
-
-	(void)arg;
-	s->json |= def->id == OPT_JSON;
-	return 0;
-}
+static const struct option_row options[] = {
+	{"json", 0, NULL, option_flag, offsetof(struct stats, json), 0,
+	 "all figures, as docs/control.md has them"},
+	{0},
+};
 
 static uint64_t number(const json_t *object, const char *key)
 {
@@ -80,11 +63,12 @@ static void print(const json_t *stats)
 	print_power(json_object_get(stats, "power"));
 }
 
-static int show(const struct stats *s, const char *name)
+static int run(struct call *call)
 {
+	const struct stats *s = CONTAINER_OF(call, struct stats, call);
 	struct client *c = NULL;
 	json_t *reply = NULL;
-	int r = control_open(name, &c);
+	int r = control_open(call->argv[0], &c);
 
 	if (r == 0)
 		r = control_ask(c, json_pack("{s:s}", "op", "stats"), &reply);
@@ -104,22 +88,15 @@ static int show(const struct stats *s, const char *name)
 	return fflush(stdout) == 0 ? 0 : EXIT_SANDCASTLE_FAILED;
 }
 
-int cmd_stats(int argc, char **argv)
-{
-	struct stats s = {
-		.set = {.command = "stats",
-			.help_head = help,
-			.defs = defs,
-			.n_defs = ARRAY_SIZE(defs),
-			.apply = apply},
-	};
-	int first = options_parse(&s.set, argc, argv);
-
-	if (first <= 0)
-		return first ? EXIT_SANDCASTLE_FAILED : 0;
-	if (argc - first != 1) {
-		log_error("stats takes one name; write `sandcastle stats NAME`");
-		return EXIT_SANDCASTLE_FAILED;
-	}
-	return show(&s, argv[first]);
-}
+const struct command cmd_stats = {
+	.name = "stats",
+	.brief = "what one uses, and knows of power",
+	.usage = "[OPTIONS] NAME",
+	.about = "Shows what a sandbox uses, and what it was last told of the host's power.\n",
+	.options = options,
+	.min = 1,
+	.max = 1,
+	.wants = "takes one name; write `sandcastle stats NAME`",
+	.size = sizeof(struct stats),
+	.run = run,
+};

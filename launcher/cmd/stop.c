@@ -10,45 +10,34 @@
 #include "launcher/options.h"
 #include "library/client/rundir.h"
 
-enum { OPT_TIME = OPTION_OWN, OPT_FORCE, OPT_ALL };
-
-static const struct option_def defs[] = {
-	{OPT_TIME, 't', "time", "TIME",
-	 "how long its commands may take to end (default: 10s);\n"
-	 "0 does not wait"},
-	{OPT_FORCE, 'f', "force", NULL, "end it at once, as pulling the plug does"},
-	{OPT_ALL, 'a', "all", NULL, "all that are running"},
-	{OPTION_HELP, 'h', "help", NULL, "show this"},
-};
-
-static const char help[] =
-	"Usage: sandcastle stop [OPTIONS] NAME...\n"
-	"\n"
-	"Ends sandboxes. Their commands get SIGTERM and the time to end, then what was\n"
-	"written to shared folders is put there, and the machine is gone.\n"
-	"\n"
-	"Options:\n";
-
 struct stop {
-	struct option_set set;
+	struct call call;
 	uint64_t timeout_ms;
 	bool force, all;
 };
 
-static int apply(struct option_set *set, const struct option_def *def, const char *arg)
+static int set_time(struct call *call, const char *value)
 {
-	struct stop *s = CONTAINER_OF(set, struct stop, set);
+	struct stop *s = CONTAINER_OF(call, struct stop, call);
 
-	s->force |= def->id == OPT_FORCE;
-	s->all |= def->id == OPT_ALL;
-	if (def->id != OPT_TIME)
-		return 0;
 	s->timeout_ms = 0;
-	if (strcmp(arg, "0") == 0 || parse_duration(arg, &s->timeout_ms) == 0)
+	if (strcmp(value, "0") == 0 || parse_duration(value, &s->timeout_ms) == 0)
 		return 0;
-	log_error("--time '%s' is not a time; write 10s, 5m or 0", arg);
+	log_error("--time '%s' is not a time; write 10s, 5m or 0", value);
 	return -EINVAL;
 }
+
+static const struct stop defaults = {.timeout_ms = 10 * 1000};
+
+static const struct option_row options[] = {
+	{"time", 't', "TIME", set_time, 0, 0,
+	 "how long its commands may take to end (default: 10s);\n"
+	 "0 does not wait"},
+	{"force", 'f', NULL, option_flag, offsetof(struct stop, force), 0,
+	 "end it at once, as pulling the plug does"},
+	{"all", 'a', NULL, option_flag, offsetof(struct stop, all), 0, "all that are running"},
+	{0},
+};
 
 static int stop_one(const struct stop *s, const char *name)
 {
@@ -83,29 +72,34 @@ static int stop_all(const struct stop *s)
 	return code;
 }
 
-int cmd_stop(int argc, char **argv)
+static int run(struct call *call)
 {
-	struct stop s = {
-		.set = {.command = "stop",
-			.help_head = help,
-			.defs = defs,
-			.n_defs = ARRAY_SIZE(defs),
-			.apply = apply},
-		.timeout_ms = 10 * 1000,
-	};
-	int first = options_parse(&s.set, argc, argv), code = 0;
+	const struct stop *s = CONTAINER_OF(call, struct stop, call);
+	int code = 0;
 
-	if (first <= 0)
-		return first ? EXIT_SANDCASTLE_FAILED : 0;
-	if (s.all == (first < argc)) {
-		log_error("%s", s.all ? "--all and a name: give one of them"
-				      : "no sandbox named; write `sandcastle stop NAME`, or --all");
+	if (s->all == (call->argc > 0)) {
+		log_error("%s",
+			  s->all ? "--all and a name: give one of them"
+				 : "no sandbox named; write `sandcastle stop NAME`, or --all");
 		return EXIT_SANDCASTLE_FAILED;
 	}
-	if (s.all)
-		return stop_all(&s);
-	for (int i = first; i < argc; i++)
-		if (stop_one(&s, argv[i]) < 0)
+	if (s->all)
+		return stop_all(s);
+	for (int i = 0; i < call->argc; i++)
+		if (stop_one(s, call->argv[i]) < 0)
 			code = EXIT_SANDCASTLE_FAILED;
 	return code;
 }
+
+const struct command cmd_stop = {
+	.name = "stop",
+	.brief = "end some of them",
+	.usage = "[OPTIONS] NAME...",
+	.about = "Ends sandboxes. Their commands get SIGTERM and the time to end, then what was\n"
+		 "written to shared folders is put there, and the machine is gone.\n",
+	.options = options,
+	.max = COMMAND_ANY,
+	.defaults = &defaults.call,
+	.size = sizeof(struct stop),
+	.run = run,
+};

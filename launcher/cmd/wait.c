@@ -7,40 +7,21 @@
 #include "launcher/control_call.h"
 #include "launcher/options.h"
 
-enum { OPT_JSON = OPTION_OWN };
-
-static const struct option_def defs[] = {
-	{OPT_JSON, 0, "json", NULL, "an object with \"name\", \"reason\" and \"message\""},
-	{OPTION_HELP, 'h', "help", NULL, "show this"},
-};
-
-static const char help[] =
-	"Usage: sandcastle wait [OPTIONS] NAME\n"
-	"\n"
-	"Waits until a sandbox has ended and prints why: stopped, command, powered-off,\n"
-	"time-limit, or rebooted, panicked, failed, killed.\n"
-	"\n"
-	"Options:\n";
-
-static const char help_tail[] = "\n"
-				"Exit code: 0 for the first four, else 125.\n";
-
 struct wait {
-	struct option_set set;
+	struct call call;
 	bool json;
 };
 
-static int apply(struct option_set *set, const struct option_def *def, const char *arg)
-{
-	struct wait *w = CONTAINER_OF(set, struct wait, set);
+static const struct option_row options[] = {
+	{"json", 0, NULL, option_flag, offsetof(struct wait, json), 0,
+	 "an object with \"name\", \"reason\" and \"message\""},
+	{0},
+};
 
-	(void)arg;
-	w->json |= def->id == OPT_JSON;
-	return 0;
-}
-
-static int wait_for(const struct wait *w, const char *name)
+static int run(struct call *call)
 {
+	const struct wait *w = CONTAINER_OF(call, struct wait, call);
+	const char *name = call->argv[0];
 	static const char *const good[] = {"stopped", "command", "powered-off", "time-limit"};
 	struct client *c = NULL;
 	char reason[512], message[512];
@@ -70,23 +51,17 @@ static int wait_for(const struct wait *w, const char *name)
 	return code;
 }
 
-int cmd_wait(int argc, char **argv)
-{
-	struct wait w = {
-		.set = {.command = "wait",
-			.help_head = help,
-			.help_tail = help_tail,
-			.defs = defs,
-			.n_defs = ARRAY_SIZE(defs),
-			.apply = apply},
-	};
-	int first = options_parse(&w.set, argc, argv);
-
-	if (first <= 0)
-		return first ? EXIT_SANDCASTLE_FAILED : 0;
-	if (argc - first != 1) {
-		log_error("wait takes one name; write `sandcastle wait NAME`");
-		return EXIT_SANDCASTLE_FAILED;
-	}
-	return wait_for(&w, argv[first]);
-}
+const struct command cmd_wait = {
+	.name = "wait",
+	.brief = "wait until one has ended",
+	.usage = "[OPTIONS] NAME",
+	.about = "Waits until a sandbox has ended and prints why: stopped, command, powered-off,\n"
+		 "time-limit, or rebooted, panicked, failed, killed.\n",
+	.after = "Exit code: 0 for the first four, else 125.\n",
+	.options = options,
+	.min = 1,
+	.max = 1,
+	.wants = "takes one name; write `sandcastle wait NAME`",
+	.size = sizeof(struct wait),
+	.run = run,
+};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "launcher/config/config_apply.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,52 +18,33 @@ static void set_subject(const struct config_file *f, unsigned int line)
 	log_set_subject(line ? subject : "");
 }
 
-/* A file's path is the file's neighbour; a word such as "host" stays what it is. */
-static int apply_path(struct settings *s, char **field, const char *text)
+/* True if `value` is one of arg's words in small letters: "none" of "host|none|FILE". */
+static bool is_word(const char *arg, const char *value)
 {
-	char *path = NULL;
-	int r = path_expand(&s->base, text, strlen(text), &path);
+	const size_t len = strlen(value);
 
-	if (r < 0)
-		return r;
-	free(*field);
-	*field = path;
-	return 0;
+	for (; islower((unsigned char)*arg); arg += strcspn(arg, "|") + 1)
+		if (strncmp(arg, value, len) == 0 && arg[len] == '|')
+			return true;
+	return false;
 }
 
-static int apply_entry(struct settings *s, const struct config_entry *e)
+static int apply_setting(struct settings *s, const struct config_entry *e)
 {
-	struct sandbox_config *cfg = s->cfg;
+	AUTO_FREE char *path = NULL;
+	const char *value = e->value;
 
-	s->what = e->what;
-	switch (e->key) {
-	case CONFIG_KEY_NAME:
-		return setting_name(s, e->value);
-	case CONFIG_KEY_MEMORY:
-		return setting_memory(s, e->value);
-	case CONFIG_KEY_CPUS:
-		return setting_cpus(s, e->value);
-	case CONFIG_KEY_USER:
-		return setting_text(s, &cfg->run_as, e->value);
-	case CONFIG_KEY_ENV:
-		return setting_env(s, e->value);
-	case CONFIG_KEY_WORKDIR:
-		return setting_workdir(s, e->value);
-	case CONFIG_KEY_TIMEOUT:
-		return setting_timeout(s, e->value);
-	case CONFIG_KEY_ROOT:
-		return apply_path(s, &cfg->root, e->value);
-	case CONFIG_KEY_KERNEL:
-		return apply_path(s, &cfg->kernel, e->value);
-	case CONFIG_KEY_BATTERY:
-		if (strcmp(e->value, "host") == 0 || strcmp(e->value, "none") == 0)
-			return setting_text(s, &cfg->battery, e->value);
-		return apply_path(s, &cfg->battery, e->value);
-	case CONFIG_KEY_UNSUPPORTED:
-	case CONFIG_KEY_COMMAND:
-		return 0;
+	s->call.row = e->row;
+	snprintf(s->call.what, sizeof(s->call.what), "%s", e->what);
+	/* A file's path is the file's neighbour; a word such as "host" stays what it is. */
+	if (e->row->flags & SETTING_PATH && !is_word(e->row->arg, value)) {
+		int r = path_expand(&s->base, value, strlen(value), &path);
+
+		if (r < 0)
+			return r;
+		value = path;
 	}
-	return -EINVAL;
+	return e->row->set(&s->call, value);
 }
 
 static int add_command(char ***list, size_t n, const char *line)
@@ -85,7 +67,7 @@ static int apply_commands(struct settings *s, const struct config_file *f)
 	for (size_t i = 0; r == 0 && i < f->n_entries; i++) {
 		const struct config_entry *e = &f->entries[i];
 
-		if (e->key != CONFIG_KEY_COMMAND)
+		if (e->kind != CONFIG_COMMAND)
 			continue;
 		set_subject(f, e->line);
 		if (f->format == CONFIG_FORMAT_WSB && config_is_windows_command(e->value)) {
@@ -168,7 +150,7 @@ static int apply_share(struct settings *s, const struct config_file *f,
 static void warn_of_unsupported(const struct config_file *f)
 {
 	for (size_t i = 0; i < f->n_entries; i++)
-		if (f->entries[i].key == CONFIG_KEY_UNSUPPORTED && *f->entries[i].value) {
+		if (f->entries[i].kind == CONFIG_UNSUPPORTED && *f->entries[i].value) {
 			set_subject(f, f->entries[i].line);
 			log_warn("%s", f->entries[i].value);
 		}
@@ -182,7 +164,8 @@ int config_apply(struct settings *s, const struct config_file *f, unsigned int f
 	s->base.cwd = f->folder;
 	for (size_t i = 0; r == 0 && i < f->n_entries; i++) {
 		set_subject(f, f->entries[i].line);
-		r = apply_entry(s, &f->entries[i]);
+		if (f->entries[i].row)
+			r = apply_setting(s, &f->entries[i]);
 	}
 	for (size_t i = 0; r == 0 && i < f->n_shares; i++)
 		r = apply_share(s, f, &f->shares[i]);

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "common/log.h"
+#include "launcher/config/settings.h"
 
 void config_file_init(struct config_file *f)
 {
@@ -45,29 +46,39 @@ int config_fail(struct config_file *f, unsigned int line, const char *fmt, ...)
 	return -EINVAL;
 }
 
-static bool may_repeat(enum config_key key)
+static int add(struct config_file *f, struct config_entry entry, const char *value)
 {
-	return key == CONFIG_KEY_ENV || key == CONFIG_KEY_COMMAND;
-}
-
-int config_add(struct config_file *f, enum config_key key, unsigned int line, const char *what,
-	       const char *value)
-{
+	const bool may_repeat =
+		entry.row ? entry.row->flags & SETTING_LIST : entry.kind == CONFIG_COMMAND;
 	struct config_entry *entries;
 
 	if (f->n_entries == CONFIG_FILE_MAX_ENTRIES)
-		return config_fail(f, line, "more than %d settings are more than a file may have",
+		return config_fail(f, entry.line,
+				   "more than %d settings are more than a file may have",
 				   CONFIG_FILE_MAX_ENTRIES);
 	for (size_t i = 0; i < f->n_entries; i++)
-		if (!may_repeat(key) && strcmp(f->entries[i].what, what) == 0)
-			return config_fail(f, line, "%s is given twice, first in line %u", what,
-					   f->entries[i].line);
+		if (!may_repeat && strcmp(f->entries[i].what, entry.what) == 0)
+			return config_fail(f, entry.line, "%s is given twice, first in line %u",
+					   entry.what, f->entries[i].line);
 	entries = reallocarray(f->entries, f->n_entries + 1, sizeof(*entries));
 	if (!entries)
 		return -ENOMEM;
 	f->entries = entries;
-	entries[f->n_entries] = (struct config_entry){key, line, what, strdup(value)};
-	return entries[f->n_entries++].value ? 0 : -ENOMEM;
+	entry.value = strdup(value);
+	entries[f->n_entries++] = entry;
+	return entry.value ? 0 : -ENOMEM;
+}
+
+int config_add(struct config_file *f, enum config_kind kind, unsigned int line, const char *what,
+	       const char *value)
+{
+	return add(f, (struct config_entry){.kind = kind, .line = line, .what = what}, value);
+}
+
+int config_add_setting(struct config_file *f, const struct option_row *row, unsigned int line,
+		       const char *what, const char *value)
+{
+	return add(f, (struct config_entry){.row = row, .line = line, .what = what}, value);
 }
 
 struct config_share *config_add_share(struct config_file *f, unsigned int line)

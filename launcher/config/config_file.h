@@ -25,23 +25,17 @@ enum {
 	CONFIG_FILE_NAME_MAX = 49, /* of a map, what libinih keeps of a section's name */
 };
 
-enum config_key {
-	CONFIG_KEY_NAME,
-	CONFIG_KEY_MEMORY,
-	CONFIG_KEY_CPUS,
-	CONFIG_KEY_USER,
-	CONFIG_KEY_ENV, /* may repeat */
-	CONFIG_KEY_WORKDIR,
-	CONFIG_KEY_TIMEOUT,
-	CONFIG_KEY_ROOT,
-	CONFIG_KEY_KERNEL,
-	CONFIG_KEY_BATTERY,
-	CONFIG_KEY_COMMAND, /* may repeat: run in order */
-	CONFIG_KEY_UNSUPPORTED, /* understood, and not yet done: `value` is the line to say so */
+enum config_kind {
+	CONFIG_SETTING, /* `row` says which */
+	CONFIG_COMMAND, /* may repeat: run in order */
+	CONFIG_UNSUPPORTED, /* understood, and not yet done: `value` is the line to say so */
 };
 
+struct option_row;
+
 struct config_entry {
-	enum config_key key;
+	enum config_kind kind;
+	const struct option_row *row; /* of settings_rows; NULL if it is no setting */
 	unsigned int line;
 	const char *what; /* its name in the file; a literal */
 	char *value;
@@ -86,8 +80,11 @@ int config_parse_wsb(struct config_file *f, const char *text, size_t len) MUST_C
 /* For the readers. The first failure is kept; returns -EINVAL. */
 int config_fail(struct config_file *f, unsigned int line, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* Copies `value`. A key that may not repeat and does is a failure of the file's. */
-int config_add(struct config_file *f, enum config_key key, unsigned int line, const char *what,
+int config_add(struct config_file *f, enum config_kind kind, unsigned int line, const char *what,
 	       const char *value) MUST_CHECK;
+/* The same for a setting, which the file calls `what`. */
+int config_add_setting(struct config_file *f, const struct option_row *row, unsigned int line,
+		       const char *what, const char *value) MUST_CHECK;
 /* A new map, empty but for its line; NULL if there are too many, with f->error, or no memory. */
 struct config_share *config_add_share(struct config_file *f, unsigned int line) MUST_CHECK;
 

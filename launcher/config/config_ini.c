@@ -13,32 +13,8 @@
 #include <string.h>
 
 #include "launcher/config/config_file.h"
+#include "launcher/config/settings.h"
 #include "launcher/options.h"
-
-/* A key of [sandbox] and what it is; `instead` marks those that are understood only. */
-struct key_def {
-	const char *name;
-	enum config_key key;
-	const char *only; /* the one value that is what a sandbox has anyway */
-	const char *instead; /* what it has instead of other values */
-};
-
-static const struct key_def sandbox_keys[] = {
-	{"name", CONFIG_KEY_NAME, NULL, NULL},
-	{"memory", CONFIG_KEY_MEMORY, NULL, NULL},
-	{"cpus", CONFIG_KEY_CPUS, NULL, NULL},
-	{"user", CONFIG_KEY_USER, NULL, NULL},
-	{"env", CONFIG_KEY_ENV, NULL, NULL},
-	{"workdir", CONFIG_KEY_WORKDIR, NULL, NULL},
-	{"timeout", CONFIG_KEY_TIMEOUT, NULL, NULL},
-	{"root", CONFIG_KEY_ROOT, NULL, NULL},
-	{"kernel", CONFIG_KEY_KERNEL, NULL, NULL},
-	{"battery", CONFIG_KEY_BATTERY, NULL, NULL},
-	{"network", CONFIG_KEY_UNSUPPORTED, "none", "the sandbox has no network"},
-	{"gpu", CONFIG_KEY_UNSUPPORTED, "none", "the sandbox has no GPU"},
-	{"display", CONFIG_KEY_UNSUPPORTED, "none", "the sandbox has no window"},
-	{"priority", CONFIG_KEY_UNSUPPORTED, "normal", "it runs as any process does"},
-};
 
 struct ini {
 	struct config_file *file;
@@ -143,32 +119,39 @@ static int unknown_key(struct ini *p, const char *section, const char *name,
 	return config_fail(p->file, p->line, "unknown key '%s'; %s has %s", name, section, allowed);
 }
 
+/* The keys of [sandbox], for nearest_word(), and as a hint: "env, workdir, ...". */
+static void list_keys(const char **names, char *hint, size_t size)
+{
+	size_t used = 0;
+
+	for (const struct option_row *row = settings_rows; row->name; row++)
+		if (row->flags & SETTING_FILE && used < size) {
+			*names++ = row->name;
+			used += (size_t)snprintf(hint + used, size - used, "%s%s", used ? ", " : "",
+						 row->name);
+		}
+	*names = NULL;
+}
+
 static int sandbox_key(struct ini *p, const char *name, const char *value)
 {
-	const char *names[ARRAY_SIZE(sandbox_keys) + 1] = {NULL};
-	char text[CONFIG_FILE_MAX_LINE];
+	const struct option_row *row = setting_find(name);
+	const char *names[OPTIONS_MAX];
+	char text[CONFIG_FILE_MAX_LINE] = "";
 
-	for (size_t i = 0; i < ARRAY_SIZE(sandbox_keys); i++) {
-		const struct key_def *def = &sandbox_keys[i];
-
-		names[i] = def->name;
-		if (strcmp(name, def->name) != 0)
-			continue;
-		if (!*value)
-			return config_fail(p->file, p->line,
-					   "%s has no value; leave the line out for the default",
-					   name);
-		if (!def->only)
-			return config_add(p->file, def->key, p->line, def->name, value);
-		text[0] = '\0';
-		if (strcmp(value, def->only) != 0)
-			snprintf(text, sizeof(text), "%s = %s is not supported yet; %s", def->name,
-				 value, def->instead);
-		return config_add(p->file, def->key, p->line, def->name, text);
+	if (!row) {
+		list_keys(names, text, sizeof(text));
+		return unknown_key(p, "[sandbox]", name, names, text);
 	}
-	return unknown_key(p, "[sandbox]", name, names,
-			   "name, memory, cpus, user, env, workdir, timeout, kernel, battery, "
-			   "network, gpu, display, priority");
+	if (!*value)
+		return config_fail(p->file, p->line,
+				   "%s has no value; leave the line out for the default", name);
+	if (row->set)
+		return config_add_setting(p->file, row, p->line, row->name, value);
+	if (strcmp(value, row->arg) != 0)
+		snprintf(text, sizeof(text), "%s = %s is not supported yet; %s", row->name, value,
+			 row->help);
+	return config_add(p->file, CONFIG_UNSUPPORTED, p->line, row->name, text);
 }
 
 static int set_once(struct ini *p, char **field, const char *name, const char *value)
@@ -238,7 +221,7 @@ static int command_key(struct ini *p, const char *name, const char *value)
 				   "run lines, or && between commands");
 	if (!*value)
 		return config_fail(p->file, p->line, "run has no value; it takes a command");
-	return config_add(p->file, CONFIG_KEY_COMMAND, p->line, names[0], value);
+	return config_add(p->file, CONFIG_COMMAND, p->line, names[0], value);
 }
 
 /* What libinih calls for each "key = value"; 1: go on. */

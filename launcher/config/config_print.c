@@ -2,18 +2,20 @@
 #include "launcher/config/config_print.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <string.h>
 
 #include "common/units.h"
+#include "launcher/config/settings.h"
 
-static const struct config_entry *next_entry(const struct config_file *f, enum config_key key,
+static const struct config_entry *next_entry(const struct config_file *f, enum config_kind kind,
 					     const struct config_entry *after)
 {
 	const struct config_entry *e = after ? after + 1 : f->entries;
 
 	for (; e && e < f->entries + f->n_entries; e++)
-		if (e->key == key && *e->value)
+		if (e->kind == kind && *e->value)
 			return e;
 	return NULL;
 }
@@ -24,42 +26,95 @@ static const char *title(const char *word, size_t i)
 	return i == 0 ? word : "";
 }
 
-void config_print(const struct config_file *f, const struct sandbox_config *cfg, bool named,
-		  FILE *out)
+static json_t *strings_json(char **strings)
+{
+	json_t *list = json_array();
+
+	for (; strings && *strings; strings++)
+		(void)json_array_append_new(list, json_string_nocheck(*strings));
+	return list;
+}
+
+/* What a setting is; null where nothing is said. */
+static json_t *value_of(const struct option_row *row, const struct sandbox_config *cfg)
+{
+	const void *at = (const char *)cfg + row->at;
+	const char *text;
+
+	if (row->flags & SETTING_LIST)
+		return strings_json(*(char **const *)at);
+	if (row->flags & (SETTING_BYTES | SETTING_MS))
+		return json_integer((json_int_t) * (const uint64_t *)at);
+	if (row->flags & SETTING_COUNT)
+		return json_integer(*(const unsigned int *)at);
+	text = *(char *const *)at;
+	if (row->at == offsetof(struct sandbox_config, name) && cfg->name_is_generated)
+		text = NULL;
+	if (row->at == offsetof(struct sandbox_config, run_as) && !text)
+		text = cfg->user.name;
+	return text ? json_string_nocheck(text) : json_null();
+}
+
+static void print_number(const struct option_row *row, uint64_t n, FILE *out)
+{
+	char size[32];
+
+	format_size(n, size);
+	if (row->flags & SETTING_BYTES)
+		fprintf(out, "%-10sat most %s, taken as it is used\n", row->name, size);
+	else if (row->flags & SETTING_COUNT)
+		fprintf(out, "%-10s%" PRIu64 "\n", row->name, n);
+	else if (n > 0)
+		fprintf(out, "%-10s%" PRIu64 ".%03" PRIu64 " s\n", row->name, n / 1000, n % 1000);
+}
+
+static void print_value(const struct option_row *row, const json_t *value, FILE *out)
+{
+	if (json_is_null(value) && row->at == offsetof(struct sandbox_config, name))
+		fprintf(out, "%-10stwo words, by chance\n", row->name);
+	else if (json_is_string(value))
+		fprintf(out, "%-10s%s\n", row->name, json_string_value(value));
+	else if (json_is_integer(value))
+		print_number(row, (uint64_t)json_integer_value(value), out);
+	for (size_t i = 0; i < json_array_size(value); i++)
+		fprintf(out, "%-10s%s\n", title(row->name, i),
+			json_string_value(json_array_get(value, i)));
+}
+
+/* A setting that a file can have; those without a setter are what every sandbox has. */
+static bool is_shown(const struct option_row *row)
+{
+	return row->flags & SETTING_FILE && row->set;
+}
+
+/* Those that are lists, or the others. */
+static void print_settings(const struct sandbox_config *cfg, bool lists, FILE *out)
+{
+	for (const struct option_row *row = settings_rows; row->name; row++)
+		if (is_shown(row) && lists == !!(row->flags & SETTING_LIST)) {
+			json_t *value = value_of(row, cfg);
+
+			print_value(row, value, out);
+			json_decref(value);
+		}
+}
+
+void config_print(const struct config_file *f, const struct sandbox_config *cfg, FILE *out)
 {
 	const struct config_entry *e = NULL;
-	char memory[32];
 	size_t n = 0;
 
-	format_size(cfg->memory, memory);
-	fprintf(out, "%-10s%s\n", "name", named ? cfg->name : "two words, by chance");
-	fprintf(out, "%-10sat most %s, taken as it is used\n", "memory", memory);
-	fprintf(out, "%-10s%u\n", "cpus", cfg->cpus);
-	fprintf(out, "%-10s%s\n", "user", cfg->run_as ? cfg->run_as : cfg->user.name);
-	if (cfg->workdir)
-		fprintf(out, "%-10s%s\n", "workdir", cfg->workdir);
-	if (cfg->timeout_ms)
-		fprintf(out, "%-10s%llu.%03llu s\n", "timeout",
-			(unsigned long long)cfg->timeout_ms / 1000,
-			(unsigned long long)cfg->timeout_ms % 1000);
-	if (cfg->root)
-		fprintf(out, "%-10s%s\n", "root", cfg->root);
-	if (cfg->kernel)
-		fprintf(out, "%-10s%s\n", "kernel", cfg->kernel);
-	if (cfg->battery)
-		fprintf(out, "%-10s%s\n", "battery", cfg->battery);
+	print_settings(cfg, false, out);
 	fprintf(out, "%-10snone\n", "network");
 	for (size_t i = 0; i < cfg->n_maps; i++)
 		fprintf(out, "%-10s%s at %s, %s\n", title("maps", i), cfg->maps[i].host,
 			cfg->maps[i].guest, cfg->maps[i].writable ? "writable" : "read-only");
-	for (char **v = cfg->env; v && *v; v++)
-		fprintf(out, "%-10s%s\n", title("env", n++), *v);
-	n = 0;
-	while ((e = next_entry(f, CONFIG_KEY_COMMAND, e)))
+	print_settings(cfg, true, out);
+	while ((e = next_entry(f, CONFIG_COMMAND, e)))
 		fprintf(out, "%-10s%s\n", title("run", n++), e->value);
 	if (n == 0)
 		fprintf(out, "%-10snothing; a command has to be given\n", "run");
-	while ((e = next_entry(f, CONFIG_KEY_UNSUPPORTED, e)))
+	while ((e = next_entry(f, CONFIG_UNSUPPORTED, e)))
 		fprintf(out, "\nline %u: %s\n", e->line, e->value);
 }
 
@@ -77,51 +132,38 @@ static json_t *maps_json(const struct sandbox_config *cfg)
 	return list;
 }
 
-static json_t *strings_json(char **strings)
-{
-	json_t *list = json_array();
-
-	for (; strings && *strings; strings++)
-		(void)json_array_append_new(list, json_string(*strings));
-	return list;
-}
-
-static json_t *entries_json(const struct config_file *f, enum config_key key)
+static json_t *entries_json(const struct config_file *f, enum config_kind kind)
 {
 	json_t *list = json_array();
 	const struct config_entry *e = NULL;
 
-	while ((e = next_entry(f, key, e)))
+	while ((e = next_entry(f, kind, e)))
 		(void)json_array_append_new(
 			list,
-			key == CONFIG_KEY_UNSUPPORTED
+			kind == CONFIG_UNSUPPORTED
 				? json_pack("{s:i, s:s}", "line", (int)e->line, "message", e->value)
 				: json_string(e->value));
 	return list;
 }
 
-int config_print_json(const struct config_file *f, const struct sandbox_config *cfg, bool named,
-		      FILE *out)
+int config_print_json(const struct config_file *f, const struct sandbox_config *cfg, FILE *out)
 {
-	json_t *root = json_pack(
-		"{s:s, s:s, s:s?, s:I, s:i, s:s, s:s?, s:I, s:s?, s:s?, s:s?, s:s, s:o, s:o, s:o, "
-		"s:o}",
-		"file", f->path, "format", f->format == CONFIG_FORMAT_WSB ? "wsb" : "sandbox",
-		"name", named ? cfg->name : NULL, "memory", (json_int_t)cfg->memory, "cpus",
-		(int)cfg->cpus, "user", cfg->run_as ? cfg->run_as : cfg->user.name, "workdir",
-		cfg->workdir, "timeout_ms", (json_int_t)cfg->timeout_ms, "root", cfg->root,
-		"kernel", cfg->kernel, "battery", cfg->battery, "network", "none", "maps",
-		maps_json(cfg), "env", strings_json(cfg->env), "run",
-		entries_json(f, CONFIG_KEY_COMMAND), "unsupported",
-		entries_json(f, CONFIG_KEY_UNSUPPORTED));
-	int r;
+	json_t *root =
+		json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "file", f->path, "format",
+			  f->format == CONFIG_FORMAT_WSB ? "wsb" : "sandbox", "network", "none",
+			  "maps", maps_json(cfg), "run", entries_json(f, CONFIG_COMMAND),
+			  "unsupported", entries_json(f, CONFIG_UNSUPPORTED));
+	char key[CONFIG_FILE_NAME_MAX];
+	int r = root ? 0 : -ENOMEM;
 
-	if (!root)
-		return -ENOMEM;
-	r = json_dumpf(root, out, JSON_INDENT(2)) < 0 || fputc('\n', out) == EOF ||
-			    fflush(out) == EOF
-		    ? -EIO
-		    : 0;
+	for (const struct option_row *row = settings_rows; r == 0 && row->name; row++) {
+		snprintf(key, sizeof(key), "%s%s", row->name, row->flags & SETTING_MS ? "_ms" : "");
+		if (is_shown(row) && json_object_set_new(root, key, value_of(row, cfg)) < 0)
+			r = -ENOMEM;
+	}
+	if (r == 0 && (json_dumpf(root, out, JSON_INDENT(2)) < 0 || fputc('\n', out) == EOF ||
+		       fflush(out) == EOF))
+		r = -EIO;
 	json_decref(root);
 	return r;
 }

@@ -3,16 +3,14 @@
 #ifndef LAUNCHER_CONFIG_CONFIG_PRINT_H
 #define LAUNCHER_CONFIG_CONFIG_PRINT_H
 
-#include <stdbool.h>
 #include <stdio.h>
 
 #include "launcher/config/config_file.h"
 
-/* `cfg` is what `f` was applied to; `named` if f says the name. Maps are those of f. */
-void config_print(const struct config_file *f, const struct sandbox_config *cfg, bool named,
-		  FILE *out);
+/* `cfg` is what `f` was applied to. Maps are those of f. */
+void config_print(const struct config_file *f, const struct sandbox_config *cfg, FILE *out);
 /* One object and a newline (sandcastle.1). -ENOMEM or -EIO. */
-int config_print_json(const struct config_file *f, const struct sandbox_config *cfg, bool named,
+int config_print_json(const struct config_file *f, const struct sandbox_config *cfg,
 		      FILE *out) MUST_CHECK;
 
 #endif

@@ -14,6 +14,7 @@
 #include <strings.h>
 
 #include "launcher/config/config_file.h"
+#include "launcher/config/settings.h"
 #include "launcher/config/xml_lib.h"
 #include "launcher/options.h"
 
@@ -108,7 +109,7 @@ static int read_switch(struct config_file *f, const xmlNode *node, const char *n
 			snprintf(say, sizeof(say), "<%s>%s is not supported yet; %s", name, text,
 				 instead);
 	}
-	return config_add(f, CONFIG_KEY_UNSUPPORTED, line_of(node), name, say);
+	return config_add(f, CONFIG_UNSUPPORTED, line_of(node), name, say);
 }
 
 static int read_memory(struct config_file *f, const xmlNode *node)
@@ -124,7 +125,7 @@ static int read_memory(struct config_file *f, const xmlNode *node)
 				   text);
 	if (asprintf(&size, "%sM", text) < 0)
 		return -ENOMEM;
-	return config_add(f, CONFIG_KEY_MEMORY, line_of(node), "MemoryInMB", size);
+	return config_add_setting(f, setting_find("memory"), line_of(node), "MemoryInMB", size);
 }
 
 /* What stands here for a variable of Windows, NAME without its signs. */
@@ -246,7 +247,7 @@ static int read_command(struct config_file *f, const xmlNode *node)
 		return r;
 	if (!*text)
 		return config_fail(f, line_of(node), "<Command> is empty; leave it out for none");
-	return config_add(f, CONFIG_KEY_COMMAND, line_of(node), "Command", text);
+	return config_add(f, CONFIG_COMMAND, line_of(node), "Command", text);
 }
 
 /* An element that holds only elements named `name`. */

@@ -7,6 +7,8 @@
 
 #include "vmm/config/config.h"
 
+struct call;
+
 /* What is true of the process that asks; tests make their own. */
 struct run_host {
 	const char *cwd; /* absolute; NULL if it is gone */
@@ -20,11 +22,11 @@ struct run_host {
 void run_host_describe(struct run_host *host, const char *cwd);
 
 /*
- * argv[0] is "run", or "start", which takes no command. 0: *cfg is complete and checked, its maps are open.
+ * `call` is of `run` or `start` and has the whole command line, argv[0] included. 0: *cfg is complete and checked, its maps are open.
  * 1: help was asked for and is printed. -errno: one line was logged. *cfg is
  * initialised in all cases and the caller's to fini. Sets the log level (-v).
  */
-int run_options_parse(int argc, char **argv, const struct run_host *host,
+int run_options_parse(const struct call *call, const struct run_host *host,
 		      struct sandbox_config *cfg) MUST_CHECK;
 
 #endif

@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "common/units.h"
 #include "launcher/config/name.h"
+#include "launcher/config/timeline_file.h"
 
 enum { DEFAULT_CPUS_MAX = 4, MEMORY_STEP = 2 << 20 };
 #define DEFAULT_MEMORY_MAX (8ull << 30)
@@ -67,41 +68,44 @@ static int pass_env(struct settings *s, const char *name)
 	return put_env(s, asprintf(&entry, "%s=%s", name, value) < 0 ? NULL : entry);
 }
 
-int setting_env(struct settings *s, const char *text)
+static int set_env(struct call *call, const char *text)
 {
+	struct settings *s = CONTAINER_OF(call, struct settings, call);
 	const size_t key = strcspn(text, "=");
 
 	for (size_t i = 0; i < key; i++)
 		if (!isalnum((unsigned char)text[i]) && text[i] != '_') {
 			log_error("%s '%s': a variable's name holds letters, digits and _ only",
-				  s->what, text);
+				  call->what, text);
 			return -EINVAL;
 		}
 	if (key == 0 || isdigit((unsigned char)text[0])) {
 		log_error("%s '%s': a variable's name begins with a letter or _; write NAME=VALUE",
-			  s->what, text);
+			  call->what, text);
 		return -EINVAL;
 	}
 	return text[key] ? put_env(s, strdup(text)) : pass_env(s, text);
 }
 
-int setting_cpus(struct settings *s, const char *text)
+static int set_cpus(struct call *call, const char *text)
 {
+	struct settings *s = CONTAINER_OF(call, struct settings, call);
 	uint64_t n;
 
 	if (parse_number(text, 1, CONFIG_MAX_CPUS, &n) < 0) {
-		log_error("%s '%s': give a number from 1 to %d", s->what, text, CONFIG_MAX_CPUS);
+		log_error("%s '%s': give a number from 1 to %d", call->what, text, CONFIG_MAX_CPUS);
 		return -EINVAL;
 	}
 	if (n > s->host->cpus)
 		log_warn("%s %u is more than the %u of this host, which makes the sandbox slower",
-			 s->what, (unsigned int)n, s->host->cpus);
+			 call->what, (unsigned int)n, s->host->cpus);
 	s->cfg->cpus = (unsigned int)n;
 	return 0;
 }
 
-int setting_memory(struct settings *s, const char *text)
+static int set_memory(struct call *call, const char *text)
 {
+	struct settings *s = CONTAINER_OF(call, struct settings, call);
 	char least[32], host[32];
 	uint64_t bytes = 0;
 	int r = parse_size(text, &bytes);
@@ -109,13 +113,13 @@ int setting_memory(struct settings *s, const char *text)
 	format_size(CONFIG_MIN_MEMORY, least);
 	format_size(s->host->memory, host);
 	if (r == -EINVAL)
-		log_error("%s '%s' is not a size; write 512M, 2G or a number of bytes", s->what,
+		log_error("%s '%s' is not a size; write 512M, 2G or a number of bytes", call->what,
 			  text);
 	else if (r == 0 && bytes < CONFIG_MIN_MEMORY)
-		log_error("%s %s is too little for a kernel to start in; give at least %s", s->what,
-			  text, least);
+		log_error("%s %s is too little for a kernel to start in; give at least %s",
+			  call->what, text, least);
 	else if (r < 0 || bytes > CONFIG_MAX_MEMORY || bytes > s->host->memory)
-		log_error("%s %s is more than this host has; give at most its %s", s->what, text,
+		log_error("%s %s is more than this host has; give at most its %s", call->what, text,
 			  host);
 	else {
 		s->cfg->memory = align_up(bytes, MEMORY_STEP);
@@ -124,25 +128,30 @@ int setting_memory(struct settings *s, const char *text)
 	return -EINVAL;
 }
 
-int setting_timeout(struct settings *s, const char *text)
+static int set_timeout(struct call *call, const char *text)
 {
+	struct settings *s = CONTAINER_OF(call, struct settings, call);
+
 	if (parse_duration(text, &s->cfg->timeout_ms) == 0)
 		return 0;
-	log_error("%s '%s' is not a time above 0; write 10s, 5m or 1h30m", s->what, text);
+	log_error("%s '%s' is not a time above 0; write 10s, 5m or 1h30m", call->what, text);
 	return -EINVAL;
 }
 
-int setting_name(struct settings *s, const char *text)
+static int set_name(struct call *call, const char *text)
 {
+	struct settings *s = CONTAINER_OF(call, struct settings, call);
+
 	if (is_host_name(text))
 		return settings_string(&s->cfg->name, text);
 	log_error("%s '%s': a name is 1 to 63 letters, digits and inner dashes, as a host's",
-		  s->what, text);
+		  call->what, text);
 	return -EINVAL;
 }
 
-int setting_workdir(struct settings *s, const char *text)
+static int set_workdir(struct call *call, const char *text)
 {
+	struct settings *s = CONTAINER_OF(call, struct settings, call);
 	char *path = NULL;
 	int r = path_expand(&s->base, text, strlen(text), &path);
 
@@ -152,16 +161,134 @@ int setting_workdir(struct settings *s, const char *text)
 	s->cfg->workdir = path;
 	if (path_normalise(path))
 		return 0;
-	log_error("%s '%s': a path in the sandbox may not hold '..'; write it out", s->what, text);
+	log_error("%s '%s': a path in the sandbox may not hold '..'; write it out", call->what,
+		  text);
 	return -EINVAL;
 }
 
-int setting_text(struct settings *s, char **field, const char *text)
+static int set_text(struct call *call, const char *text)
 {
+	struct settings *s = CONTAINER_OF(call, struct settings, call);
+	char **field = (void *)((char *)s->cfg + call->row->at);
+
 	if (*text)
 		return settings_string(field, text);
-	log_error("%s must not be empty; leave it out for the default", s->what);
+	log_error("%s must not be empty; leave it out for the default", call->what);
 	return -EINVAL;
+}
+
+static int set_flag(struct call *call, const char *text)
+{
+	struct settings *s = CONTAINER_OF(call, struct settings, call);
+	bool *flag = (void *)((char *)s->cfg + call->row->at);
+
+	(void)text;
+	*flag = true;
+	return 0;
+}
+
+static int set_map(struct call *call, const char *text)
+{
+	struct settings *s = CONTAINER_OF(call, struct settings, call);
+
+	return map_add(s->cfg, &s->base, text);
+}
+
+static int set_timeline(struct call *call, const char *text)
+{
+	if (timeline_file_name_is_good(text))
+		return set_text(call, text);
+	log_error("%s '%s': give a file whose name ends in .svg, to look at, or .json", call->what,
+		  text);
+	return -EINVAL;
+}
+
+static int set_config(struct call *call, const char *text)
+{
+	struct settings *s = CONTAINER_OF(call, struct settings, call);
+
+	if (!call->only)
+		return 0;
+	if (s->config) {
+		log_error("--config is given twice; put what both files say into one");
+		return -EINVAL;
+	}
+	s->config = text;
+	return 0;
+}
+
+static int set_verbose(struct call *call, const char *text)
+{
+	struct settings *s = CONTAINER_OF(call, struct settings, call);
+
+	(void)text;
+	log_set_level(++s->verbose > 1 ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	return 0;
+}
+
+#define AT(field) offsetof(struct sandbox_config, field)
+
+/* In the order of the help text. Letters are podman's, where it has the option. */
+const struct option_row settings_rows[] = {
+	{"config", 0, "FILE", set_config, 0, SETTING_FIRST,
+	 "take what is not said here from a .sandbox or .wsb\n"
+	 "file, its commands too; nothing else is mapped then"},
+	{"map", 0, "HOST[:GUEST][:rw]", set_map, 0, 0,
+	 "show a host folder or file at GUEST (default: at\n"
+	 "the same path); read-only without :rw; may repeat"},
+	{"env", 'e', "K[=V]", set_env, AT(env), SETTING_FILE | SETTING_LIST,
+	 "set a variable; without =V to its value here;\n"
+	 "may repeat"},
+	{"workdir", 'w', "DIR", set_workdir, AT(workdir), SETTING_FILE,
+	 "where COMMAND starts (default: the current\n"
+	 "directory)"},
+	{"user", 'u', "NAME|UID", set_text, AT(run_as), SETTING_FILE,
+	 "who COMMAND runs as (default: you)"},
+	{"memory", 'm', "SIZE", set_memory, AT(memory), SETTING_FILE | SETTING_BYTES,
+	 "the most it may use: 512M, 2G (default: half the\n"
+	 "host's, at most 8G); taken only as it is used"},
+	{"cpus", 0, "N", set_cpus, AT(cpus), SETTING_FILE | SETTING_COUNT,
+	 "processors (default: the host's, at most 4)"},
+	{"timeout", 0, "TIME", set_timeout, AT(timeout_ms), SETTING_FILE | SETTING_MS,
+	 "end it after that time: 10s, 5m, 1h30m"},
+	{"name", 0, "NAME", set_name, AT(name), SETTING_FILE,
+	 "its name and host name (default: two words)"},
+	{"root", 0, "DIR", set_text, AT(root), SETTING_FILE | SETTING_PATH,
+	 "make the sandbox of the system below DIR instead of\n"
+	 "this host's, as debootstrap makes one"},
+	{"kernel", 0, "FILE", set_text, AT(kernel), SETTING_FILE | SETTING_PATH,
+	 "bzImage or ELF vmlinux (default: the host's own\n"
+	 "from /boot)"},
+	{"battery", 0, "host|none|FILE", set_text, AT(battery), SETTING_FILE | SETTING_PATH,
+	 "what it knows of batteries and mains: what this\n"
+	 "host does (default), nothing, or a timeline"},
+	{"stats", 0, "FILE", set_text, AT(stats), 0,
+	 "add a line of JSON to FILE when the memory in use\n"
+	 "has changed, at most one a second"},
+	{"timeline", 0, "FILE", set_timeline, AT(timeline), 0,
+	 "write to FILE.svg or FILE.json what the run's time\n"
+	 "was spent on"},
+	{"no-dax", 0, NULL, set_flag, AT(no_dax), 0,
+	 "have the guest read and cache files of its own,\n"
+	 "instead of mapping the host's"},
+	{"tie-to-parent", 0, NULL, set_flag, AT(tie_to_parent), 0,
+	 "end when the process that starts this one does"},
+	{"debug-console", 0, NULL, set_flag, AT(debug_console), 0,
+	 "show the kernel's messages on stderr"},
+	{"verbose", 'v', NULL, set_verbose, 0, 0, "say what is done; twice: in detail"},
+	{"network", 0, "none", NULL, 0, SETTING_FILE, "the sandbox has no network"},
+	{"gpu", 0, "none", NULL, 0, SETTING_FILE, "the sandbox has no GPU"},
+	{"display", 0, "none", NULL, 0, SETTING_FILE, "the sandbox has no window"},
+	{"priority", 0, "normal", NULL, 0, SETTING_FILE, "it runs as any process does"},
+	{0},
+};
+
+const struct option_row *setting_find(const char *name)
+{
+	for (const struct option_row *row = settings_rows; row->name; row++)
+		if (row->flags & SETTING_FILE && strcmp(row->name, name) == 0)
+			return row;
+	return NULL;
 }
 
 static int copy_user(struct sandbox_config *cfg, const struct config_user *user)
@@ -189,7 +316,6 @@ int settings_init(struct settings *s, const struct run_host *host, struct sandbo
 		.cfg = cfg,
 		.host = host,
 		.base = {.cwd = host->cwd ? host->cwd : "/", .home = host->user.home},
-		.what = "",
 	};
 	cfg->tty = host->tty;
 	cfg->cpus = host->cpus < DEFAULT_CPUS_MAX ? host->cpus : DEFAULT_CPUS_MAX;

@@ -5,15 +5,44 @@
 
 #include "launcher/config/map.h"
 #include "launcher/config/run_options.h"
+#include "launcher/options.h"
 #include "vmm/config/config.h"
 
-/* What settings are applied to. The caller says before each where it comes from. */
+/*
+ * DOC: a setting is one row
+ *
+ * Each row of settings_rows is an option of `run` and `start`, a key of .sandbox files
+ * (SETTING_FILE), or both. The help text, getopt, the readers of files and their hints,
+ * `sandcastle config` and completion read the rows. A row without a setter is a key that is
+ * understood and not supported: `arg` is the one value that is what every sandbox has, and
+ * `help` says what it has instead of another.
+ */
+enum setting_flags {
+	SETTING_FIRST = 1, /* looked for before all others */
+	SETTING_FILE = 2, /* a key of .sandbox files */
+	SETTING_PATH = 4, /* in a file: relative to it, unless it is one of arg's words */
+	/* What is at `at` in struct sandbox_config, if not a string. */
+	SETTING_LIST = 8, /* strings, ended by NULL; the key may repeat */
+	SETTING_BYTES = 16, /* uint64_t */
+	SETTING_MS = 32, /* uint64_t */
+	SETTING_COUNT = 64, /* unsigned int */
+};
+
+/* `at` is an offset in struct sandbox_config; set() takes the call of a struct settings. */
+extern const struct option_row settings_rows[];
+
+/* The row of a key of .sandbox files; NULL if there is none. */
+const struct option_row *setting_find(const char *name);
+
+/* What settings are applied to. call.what says what the user calls the setting that is set. */
 struct settings {
+	struct call call;
 	struct sandbox_config *cfg;
 	const struct run_host *host;
 	struct map_base base; /* what paths are relative to */
-	const char *what; /* what the user calls the setting, "--memory" or "memory" */
 	size_t n_env; /* in cfg->env */
+	const char *config; /* --config; borrowed */
+	unsigned int verbose; /* how often -v was given */
 };
 
 /* Borrows both; fills cfg, which is initialised, with what holds if nothing is said. Logs. */
@@ -22,19 +51,6 @@ int settings_init(struct settings *s, const struct run_host *host,
 
 /* When all is said: checks the maps together, and makes up a name if there is none. Logs. */
 int settings_finish(struct settings *s) MUST_CHECK;
-
-/*
- * Each checks `text`, logs one line that begins with s->what if it is not good,
- * and takes the place of what was set before (a variable: of the same one).
- */
-int setting_env(struct settings *s, const char *text) MUST_CHECK;
-int setting_cpus(struct settings *s, const char *text) MUST_CHECK;
-int setting_memory(struct settings *s, const char *text) MUST_CHECK;
-int setting_timeout(struct settings *s, const char *text) MUST_CHECK;
-int setting_name(struct settings *s, const char *text) MUST_CHECK;
-int setting_workdir(struct settings *s, const char *text) MUST_CHECK;
-/* Any text but an empty one, into a string of cfg. */
-int setting_text(struct settings *s, char **field, const char *text) MUST_CHECK;
 
 /* Puts a copy of `value` in the place of *field. Logs if there is no memory. */
 int settings_string(char **field, const char *value) MUST_CHECK;

@@ -20,36 +20,8 @@ enum { EXIT_GUEST_NOT_FOUND = 127 };
 /* What libarchive may take for what a guest sends. */
 #define MEMORY_MAX (1ull << 30)
 
-static const struct option_def defs[] = {
-	{OPTION_HELP, 'h', "help", NULL, "show this"},
-};
-
-static const char help[] =
-	"Usage: sandcastle cp [OPTIONS] SRC... NAME:DST\n"
-	"       sandcastle cp [OPTIONS] NAME:SRC... DST\n"
-	"\n"
-	"Copies files and folders into the running sandbox NAME, or out of it. Where DST\n"
-	"is a folder they are put into it, else the one SRC gets that name. Of a folder\n"
-	"written SRC/. the content alone is copied.\n"
-	"\n"
-	"  sandcastle cp ./src quiet-dune:/tmp\n"
-	"  sandcastle cp quiet-dune:/tmp/src/report.pdf .\n"
-	"\n"
-	"Modes, times and symbolic links are kept; what arrives belongs to the user who\n"
-	"copies, or to the one that commands in the sandbox run as. Whatever a sandbox\n"
-	"sends, nothing is written outside of DST, and neither devices nor set-id bits\n"
-	"come along; what is left out is said. A path of this host with a colon in it is\n"
-	"written ./a:b; one of the sandbox that does not begin with / starts where its\n"
-	"commands do.\n"
-	"\n"
-	"Options:\n";
-
-static const char help_tail[] =
-	"\n"
-	"Exit code: 0 all was copied; 125 it was not, and a line says why.\n";
-
 struct cp {
-	struct option_set set;
+	struct call call;
 	struct tar_lib lib;
 	struct copy_tally tally;
 	struct client *client;
@@ -343,24 +315,35 @@ static int copy(struct cp *cp, char **args, int n)
 	return r;
 }
 
-int cmd_cp(int argc, char **argv)
+static int run(struct call *call)
 {
-	struct cp cp = {
-		.set = {.command = "cp",
-			.help_head = help,
-			.help_tail = help_tail,
-			.defs = defs,
-			.n_defs = ARRAY_SIZE(defs)},
-	};
-	int first = options_parse(&cp.set, argc, argv);
+	struct cp *cp = CONTAINER_OF(call, struct cp, call);
 
-	if (first <= 0)
-		return first ? EXIT_SANDCASTLE_FAILED : 0;
-	if (argc - first < 2) {
-		log_error(
-			"cp needs what to copy and where to; write `sandcastle cp SRC NAME:DST` or "
-			"`sandcastle cp NAME:SRC DST`");
-		return EXIT_SANDCASTLE_FAILED;
-	}
-	return copy(&cp, argv + first, argc - first) < 0 ? EXIT_SANDCASTLE_FAILED : 0;
+	return copy(cp, call->argv, call->argc) < 0 ? EXIT_SANDCASTLE_FAILED : 0;
 }
+
+const struct command cmd_cp = {
+	.name = "cp",
+	.brief = "copy files into one of them or out of it",
+	.usage = "[OPTIONS] SRC... NAME:DST\n[OPTIONS] NAME:SRC... DST",
+	.about = "Copies files and folders into the running sandbox NAME, or out of it. Where DST\n"
+		 "is a folder they are put into it, else the one SRC gets that name. Of a folder\n"
+		 "written SRC/. the content alone is copied.\n"
+		 "\n"
+		 "  sandcastle cp ./src quiet-dune:/tmp\n"
+		 "  sandcastle cp quiet-dune:/tmp/src/report.pdf .\n"
+		 "\n"
+		 "Modes, times and symbolic links are kept; what arrives belongs to the user who\n"
+		 "copies, or to the one that commands in the sandbox run as. Whatever a sandbox\n"
+		 "sends, nothing is written outside of DST, and neither devices nor set-id bits\n"
+		 "come along; what is left out is said. A path of this host with a colon in it is\n"
+		 "written ./a:b; one of the sandbox that does not begin with / starts where its\n"
+		 "commands do.\n",
+	.after = "Exit code: 0 all was copied; 125 it was not, and a line says why.\n",
+	.min = 2,
+	.max = COMMAND_ANY,
+	.wants = "needs what to copy and where to; write `sandcastle cp SRC NAME:DST` or "
+		 "`sandcastle cp NAME:SRC DST`",
+	.size = sizeof(struct cp),
+	.run = run,
+};

@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (!f.shares[i].host || !*f.shares[i].host)
 			abort();
 	for (size_t i = 0; r == 0 && i < f.n_entries; i++)
-		if (f.entries[i].key == CONFIG_KEY_COMMAND)
+		if (f.entries[i].kind == CONFIG_COMMAND)
 			(void)config_is_windows_command(f.entries[i].value);
 	config_file_fini(&f);
 	return 0;

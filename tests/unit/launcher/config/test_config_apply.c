@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "launcher/commands.h"
 #include "launcher/config/config_apply.h"
 #include "launcher/config/config_print.h"
 
@@ -69,7 +70,11 @@ static int run(const char *command, const char *file, const char *text, const ch
 	for (int i = 0; i < argc; i++)
 		argv[i] = copy[i];
 	sandbox_config_fini(&cfg);
-	return run_options_parse(argc, argv, &host, &cfg);
+	return run_options_parse(
+		&(struct call){.command = strcmp(command, "run") == 0 ? &cmd_run : &cmd_start,
+			       .argc = argc,
+			       .argv = argv},
+		&host, &cfg);
 }
 
 #define RUN(file, text, ...)   run("run", file, text, (const char *const[]){__VA_ARGS__, NULL})
@@ -278,7 +283,7 @@ Test(config_apply, as_json)
 		cr_assert_eq(settings_init(&s, &host, &cfg), 0);
 		cr_assert_eq(config_apply(&s, &f, CONFIG_APPLY_QUIETLY), 0);
 	}
-	cr_assert_eq(config_print_json(&f, &cfg, false, to), 0);
+	cr_assert_eq(config_print_json(&f, &cfg, to), 0);
 	fclose(to);
 	config_file_fini(&f);
 	root = json_loads(text, 0, NULL);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "launcher/config/config_file.h"
+#include "launcher/config/settings.h"
 
 static struct config_file f;
 
@@ -55,11 +56,11 @@ Test(config_ini, all_of_it)
 	cr_assert_str_eq(entry("name")->value, "box");
 	cr_assert_eq(entry("name")->line, 3);
 	cr_assert_str_eq(entry("memory")->value, "2G");
-	cr_assert_eq(entry("memory")->key, CONFIG_KEY_MEMORY);
+	cr_assert_eq(entry("memory")->row, setting_find("memory"));
 	cr_assert_str_eq(f.entries[2].value, "A=b:c = d");
 	cr_assert_str_eq(f.entries[3].value, "E=");
 	cr_assert_str_empty(entry("network")->value, "it is what a sandbox has");
-	cr_assert_eq(entry("gpu")->key, CONFIG_KEY_UNSUPPORTED);
+	cr_assert_eq(entry("gpu")->kind, CONFIG_UNSUPPORTED);
 	cr_assert_not_null(strstr(entry("gpu")->value, "gpu = virgl is not supported yet"));
 	cr_assert_eq(f.n_shares, 2);
 	cr_assert_str_eq(f.shares[0].name, "one");
@@ -90,7 +91,7 @@ Test(config_ini, mistakes_have_a_line_and_a_cure)
 		const char *says;
 	} bad[] = {
 		{"[sandbox]\nmemry = 1G\n", 2, "did you mean memory?"},
-		{"[sandbox]\nfrobnicate = 1\n", 2, "[sandbox] has name, memory"},
+		{"[sandbox]\nfrobnicate = 1\n", 2, "[sandbox] has env, workdir"},
 		{"[sandbox]\nMemory = 1G\n", 2, "did you mean memory?"},
 		{"[sandbox]\ncpus = 1\n\ncpus = 2\n", 4, "twice, first in line 2"},
 		{"[sandbox]\nnetwork = none\nnetwork = nat\n", 3, "twice"},
@@ -122,6 +123,16 @@ Test(config_ini, mistakes_have_a_line_and_a_cure)
 		cr_assert_eq(f.error_line, bad[i].line, "%s: %u", bad[i].text, f.error_line);
 		cr_assert_not_null(strstr(f.error, bad[i].says), "%s: %s", bad[i].text, f.error);
 	}
+}
+
+/* `root` was missing in it once. */
+Test(config_ini, the_hint_has_all_keys)
+{
+	cr_assert_eq(parse("[sandbox]\nfrobnicate = 1\n"), -EINVAL);
+	for (const struct option_row *row = settings_rows; row->name; row++)
+		if (row->flags & SETTING_FILE)
+			cr_assert_not_null(strstr(f.error, row->name), "%s", row->name);
+	cr_assert_lt(strlen(f.error), sizeof(f.error) - 1, "it is not cut short");
 }
 
 Test(config_ini, a_nul_is_no_text)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "launcher/config/config_file.h"
+#include "launcher/config/settings.h"
 
 static struct config_file f;
 
@@ -49,10 +50,10 @@ Test(config_wsb, all_of_it)
 	cr_assert_eq(f.entries[0].line, 3);
 	for (size_t i = 1; i < 4; i++)
 		cr_assert_str_empty(f.entries[i].value, "%s", f.entries[i].value);
-	cr_assert_eq(f.entries[4].key, CONFIG_KEY_COMMAND);
+	cr_assert_eq(f.entries[4].kind, CONFIG_COMMAND);
 	cr_assert_str_eq(f.entries[4].value, "a < b");
 	cr_assert_str_eq(f.entries[5].value, "c");
-	cr_assert_eq(f.entries[6].key, CONFIG_KEY_MEMORY);
+	cr_assert_eq(f.entries[6].row, setting_find("memory"));
 	cr_assert_str_eq(f.entries[6].value, "4096M");
 	cr_assert_eq(f.n_shares, 2);
 	cr_assert_str_eq(f.shares[0].host, "~/a & b");

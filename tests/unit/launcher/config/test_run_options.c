@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "launcher/commands.h"
 #include "launcher/config/run_options.h"
 
 static char cwd[] = "/tmp/sandcastle-test-XXXXXX";
@@ -45,7 +46,8 @@ static int parse(const char *const *words)
 		argv[argc] = copy[argc];
 	}
 	sandbox_config_fini(&cfg);
-	return run_options_parse(argc, argv, &host, &cfg);
+	return run_options_parse(&(struct call){.command = &cmd_run, .argc = argc, .argv = argv},
+				 &host, &cfg);
 }
 
 #define PARSE(...) parse((const char *const[]){"run", __VA_ARGS__, NULL})
