@@ -34,7 +34,7 @@
  *     MAP_DONE id                     ->
  *                                     <-   SHUTDOWN
  *
- *   MAP_FAILED id {ERRNO, TEXT} instead of MAP_DONE; their ids are counted apart from commands'
+ *   MAP_FAILED id {ERRNO, TEXT} instead of MAP_DONE
  *   EXEC_FAILED id {ERRNO, TEXT} instead of STARTED when the command cannot be run
  *   FAILED {TEXT} whenever the agent cannot go on; it powers off after it
  *
@@ -105,7 +105,7 @@ struct sc_header {
 	uint32_t length; /* of the body, bytes */
 	uint16_t type; /* enum sc_message */
 	uint16_t zero;
-	uint32_t id; /* which command, or MAP or UNMAP; 0 where none is meant */
+	uint32_t id; /* the EXEC, MAP or UNMAP it belongs to, counted together; 0: none */
 } __attribute__((packed));
 
 struct sc_field {

@@ -25,12 +25,10 @@ struct stream {
 };
 
 struct command {
-	struct session *session;
-	struct command *next;
+	struct exchange exchange;
 	const struct command_ops *ops;
 	void *owner;
 
-	uint32_t id;
 	uint32_t pid;
 	bool tty;
 	enum command_state state;
@@ -50,6 +48,11 @@ struct command {
 	struct stdio_in input;
 };
 
+static struct command *to_command(struct exchange *x)
+{
+	return CONTAINER_OF(x, struct command, exchange);
+}
+
 static void check_finished(struct command *cmd)
 {
 	if (cmd->state != COMMAND_ENDED || cmd->told_ended || cmd->tell_ended)
@@ -58,7 +61,7 @@ static void check_finished(struct command *cmd)
 		if (!stdio_out_settled(&cmd->outputs[i].out))
 			return;
 	cmd->tell_ended = true;
-	session_notify(cmd->session);
+	session_notify(cmd->exchange.session);
 }
 
 static void output_moved(struct stdio_out *out)
@@ -127,8 +130,9 @@ static const struct vsock_conn_ops stream_ops = {
 	.closed = stream_closed,
 };
 
-bool command_stream(struct command *cmd, struct vsock_conn *conn, uint32_t number)
+static bool take_stream(struct exchange *x, struct vsock_conn *conn, uint32_t number)
 {
+	struct command *cmd = to_command(x);
 	struct stream *st;
 
 	if (number > (cmd->tty ? 0u : 2u) || (cmd->opened & 1u << number) ||
@@ -150,7 +154,7 @@ bool command_stream(struct command *cmd, struct vsock_conn *conn, uint32_t numbe
  * was reported is here by now. Whatever comes later is not waited for: it could
  * come for ever.
  */
-void command_finish(struct command *cmd, const struct command_result *result)
+static void end(struct command *cmd, const struct command_result *result)
 {
 	if (cmd->state == COMMAND_ENDED)
 		return;
@@ -165,8 +169,9 @@ void command_finish(struct command *cmd, const struct command_result *result)
 	check_finished(cmd);
 }
 
-bool command_hear(struct command *cmd, const struct agent_message *m)
+static bool hear(struct exchange *x, const struct agent_message *m)
 {
+	struct command *cmd = to_command(x);
 	struct command_result r = {.error = m->error, .code = m->code, .signal = m->signal};
 
 	if (m->type == SC_MSG_STARTED && cmd->state == COMMAND_ASKED && !cmd->opening.data) {
@@ -174,7 +179,7 @@ bool command_hear(struct command *cmd, const struct agent_message *m)
 		cmd->started = true;
 		cmd->pid = m->pid;
 		cmd->tell_started = true;
-		session_notify(cmd->session);
+		session_notify(cmd->exchange.session);
 		return true;
 	}
 	if (m->type == SC_MSG_EXEC_FAILED && cmd->state == COMMAND_ASKED && !cmd->opening.data) {
@@ -185,12 +190,13 @@ bool command_hear(struct command *cmd, const struct agent_message *m)
 	} else {
 		return false;
 	}
-	command_finish(cmd, &r);
+	end(cmd, &r);
 	return true;
 }
 
-bool command_say(struct command *cmd, struct agent_buffer *buf)
+static bool compose(struct exchange *x, struct agent_buffer *buf)
 {
+	struct command *cmd = to_command(x);
 	int r = -EAGAIN;
 
 	if (cmd->opening.data) {
@@ -203,18 +209,20 @@ bool command_say(struct command *cmd, struct agent_buffer *buf)
 		return false;
 	if (cmd->winsize_due) {
 		cmd->winsize_due = false;
-		r = agent_wire_winsize(buf, cmd->id, cmd->rows, cmd->columns);
+		r = agent_wire_winsize(buf, cmd->exchange.id, cmd->rows, cmd->columns);
 	} else if (cmd->signals != 0) {
 		uint32_t n = (uint32_t)__builtin_ctzll(cmd->signals);
 
 		cmd->signals &= cmd->signals - 1;
-		r = agent_wire_signal(buf, cmd->id, n + 1);
+		r = agent_wire_signal(buf, cmd->exchange.id, n + 1);
 	}
 	return r == 0;
 }
 
-bool command_tell(struct command *cmd)
+static bool deliver(struct exchange *x)
 {
+	struct command *cmd = to_command(x);
+
 	if (cmd->tell_started) {
 		cmd->tell_started = false;
 		if (cmd->ops->started)
@@ -230,21 +238,28 @@ bool command_tell(struct command *cmd)
 	return false;
 }
 
-struct command *command_next(const struct command *cmd)
+static void lose(struct exchange *x, bool failed, const char *why)
 {
-	return cmd->next;
+	struct command_result r = {.kind = failed ? COMMAND_AGENT_FAILED : COMMAND_LOST};
+
+	snprintf(r.text, sizeof(r.text), "%s",
+		 failed ? why : "the guest went away before the command had ended");
+	end(to_command(x), &r);
 }
 
-void command_set_next(struct command *cmd, struct command *next)
-{
-	cmd->next = next;
-}
+static const struct exchange_ops exchange_ops = {
+	.compose = compose,
+	.heard = hear,
+	.stream = take_stream,
+	.lost = lose,
+	.deliver = deliver,
+};
 
 static int open_stdio(struct command *cmd, const int stdio[3])
 {
 	static const char *const names[] = {"stdout", "stderr"};
-	struct loop *loop = session_loop(cmd->session);
-	struct vsock *vs = session_vsock(cmd->session);
+	struct loop *loop = session_loop(cmd->exchange.session);
+	struct vsock *vs = session_vsock(cmd->exchange.session);
 	int r = stdio_in_init(&cmd->input, loop, vs, stdio[0]);
 
 	for (unsigned int i = 0; r == 0 && i < ARRAY_SIZE(cmd->outputs); i++) {
@@ -258,20 +273,23 @@ static int open_stdio(struct command *cmd, const int stdio[3])
 int command_new(struct session *s, const struct command_spec *spec, const int stdio[3],
 		const struct command_ops *ops, void *owner, struct command **out)
 {
-	struct command *cmd = calloc(1, sizeof(*cmd));
+	struct command *cmd;
 	int r;
 
+	if (session_count(s, &exchange_ops) == SESSION_MAX_COMMANDS)
+		return -EAGAIN;
+	cmd = calloc(1, sizeof(*cmd));
 	if (!cmd)
 		return -ENOMEM;
-	cmd->session = s;
+	cmd->exchange = (struct exchange){.ops = &exchange_ops, .session = s};
 	cmd->ops = ops;
 	cmd->owner = owner;
 	cmd->tty = spec->tty;
 	cmd->rows = spec->rows;
 	cmd->columns = spec->columns;
 	cmd->state = COMMAND_ASKED;
-	if ((r = session_add(s, cmd, &cmd->id)) < 0 ||
-	    (r = agent_wire_exec(&cmd->opening, spec, cmd->id)) < 0 ||
+	if ((r = session_add(s, &cmd->exchange)) < 0 ||
+	    (r = agent_wire_exec(&cmd->opening, spec, cmd->exchange.id)) < 0 ||
 	    (r = open_stdio(cmd, stdio)) < 0) {
 		command_free(cmd);
 		return r;
@@ -295,8 +313,8 @@ void command_free(struct command *cmd)
 {
 	if (!cmd)
 		return;
-	session_remove(cmd->session, cmd);
-	vsock_run(session_vsock(cmd->session), leave, cmd);
+	session_remove(&cmd->exchange);
+	vsock_run(session_vsock(cmd->exchange.session), leave, cmd);
 	stdio_in_fini(&cmd->input);
 	for (unsigned int i = 0; i < ARRAY_SIZE(cmd->outputs); i++)
 		stdio_out_fini(&cmd->outputs[i].out);
@@ -309,7 +327,7 @@ void command_signal(struct command *cmd, int signo)
 	if (signo < 1 || signo > MAX_SIGNAL)
 		return;
 	cmd->signals |= 1ull << (signo - 1);
-	session_speak(cmd->session);
+	session_speak(cmd->exchange.session);
 }
 
 void command_winsize(struct command *cmd, uint16_t rows, uint16_t columns)
@@ -319,12 +337,12 @@ void command_winsize(struct command *cmd, uint16_t rows, uint16_t columns)
 	cmd->rows = rows;
 	cmd->columns = columns;
 	cmd->winsize_due = true;
-	session_speak(cmd->session);
+	session_speak(cmd->exchange.session);
 }
 
 uint32_t command_id(const struct command *cmd)
 {
-	return cmd->id;
+	return cmd->exchange.id;
 }
 
 uint32_t command_pid(const struct command *cmd)

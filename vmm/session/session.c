@@ -49,13 +49,8 @@ struct session {
 	size_t said;
 	bool shutdown_due;
 
-	struct command *commands; /* a list, oldest first */
-	unsigned int n_commands;
-	uint32_t last_id;
+	struct exchanges exchanges;
 	struct newcomer newcomers[MAX_NEWCOMERS];
-
-	struct session_map *maps; /* a list, oldest first */
-	uint32_t last_map_id;
 };
 
 static void enter(struct session *s, enum session_state state)
@@ -78,46 +73,6 @@ void session_notify(struct session *s)
 	(void)!eventfd_write(s->notify.fd, 1);
 }
 
-/* One call may free commands, so the list is gone through anew after each. */
-static bool tell_one_command(struct session *s)
-{
-	for (struct command *cmd = s->commands; cmd; cmd = command_next(cmd))
-		if (command_tell(cmd))
-			return true;
-	return false;
-}
-
-static void forget_map(struct session *s, const struct session_map *m)
-{
-	struct session_map **at = &s->maps;
-
-	while (*at && *at != m)
-		at = &(*at)->next;
-	if (*at)
-		*at = m->next;
-}
-
-static bool tell_one_map(struct session *s)
-{
-	struct session_map *m = s->maps;
-
-	while (m && !m->answered)
-		m = m->next;
-	if (!m)
-		return false;
-	forget_map(s, m);
-	m->done(m, m->error, m->text);
-	return true;
-}
-
-static void answer_map(struct session *s, struct session_map *m, int error, const char *text)
-{
-	m->answered = true;
-	m->error = error;
-	snprintf(m->text, sizeof(m->text), "%s", text);
-	session_notify(s);
-}
-
 static void notify_event(struct loop_source *src, uint32_t events)
 {
 	struct session *s = CONTAINER_OF(src, struct session, notify);
@@ -129,10 +84,7 @@ static void notify_event(struct loop_source *src, uint32_t events)
 		s->tell_ready = false;
 		s->ops->ready(s, s->owner);
 	}
-	while (tell_one_command(s))
-		;
-	while (tell_one_map(s))
-		;
+	exchanges_deliver(&s->exchanges);
 	if (s->tell_ended) {
 		s->tell_ended = false;
 		s->ops->ended(s, s->why, s->owner);
@@ -149,20 +101,14 @@ static void greet_newcomers(struct session *s)
 			newcomer_readable(s->newcomers[i].conn, &s->newcomers[i]);
 }
 
-static void end_session(struct session *s, enum command_end kind, const char *why)
+static void end_session(struct session *s, bool failed, const char *why)
 {
-	struct command_result r = {.kind = kind};
-
 	if (s->state == SESSION_ENDED)
 		return;
 	greet_newcomers(s);
 	enter(s, SESSION_ENDED);
-	snprintf(r.text, sizeof(r.text), "%s", why);
-	snprintf(s->why, sizeof(s->why), "%s", kind == COMMAND_LOST ? "" : why);
-	for (struct command *cmd = s->commands; cmd; cmd = command_next(cmd))
-		command_finish(cmd, &r);
-	for (struct session_map *m = s->maps; m; m = m->next)
-		answer_map(s, m, -ENOTCONN, "the guest is gone");
+	snprintf(s->why, sizeof(s->why), "%s", failed ? why : "");
+	exchanges_lose(&s->exchanges, failed, why);
 	s->shutdown_due = true;
 	s->tell_ended = true;
 	session_notify(s);
@@ -173,28 +119,12 @@ static void agent_failed(struct session *s, const char *fmt, const char *what)
 	char why[AGENT_TEXT_MAX];
 
 	snprintf(why, sizeof(why), fmt, what);
-	end_session(s, COMMAND_AGENT_FAILED, why);
+	end_session(s, true, why);
 }
 
 static void lost(struct session *s)
 {
-	end_session(s, COMMAND_LOST, "the guest went away before the command had ended");
-}
-
-static bool say_map(struct session *s)
-{
-	for (struct session_map *m = s->maps; m; m = m->next) {
-		int r;
-
-		if (m->said)
-			continue;
-		m->said = true;
-		r = agent_wire_map(&s->say, m->map, m->index, m->remove, m->id);
-		if (r == 0)
-			return true;
-		answer_map(s, m, r, "cannot tell the guest of it");
-	}
-	return false;
+	end_session(s, false, "the guest is gone");
 }
 
 /* Composes what is to be said next; false if there is nothing. */
@@ -205,10 +135,7 @@ static bool next_message(struct session *s)
 		s->shutdown_due = false;
 		return agent_wire_shutdown(&s->say) == 0;
 	}
-	for (struct command *cmd = s->commands; cmd; cmd = command_next(cmd))
-		if (command_say(cmd, &s->say))
-			return true;
-	return say_map(s);
+	return exchanges_compose(&s->exchanges, &s->say);
 }
 
 static void speak(void *arg)
@@ -233,15 +160,6 @@ static void speak(void *arg)
 void session_speak(struct session *s)
 {
 	vsock_run(s->vs, speak, s);
-}
-
-static struct command *find_command(struct session *s, uint32_t id)
-{
-	struct command *cmd = s->commands;
-
-	while (cmd && command_id(cmd) != id)
-		cmd = command_next(cmd);
-	return cmd;
 }
 
 static void take_hello(struct session *s, const struct agent_message *m)
@@ -269,30 +187,16 @@ static void take_ready(struct session *s, const struct agent_message *m)
 	session_notify(s);
 }
 
-/* STARTED, EXEC_FAILED, EXITED. */
-static void take_command_message(struct session *s, const struct agent_message *m)
+/* STARTED, EXEC_FAILED, EXITED, MAP_DONE, MAP_FAILED. */
+static void take_answer(struct session *s, const struct agent_message *m)
 {
-	struct command *cmd = find_command(s, m->id);
+	const char *wrong;
 
 	if (m->type == SC_MSG_EXITED)
 		greet_newcomers(s);
-	if (m->id > s->last_id)
-		agent_failed(s, "the guest agent %s", "spoke of a command it was not given");
-	else if (cmd && !command_hear(cmd, m))
-		agent_failed(s, "the guest agent %s", "sent a message out of order");
-}
-
-/* MAP_DONE, MAP_FAILED. */
-static void take_map_answer(struct session *s, const struct agent_message *m)
-{
-	struct session_map *map = s->maps;
-
-	while (map && map->id != m->id)
-		map = map->next;
-	if (m->id > s->last_map_id || (map && (!map->said || map->answered)))
-		agent_failed(s, "the guest agent %s", "spoke of a map it was not given");
-	else if (map)
-		answer_map(s, map, -m->error, m->text);
+	wrong = exchanges_hear(&s->exchanges, m);
+	if (wrong)
+		agent_failed(s, "the guest agent %s", wrong);
 }
 
 /* What may be said when. */
@@ -304,11 +208,8 @@ static void take_message(struct session *s, const struct agent_message *m)
 		take_hello(s, m);
 	else if (m->type == SC_MSG_READY && s->state == SESSION_HELLO)
 		take_ready(s, m);
-	else if ((m->type == SC_MSG_MAP_DONE || m->type == SC_MSG_MAP_FAILED) &&
-		 s->state == SESSION_READY)
-		take_map_answer(s, m);
 	else if (m->id > 0 && s->state == SESSION_READY)
-		take_command_message(s, m);
+		take_answer(s, m);
 	else
 		agent_failed(s, "the guest agent %s", "sent a message out of order");
 }
@@ -378,15 +279,15 @@ static int accept_control(struct vsock_conn *conn, void *owner)
 	return 0;
 }
 
-/* True if the stream has found its command. */
+/* True if the stream has found whom it is for. */
 static bool place_newcomer(struct newcomer *nc)
 {
 	struct sc_stream_hello h;
-	struct command *cmd;
+	struct exchange *x;
 
 	memcpy(&h, nc->hello, sizeof(h));
-	cmd = find_command(nc->session, le32toh(h.id));
-	return cmd && command_stream(cmd, nc->conn, le32toh(h.stream));
+	x = exchanges_find(&nc->session->exchanges, le32toh(h.id));
+	return x && x->ops->stream && x->ops->stream(x, nc->conn, le32toh(h.stream));
 }
 
 static void newcomer_readable(struct vsock_conn *conn, void *owner)
@@ -443,61 +344,24 @@ static int accept_stream(struct vsock_conn *conn, void *owner)
 	return -EBUSY;
 }
 
-int session_add(struct session *s, struct command *cmd, uint32_t *id)
+int session_add(struct session *s, struct exchange *x)
 {
-	struct command *last = s->commands;
+	int r = s->state == SESSION_ENDED ? -ENOTCONN : exchanges_add(&s->exchanges, x);
 
-	if (s->state == SESSION_ENDED)
-		return -ENOTCONN;
-	if (s->n_commands == SESSION_MAX_COMMANDS || s->last_id == UINT32_MAX)
-		return -EAGAIN;
-	while (last && command_next(last))
-		last = command_next(last);
-	if (last)
-		command_set_next(last, cmd);
-	else
-		s->commands = cmd;
-	s->n_commands++;
-	*id = ++s->last_id;
-	return 0;
+	if (r == 0)
+		x->session = s;
+	return r;
 }
 
-void session_remove(struct session *s, struct command *cmd)
+void session_remove(struct exchange *x)
 {
-	struct command *before = NULL, *at = s->commands;
-
-	while (at && at != cmd) {
-		before = at;
-		at = command_next(at);
-	}
-	if (!at)
-		return;
-	if (before)
-		command_set_next(before, command_next(cmd));
-	else
-		s->commands = command_next(cmd);
-	s->n_commands--;
+	if (x->session)
+		exchanges_remove(&x->session->exchanges, x);
 }
 
-int session_map(struct session *s, struct session_map *m)
+unsigned int session_count(const struct session *s, const struct exchange_ops *ops)
 {
-	struct session_map **end = &s->maps;
-
-	if (s->state != SESSION_READY || s->last_map_id == UINT32_MAX)
-		return -ENOTCONN;
-	while (*end)
-		end = &(*end)->next;
-	m->id = ++s->last_map_id;
-	m->said = m->answered = false;
-	m->next = NULL;
-	*end = m;
-	session_speak(s);
-	return 0;
-}
-
-void session_map_cancel(struct session *s, struct session_map *m)
-{
-	forget_map(s, m);
+	return exchanges_count(&s->exchanges, ops);
 }
 
 struct loop *session_loop(struct session *s)

@@ -8,7 +8,6 @@
 
 #include "common/util.h"
 
-struct config_map;
 struct loop;
 struct sandbox_config;
 struct session;
@@ -20,7 +19,7 @@ struct vsock;
  *
  *   WAITING -> HELLO     the agent connected; SETUP and what commands there are went out
  *           -> READY     the guest is set up as asked
- *           -> ENDED     the agent gave up, or is gone; so are all commands
+ *           -> ENDED     the agent gave up, or is gone; so are all exchanges (vmm/session/exchange.h)
  *
  * ENDED can follow any state. Commands (vmm/session/command.h) may be made in any but that.
  *
@@ -43,24 +42,6 @@ enum session_state {
 
 enum { SESSION_MAX_COMMANDS = 256 };
 
-/*
- * A map that the guest is to show, or to let go, while it runs. The first part is
- * the caller's, who embeds it; it is borrowed until done() or session_map_cancel().
- */
-struct session_map {
-	const struct config_map *map;
-	uint32_t index; /* of its export, "map<index>" */
-	bool remove;
-	/* On the loop thread without a lock. error: 0, or a negative errno; text: "", or what failed. */
-	void (*done)(struct session_map *m, int error, const char *text);
-
-	uint32_t id; /* the session's, from here on */
-	bool said, answered;
-	int error;
-	char text[256]; /* one line of printable ASCII */
-	struct session_map *next;
-};
-
 /* On the loop thread without a lock; the session may not be freed here. */
 struct session_ops {
 	void (*ready)(struct session *s, void *owner);
@@ -76,11 +57,6 @@ int session_new(struct loop *loop, struct vsock *vs, const struct sandbox_config
 		const struct session_ops *ops, void *owner, struct session **out) MUST_CHECK;
 /* Before the vsock device is destroyed, after its commands. NULL is fine. */
 void session_free(struct session *s);
-
-/* Only in READY, else -ENOTCONN. done() follows if it returns 0, unless the session is freed before. */
-int session_map(struct session *s, struct session_map *m) MUST_CHECK;
-/* No one waits for the answer any more. Not waiting is fine. */
-void session_map_cancel(struct session *s, struct session_map *m);
 
 /* Asks the guest to kill what runs in it, write back what it owes the host, and power off. */
 void session_shutdown(struct session *s);

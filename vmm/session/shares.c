@@ -10,7 +10,7 @@
 #include "devices/fs/fs.h"
 #include "vmm/config/config.h"
 #include "vmm/config/map_rules.h"
-#include "vmm/session/session.h"
+#include "vmm/session/session_priv.h"
 
 enum share_state {
 	SHARE_EXPORTING, /* the server is told of it */
@@ -33,7 +33,10 @@ struct share {
 	int error; /* what to tell: adding it failed */
 	char text[256];
 
-	struct session_map guest;
+	struct exchange guest; /* MAP or UNMAP, and the answer */
+	bool said, answered;
+	int answer; /* 0, or a negative errno */
+	char answer_text[AGENT_TEXT_MAX];
 	uint64_t deadline_ms; /* for the guest's answer; 0: none is due */
 	struct loop_task task; /* to the server's loop and back */
 	int result; /* that it brings */
@@ -127,10 +130,10 @@ static void tell_server(struct share *s, enum share_state state)
 	loop_post(s->owner->setup.files.loop, &s->task);
 }
 
-static void guest_answered(struct session_map *m, int error, const char *text)
+/* The guest has done as it was told, or has not, or will not. */
+static void guest_done(struct share *s, int error, const char *text)
 {
-	struct share *s = CONTAINER_OF(m, struct share, guest);
-
+	session_remove(&s->guest);
 	s->deadline_ms = 0;
 	arm(s->owner);
 	snprintf(s->text, sizeof(s->text), "%s", text);
@@ -147,24 +150,78 @@ static void guest_answered(struct session_map *m, int error, const char *text)
 	}
 }
 
-static void tell_guest(struct share *s, enum share_state state)
+static void take_answer(struct share *s, int error, const char *text)
 {
-	const bool remove = state == SHARE_DETACHING;
+	s->answered = true;
+	s->answer = error;
+	snprintf(s->answer_text, sizeof(s->answer_text), "%s", text);
+	session_notify(s->guest.session);
+}
+
+static bool compose(struct exchange *x, struct agent_buffer *buf)
+{
+	struct share *s = CONTAINER_OF(x, struct share, guest);
 	int r;
 
-	s->state = state;
-	s->guest = (struct session_map){
-		.map = &s->map,
-		.index = s->number,
-		.remove = remove,
-		.done = guest_answered,
-	};
-	s->deadline_ms = now_ms() + (remove ? s->owner->setup.detach_limit_ms
-					    : s->owner->setup.mount_limit_ms);
-	arm(s->owner);
-	r = session_map(s->owner->setup.session, &s->guest);
+	if (s->said)
+		return false;
+	s->said = true;
+	r = agent_wire_map(buf, &s->map, s->number, s->state == SHARE_DETACHING, x->id);
 	if (r < 0)
-		guest_answered(&s->guest, r, "the guest is gone");
+		take_answer(s, r, "cannot tell the guest of it");
+	return r == 0;
+}
+
+static bool hear(struct exchange *x, const struct agent_message *m)
+{
+	struct share *s = CONTAINER_OF(x, struct share, guest);
+
+	if (!s->said || s->answered || (m->type != SC_MSG_MAP_DONE && m->type != SC_MSG_MAP_FAILED))
+		return false;
+	take_answer(s, -m->error, m->text);
+	return true;
+}
+
+static void lose(struct exchange *x, bool failed, const char *why)
+{
+	(void)failed;
+	(void)why;
+	take_answer(CONTAINER_OF(x, struct share, guest), -ENOTCONN, "the guest is gone");
+}
+
+static bool deliver(struct exchange *x)
+{
+	struct share *s = CONTAINER_OF(x, struct share, guest);
+
+	if (!s->answered)
+		return false;
+	guest_done(s, s->answer, s->answer_text);
+	return true;
+}
+
+static void tell_guest(struct share *s, enum share_state state)
+{
+	static const struct exchange_ops ops = {
+		.compose = compose,
+		.heard = hear,
+		.lost = lose,
+		.deliver = deliver,
+	};
+	const struct shares_setup *setup = &s->owner->setup;
+	int r = -ENOTCONN;
+
+	s->state = state;
+	s->guest = (struct exchange){.ops = &ops};
+	s->said = s->answered = false;
+	s->deadline_ms = now_ms() + (state == SHARE_DETACHING ? setup->detach_limit_ms
+							      : setup->mount_limit_ms);
+	arm(s->owner);
+	if (session_state(setup->session) == SESSION_READY)
+		r = session_add(setup->session, &s->guest);
+	if (r < 0)
+		guest_done(s, r, "the guest is gone");
+	else
+		session_speak(setup->session);
 }
 
 static void exports_changed(struct loop_task *task)
@@ -208,12 +265,11 @@ static void timer_fired(struct loop_timer *timer)
 	struct share *s;
 
 	while ((s = overdue(sh)) != NULL) {
-		session_map_cancel(sh->setup.session, &s->guest);
-		guest_answered(&s->guest, -ETIMEDOUT,
-			       s->state == SHARE_MOUNTING || !s->map.writable
-				       ? "the guest did not answer in time"
-				       : "the guest did not answer in time; pages it wrote "
-					 "through mmap may be lost");
+		guest_done(s, -ETIMEDOUT,
+			   s->state == SHARE_MOUNTING || !s->map.writable
+				   ? "the guest did not answer in time"
+				   : "the guest did not answer in time; pages it wrote "
+				     "through mmap may be lost");
 	}
 	arm(sh);
 }
