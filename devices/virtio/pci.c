@@ -490,6 +490,8 @@ static uint32_t class_of(uint32_t type)
 		return 0x028000;
 	case VIRTIO_ID_GPU:
 		return 0x038000;
+	case VIRTIO_ID_INPUT:
+		return 0x098000;
 	default:
 		return 0xff0000;
 	}

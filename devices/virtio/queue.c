@@ -223,6 +223,14 @@ int virtq_pop(struct virtq *vq, struct virtq_chain *chain)
 	return 1;
 }
 
+unsigned int virtq_waiting(const struct virtq *vq)
+{
+	if (!vq->ready)
+		return 0;
+	return (uint16_t)(load16(vq->avail_ring, offsetof(struct vring_avail, idx)) -
+			  vq->state.next_avail);
+}
+
 void virtq_push(struct virtq *vq, uint16_t head, uint32_t written)
 {
 	struct virtq_state *s = &vq->state;
@@ -264,7 +272,9 @@ void virtq_want_kick(struct virtq *vq, bool want)
 		store16(vq->used_ring, offsetof(struct vring_used, flags),
 			want ? 0 : VRING_USED_F_NO_NOTIFY);
 	else if (want)
-		store16(vq->used_ring, avail_event_off(vq), vq->state.next_avail);
+		/* Chains that wait already are no news, whether they were popped or not. */
+		store16(vq->used_ring, avail_event_off(vq),
+			load16(vq->avail_ring, offsetof(struct vring_avail, idx)));
 	atomic_thread_fence(memory_order_seq_cst);
 }
 

@@ -81,6 +81,11 @@ void virtq_lend(struct virtq *vq, struct iovec *more, unsigned int n);
  */
 int virtq_pop(struct virtq *vq, struct virtq_chain *chain) MUST_CHECK;
 /*
+ * How many chains the driver has published that were not popped; asks for no kick. It may
+ * take them back, if it is hostile, and then virtq_pop() says 0 all the same.
+ */
+unsigned int virtq_waiting(const struct virtq *vq);
+/*
  * Returns the chain `head` to the driver, `written` bytes of it filled. Any
  * order; nothing happens when the queue was reset or broken since.
  */

@@ -495,6 +495,23 @@ Test(queue, an_empty_pop_asks_for_the_next_kick)
 	cr_assert_eq(fake_avail_event(g, 0), 4);
 }
 
+Test(queue, a_kick_is_wanted_for_what_comes_after_those_that_wait)
+{
+	struct fake_seg seg = fake_room(g, 1);
+
+	virtq_want_kick(&vq, false);
+	cr_assert_eq(virtq_waiting(&vq), 0);
+	(void)fake_publish(g, 0, &seg, 1);
+	(void)fake_publish(g, 0, &seg, 1);
+	cr_assert_eq(virtq_waiting(&vq), 2);
+	cr_assert_eq(virtq_pop(&vq, &chain), 1);
+	cr_assert_eq(virtq_waiting(&vq), 1);
+	virtq_want_kick(&vq, true);
+	cr_assert_eq(fake_avail_event(g, 0), 2);
+	vq.ready = false;
+	cr_assert_eq(virtq_waiting(&vq), 0);
+}
+
 Test(queue, want_kick_is_a_flag_without_event_idx)
 {
 	vq.event_idx = false;
