@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
@@ -19,6 +18,7 @@ struct loop {
 
 	pthread_mutex_t task_lock;
 	struct loop_task *tasks, **tasks_end;
+	atomic_bool posted; /* there is a task; changes under task_lock */
 
 	/*
 	 * The batch being dispatched. A callback may remove a source that a
@@ -37,6 +37,7 @@ static void run_tasks(struct loop *loop)
 	task = loop->tasks;
 	loop->tasks = NULL;
 	loop->tasks_end = &loop->tasks;
+	atomic_store(&loop->posted, false);
 	pthread_mutex_unlock(&loop->task_lock);
 	while (task) {
 		struct loop_task *next = task->next;
@@ -128,6 +129,20 @@ void loop_remove(struct loop_source *src)
 	src->loop = NULL;
 }
 
+/* Calls back for the batch; what came meanwhile from elsewhere does not wait for its end. */
+static void dispatch(struct loop *loop)
+{
+	for (int i = 0; i < loop->n_batch && !atomic_load(&loop->stopping); i++) {
+		struct loop_source *src = loop->batch[i].data.ptr;
+
+		if (src)
+			src->fn(src, loop->batch[i].events);
+		if (atomic_load(&loop->posted))
+			run_tasks(loop);
+	}
+	loop->n_batch = 0;
+}
+
 int loop_run(struct loop *loop)
 {
 	while (!atomic_load(&loop->stopping)) {
@@ -139,13 +154,7 @@ int loop_run(struct loop *loop)
 			return -errno;
 		}
 		loop->n_batch = n;
-		for (int i = 0; i < n; i++) {
-			struct loop_source *src = loop->batch[i].data.ptr;
-
-			if (src)
-				src->fn(src, loop->batch[i].events);
-		}
-		loop->n_batch = 0;
+		dispatch(loop);
 	}
 	atomic_store(&loop->stopping, false);
 	return 0;
@@ -166,8 +175,14 @@ void loop_post(struct loop *loop, struct loop_task *task)
 	pthread_mutex_lock(&loop->task_lock);
 	*loop->tasks_end = task;
 	loop->tasks_end = &task->next;
+	atomic_store(&loop->posted, true);
 	pthread_mutex_unlock(&loop->task_lock);
 	(void)!eventfd_write(loop->wake.fd, 1);
+}
+
+bool loop_is_wanted(const struct loop *loop)
+{
+	return atomic_load(&loop->stopping) || atomic_load(&loop->posted);
 }
 
 static void timer_event(struct loop_source *src, uint32_t events)

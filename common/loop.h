@@ -3,6 +3,7 @@
 #ifndef COMMON_LOOP_H
 #define COMMON_LOOP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/util.h"
@@ -58,6 +59,12 @@ struct loop_task {
 
 /* In the order of the calls. Any thread. Not again before fn was called. */
 void loop_post(struct loop *loop, struct loop_task *task);
+
+/*
+ * True if loop_stop() or a posted task waits for the loop's thread: a callback that
+ * could go on for long is to return. Any thread.
+ */
+bool loop_is_wanted(const struct loop *loop);
 
 /*
  * A one-shot timer on CLOCK_MONOTONIC. Embedded, like a source; its fd exists

@@ -142,3 +142,54 @@ Test(loop, tasks_run_in_their_order)
 	loop_post(p.loop, &p.a);
 	loop_free(p.loop);
 }
+
+struct crowd {
+	struct loop *loop;
+	struct loop_source src[3];
+	struct loop_task task;
+	unsigned int events, tasks;
+};
+
+static struct crowd crowd;
+
+static void crowd_task(struct loop_task *task)
+{
+	crowd.tasks++;
+	/* Between two events of one batch. */
+	cr_assert_eq(crowd.events, 1);
+	cr_assert_eq(task, &crowd.task);
+	cr_assert_not(loop_is_wanted(crowd.loop));
+}
+
+static void crowd_event(struct loop_source *src, uint32_t events)
+{
+	(void)events;
+	loop_remove(src);
+	if (crowd.events++ == 0) {
+		cr_assert_not(loop_is_wanted(crowd.loop));
+		loop_post(crowd.loop, &crowd.task);
+		cr_assert(loop_is_wanted(crowd.loop));
+	} else if (crowd.events == 2) {
+		cr_assert_eq(crowd.tasks, 1);
+		loop_stop(crowd.loop);
+		cr_assert(loop_is_wanted(crowd.loop));
+	}
+}
+
+Test(loop, tasks_and_the_end_do_not_wait_for_a_batch)
+{
+	cr_assert_eq(loop_new(&crowd.loop), 0);
+	crowd.task.fn = crowd_task;
+	for (unsigned int i = 0; i < ARRAY_SIZE(crowd.src); i++) {
+		crowd.src[i].fd = eventfd(1, EFD_CLOEXEC);
+		crowd.src[i].fn = crowd_event;
+		crowd.src[i].name = "crowd";
+		cr_assert_eq(loop_add(crowd.loop, &crowd.src[i], EPOLLIN), 0);
+	}
+	cr_assert_eq(loop_run(crowd.loop), 0);
+	cr_assert_eq(crowd.events, 2);
+	cr_assert_not(loop_is_wanted(crowd.loop));
+	loop_free(crowd.loop);
+	for (unsigned int i = 0; i < ARRAY_SIZE(crowd.src); i++)
+		close(crowd.src[i].fd);
+}
