@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <endian.h>
 #include <errno.h>
-#include <limits.h>
 #include <linux/virtio_balloon.h>
 #include <linux/virtio_ids.h>
 #include <string.h>
@@ -26,6 +25,7 @@ enum {
 	BLOCK_PAGES = 512, /* a huge page */
 	BLOCK_WORDS = BLOCK_PAGES / 64,
 	SETTLE_RUNS = 4096, /* given back in one go: some 10 ms */
+	PFNS_MAX = 16384, /* page numbers in one chain; Linux sends PFN_BATCH */
 };
 
 /*
@@ -62,6 +62,7 @@ struct balloon {
 	struct balloon_observer *obs; /* owned; may be NULL */
 	uint64_t reported, inflated;
 	bool discard_failed; /* said so */
+	bool stats_came; /* in the present kick */
 	struct balloon_pages pages;
 	struct virtq_chain chain;
 	uint32_t pfns[PFN_BATCH];
@@ -210,9 +211,12 @@ static int inflate_chain(struct balloon *b)
 {
 	int r = each_page(b, take_page);
 
-	/* A driver that does not tell first may use them again before we know. */
+	/*
+	 * A driver that does not tell first may use them again before we know, so they
+	 * go now or never. No more than the chain's are there.
+	 */
 	if (r == 0 && !virtio_has(&b->vdev, VIRTIO_BALLOON_F_MUST_TELL_HOST)) {
-		settle(b, UINT_MAX);
+		settle(b, PFNS_MAX);
 		forget_pages(&b->pages);
 	}
 	return r;
@@ -289,14 +293,15 @@ static bool is_stats_queue(const struct virtio_device *vdev, unsigned int q)
 	return q == Q_STATS && virtio_has(vdev, VIRTIO_BALLOON_F_STATS_VQ);
 }
 
-/* Returns 0, or -errno when the driver wrote nonsense. */
-static int serve_chain(struct balloon *b, unsigned int q)
+static bool balloon_serve(struct virtio_device *vdev, unsigned int q)
 {
-	int r = 0;
+	struct balloon *b = to_balloon(vdev);
+	int r;
 
-	if (is_stats_queue(&b->vdev, q)) {
+	if (is_stats_queue(vdev, q)) {
 		stats_chain(b);
-		return 0;
+		b->stats_came = true;
+		return true;
 	}
 	if (q == Q_INFLATE)
 		r = inflate_chain(b);
@@ -306,30 +311,22 @@ static int serve_chain(struct balloon *b, unsigned int q)
 	else
 		r = report_chain(b);
 	if (r == 0)
-		virtq_push(&b->vdev.queues[q], b->chain.head, 0);
-	return r;
+		virtq_push(&vdev->queues[q], b->chain.head, 0);
+	else
+		virtio_device_break(vdev, "its driver named pages it cannot give");
+	return r == 0;
 }
 
 static void balloon_queue_kick(struct virtio_device *vdev, unsigned int q)
 {
 	struct balloon *b = to_balloon(vdev);
 	uint64_t reported = b->reported;
-	bool served = false;
-	int r;
 
-	while ((r = virtq_pop(&vdev->queues[q], &b->chain)) > 0) {
-		r = serve_chain(b, q);
-		if (r < 0)
-			break;
-		served = true;
-	}
-	if (r < 0) {
-		virtio_device_break(vdev, r == -EPROTO ? "its driver broke a queue"
-						       : "its driver named pages it cannot give");
+	b->stats_came = false;
+	(void)virtio_device_serve(vdev, q, &b->chain, balloon_serve);
+	if (vdev->broken)
 		return;
-	}
-	virtio_device_flush(vdev, q);
-	if (served && is_stats_queue(vdev, q))
+	if (b->stats_came)
 		tell(b, BALLOON_STATS);
 	else if (b->reported != reported)
 		tell(b, BALLOON_REPORTED);
@@ -390,6 +387,9 @@ static const struct virtio_device_ops balloon_ops = {
 	.n_queues = N_QUEUES,
 	/* Linux wants 32 entries for reporting, or it reports nothing. */
 	.queue_max = {128, 128, 16, 64, 64},
+	/* A report's buffers are ranges of RAM, whose contents nobody looks at. */
+	.chain_max = {PFNS_MAX * sizeof(uint32_t), PFNS_MAX * sizeof(uint32_t), UINT32_MAX,
+		      UINT32_MAX, UINT32_MAX},
 	.features = 1ull << VIRTIO_BALLOON_F_MUST_TELL_HOST | 1ull << VIRTIO_BALLOON_F_STATS_VQ |
 		    1ull << VIRTIO_BALLOON_F_DEFLATE_ON_OOM | 1ull << VIRTIO_BALLOON_F_PAGE_POISON |
 		    1ull << VIRTIO_BALLOON_F_REPORTING,

@@ -25,12 +25,12 @@ struct console {
 	struct device *dev; /* whose lock the host side takes; set on attach */
 	bool input_was_short;
 
-	/* The output chain being worked off: one can be longer than the budget. */
+	/* The output chain being worked off: one can be longer than a kick's share. */
 	struct virtq_chain out_chain;
-	size_t out_done;
+	size_t out_done, out_left; /* bytes: of the chain, and to take in this kick */
 	bool out_busy;
 
-	struct virtq_chain in_chain; /* scratch of give_input() */
+	struct virtq_chain in_chain; /* scratch of give_some() */
 };
 
 static struct console *to_console(struct virtio_device *vdev)
@@ -38,33 +38,24 @@ static struct console *to_console(struct virtio_device *vdev)
 	return CONTAINER_OF(vdev, struct console, vdev);
 }
 
-/* Moves waiting input into the guest's buffers, as far as these go. */
+/* Moves waiting input into a buffer of the guest's. */
+static bool give_some(struct virtio_device *vdev, unsigned int q)
+{
+	struct console *c = to_console(vdev);
+	struct console_state *s = &c->state;
+	size_t len = chain_write(&c->in_chain, 0, s->input, s->input_len);
+
+	s->input_len -= len;
+	memmove(s->input, s->input + len, s->input_len);
+	virtq_push(&vdev->queues[q], c->in_chain.head, (uint32_t)len);
+	return s->input_len > 0;
+}
+
+/* As far as the guest's buffers go. */
 static void give_input(struct console *c)
 {
-	struct virtq *vq = &c->vdev.queues[Q_INPUT];
-	struct console_state *s = &c->state;
-	unsigned int n = 0;
-	int r = 1;
-
-	while (s->input_len > 0 && n++ < VIRTIO_KICK_BUDGET) {
-		size_t len;
-
-		r = virtq_pop(vq, &c->in_chain);
-		if (r <= 0)
-			break;
-		len = chain_write(&c->in_chain, 0, s->input, s->input_len);
-		s->input_len -= len;
-		memmove(s->input, s->input + len, s->input_len);
-		virtq_push(vq, c->in_chain.head, (uint32_t)len);
-	}
-	if (r < 0) {
-		virtio_device_break(&c->vdev, "the input queue is malformed");
-		return;
-	}
-	/* Only buffers without room get us here, and then the guest is up to something. */
-	if (r > 0 && s->input_len > 0)
-		virtio_device_kick_later(&c->vdev, Q_INPUT);
-	virtio_device_flush(&c->vdev, Q_INPUT);
+	if (c->state.input_len > 0)
+		(void)virtio_device_serve(&c->vdev, Q_INPUT, &c->in_chain, give_some);
 }
 
 static void input_kick(struct console *c)
@@ -77,52 +68,44 @@ static void input_kick(struct console *c)
 	}
 }
 
-/* Hands over the rest of the present chain, at most *budget bytes of it. */
-static void take_output(struct console *c, size_t *budget)
+/* Hands over the rest of the present chain. False: the kick's share of bytes is used up. */
+static bool take_output(struct console *c)
 {
 	uint8_t buf[CONSOLE_OUTPUT_CHUNK];
 
-	while (*budget > 0) {
-		size_t len =
-			chain_read(&c->out_chain, c->out_done, buf, min_size(sizeof(buf), *budget));
+	while (c->out_left > 0) {
+		size_t len = chain_read(&c->out_chain, c->out_done, buf,
+					min_size(sizeof(buf), c->out_left));
 
 		if (len == 0) {
 			c->out_busy = false;
 			virtq_push(&c->vdev.queues[Q_OUTPUT], c->out_chain.head, 0);
-			return;
+			return true;
 		}
 		if (c->ops)
 			c->ops->output(c->owner, buf, len);
 		c->out_done += len;
-		*budget -= len;
+		c->out_left -= len;
 	}
+	virtio_device_kick_later(&c->vdev, Q_OUTPUT);
+	return false;
+}
+
+static bool take_chain(struct virtio_device *vdev, unsigned int q)
+{
+	struct console *c = to_console(vdev);
+
+	(void)q;
+	c->out_busy = true;
+	c->out_done = 0;
+	return take_output(c);
 }
 
 static void output_kick(struct console *c)
 {
-	struct virtq *vq = &c->vdev.queues[Q_OUTPUT];
-	size_t budget = CONSOLE_OUTPUT_BUDGET;
-	unsigned int chains = 0;
-	int r = 1;
-
-	while (budget > 0 && chains < VIRTIO_KICK_BUDGET) {
-		if (!c->out_busy) {
-			r = virtq_pop(vq, &c->out_chain);
-			if (r <= 0)
-				break;
-			c->out_busy = true;
-			c->out_done = 0;
-			chains++;
-		}
-		take_output(c, &budget);
-	}
-	if (r < 0) {
-		virtio_device_break(&c->vdev, "the output queue is malformed");
-		return;
-	}
-	if (r > 0)
-		virtio_device_kick_later(&c->vdev, Q_OUTPUT);
-	virtio_device_flush(&c->vdev, Q_OUTPUT);
+	c->out_left = CONSOLE_OUTPUT_BUDGET;
+	if (!c->out_busy || take_output(c))
+		(void)virtio_device_serve(&c->vdev, Q_OUTPUT, &c->out_chain, take_chain);
 }
 
 static int console_attach(struct virtio_device *vdev, struct device *dev, struct loop *loop)
@@ -158,6 +141,7 @@ static const struct virtio_device_ops console_device_ops = {
 	.type = VIRTIO_ID_CONSOLE,
 	.n_queues = N_QUEUES,
 	.queue_max = {64, 64},
+	.chain_max = {[Q_OUTPUT] = UINT32_MAX}, /* worked off in pieces */
 	.features = 1ull << VIRTIO_CONSOLE_F_SIZE,
 	.attach = console_attach,
 	.queue_kick = console_queue_kick,

@@ -24,24 +24,17 @@ static uint32_t rng_fill(const struct virtq_chain *chain)
 	return n > 0 ? (uint32_t)chain_write(chain, 0, buf, (size_t)n) : 0;
 }
 
+static bool rng_serve(struct virtio_device *vdev, unsigned int q)
+{
+	const struct virtq_chain *chain = &to_rng(vdev)->chain;
+
+	virtq_push(&vdev->queues[q], chain->head, rng_fill(chain));
+	return true;
+}
+
 static void rng_queue_kick(struct virtio_device *vdev, unsigned int q)
 {
-	struct virtio_rng *rng = to_rng(vdev);
-	struct virtq *vq = &vdev->queues[q];
-	int r = 1;
-
-	for (unsigned int n = 0; n < VIRTIO_KICK_BUDGET && r > 0; n++) {
-		r = virtq_pop(vq, &rng->chain);
-		if (r > 0)
-			virtq_push(vq, rng->chain.head, rng_fill(&rng->chain));
-	}
-	if (r < 0) {
-		virtio_device_break(vdev, "the request queue is malformed");
-		return;
-	}
-	if (r > 0)
-		virtio_device_kick_later(vdev, q);
-	virtio_device_flush(vdev, q);
+	(void)virtio_device_serve(vdev, q, &to_rng(vdev)->chain, rng_serve);
 }
 
 static void rng_destroy(struct virtio_device *vdev)
@@ -54,6 +47,7 @@ static const struct virtio_device_ops rng_ops = {
 	.type = VIRTIO_ID_RNG,
 	.n_queues = 1,
 	.queue_max = {16},
+	.chain_max = {UINT32_MAX}, /* of which RNG_MAX_REQUEST bytes are written */
 	.queue_kick = rng_queue_kick,
 	.destroy = rng_destroy,
 };

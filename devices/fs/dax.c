@@ -17,6 +17,9 @@
  */
 enum { MIN_SIZE = 128 << 10 };
 
+/* What Linux takes out at once: a page of them (FUSE_REMOVEMAPPING_MAX_ENTRY). */
+enum { REMOVE_MAX = 4096 / sizeof(struct fuse_removemapping_one) };
+
 struct slot {
 	struct fs_node *node; /* holds a reference; NULL: empty */
 	uint64_t offset; /* in the file, of the slot's first byte */
@@ -199,7 +202,7 @@ int fs_op_removemapping(struct fs_server *s, struct fs_request *rq)
 	struct fuse_removemapping_one one;
 	int r = 0;
 
-	if (in->count > rq->tail_len / sizeof(one))
+	if (in->count > rq->tail_len / sizeof(one) || in->count > REMOVE_MAX)
 		return -EINVAL;
 	for (size_t i = 0; i < in->count; i++) {
 		memcpy(&one, rq->tail + i * sizeof(one), sizeof(one));

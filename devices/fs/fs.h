@@ -21,6 +21,8 @@
  * applied its own), SIGXFSZ ignored (a guest may write past RLIMIT_FSIZE), and
  * RLIMIT_NOFILE at its final value before fs_server_new(), which leaves 256
  * descriptors to others, and half of the rest to a second server. The caller serialises calls.
+ * A request may wait for the host for as long as its file system takes: the device
+ * lock is not held then, but nothing else is served.
  */
 
 enum fs_cache {
@@ -60,7 +62,7 @@ void fs_server_free(struct fs_server *server); /* NULL is fine */
  */
 void fs_server_freeze(struct fs_server *server);
 /*
- * Before the device is used, or later under its lock. -EEXIST, -EINVAL (name, or neither
+ * Before the device is used, or later under its lock and on the thread of its loop. -EEXIST, -EINVAL (name, or neither
  * file nor directory), -ENAMETOOLONG, -ENOENT (empty name), -ENOSPC (128 exports), -ENFILE.
  */
 int fs_server_add_export(struct fs_server *server,
@@ -68,8 +70,8 @@ int fs_server_add_export(struct fs_server *server,
 /*
  * Takes an export back, whatever the guest has open, locked or mapped of it: its
  * numbers are current no more (ESTALE, EBADF), what the window has of it reads as
- * zeroes, and no descriptor of it is left. Under the device's lock, when no
- * request is at work. -ENOENT; -ENOMEM: the host has no mapping left to take a file
+ * zeroes, and no descriptor of it is left. Under the device's lock, on the thread
+ * of its loop, so that no request is at work. -ENOENT; -ENOMEM: the host has no mapping left to take a file
  * out of the window with (vm.max_map_count), and the export stays.
  */
 int fs_server_remove_export(struct fs_server *server, const char *name) MUST_CHECK;
@@ -82,8 +84,9 @@ int fs_server_remove_export(struct fs_server *server, const char *name) MUST_CHE
 int fs_server_add_window(struct fs_server *server, uint64_t size) MUST_CHECK;
 /*
  * For a vCPU that met a page the host cannot provide: takes out of the window
- * what files no longer have. True if it was that, and the vCPU can go on. Under
- * the device's lock.
+ * what files no longer have. True if it was that, or if a request is at work, so
+ * that it cannot be told yet: the vCPU goes on, and comes again. Under the
+ * device's lock, which is not held while a request is at work.
  */
 bool fs_server_mend_window(struct fs_server *server);
 

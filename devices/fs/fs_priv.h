@@ -50,8 +50,10 @@ enum {
 
 	/* Two buffers for the headers and two for the replies', the rest for data. */
 	FS_MAX_PAGES = VIRTQ_MAX_SIZE - 4,
+	/* Bytes that one request may move, as INIT says; reads and copies are cut to it. */
 	FS_MAX_WRITE = FS_MAX_PAGES * 4096,
-	FS_MAX_COPY = 64 << 20, /* one COPY_FILE_RANGE; the guest asks again for the rest */
+	FS_MAX_LIST = 64 << 10, /* of a listing: each entry may be looked up */
+	FS_MAX_CHAIN = 2 << 20, /* a request with its reply */
 
 	/* The largest arguments: SETXATTR's structure, name and value. */
 	FS_ARG_MAX = XATTR_SIZE_MAX + 4096,
@@ -141,6 +143,7 @@ struct fs_waiting {
 struct fs_dax;
 
 struct fs_server {
+	const struct virtio_device *vdev; /* the device it is behind; NULL before virtio_fs_new() */
 	int proc_fd; /* /proc/self/fd, O_PATH */
 	bool started; /* the driver sent INIT */
 	bool frozen; /* fs_server_freeze() */
@@ -214,6 +217,8 @@ void fs_reply(struct fs_request *rq, const void *data, size_t len);
 
 int fs_tables_init(struct fs_server *s) MUST_CHECK;
 void fs_tables_fini(struct fs_server *s);
+/* No handle is there, and few nodes: the next walk over the tables is to be short. */
+void fs_tables_shrink(struct fs_server *s);
 uint64_t fs_node_id(const struct fs_node *node);
 struct fs_node *fs_node_find(struct fs_server *s, uint64_t nodeid); /* NULL: not current */
 /* The node of (export, st), new or known. Takes fd over, also on failure. Not counted yet. */

@@ -56,6 +56,22 @@ void fs_tables_fini(struct fs_server *s)
 	free(s->hash);
 }
 
+/* A slot keeps its generation, so that a number which was given is never current again. */
+void fs_tables_shrink(struct fs_server *s)
+{
+	s->top_handle = 1;
+	s->free_handle = 0;
+	while (s->top_node > 1 && s->nodes[s->top_node - 1].kind == FS_FREE)
+		s->top_node--;
+	s->free_node = 0;
+	for (uint32_t i = s->top_node - 1; i > 0; i--) {
+		if (s->nodes[i].kind != FS_FREE)
+			continue;
+		s->nodes[i].next = s->free_node;
+		s->free_node = i;
+	}
+}
+
 /* Nodes */
 
 static uint32_t *hash_slot(struct fs_server *s, const struct fs_export *export, dev_t dev,

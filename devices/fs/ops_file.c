@@ -201,20 +201,22 @@ int fs_op_read(struct fs_server *s, struct fs_request *rq)
 	const struct fuse_read_in *in = rq->arg;
 	AUTO_CLOSE int own = -1;
 	unsigned int n_iov;
+	size_t size;
 	ssize_t n;
 	int fd;
 
 	if (in->offset > INT64_MAX)
 		return -EINVAL;
+	size = min_u64(in->size, FS_MAX_WRITE);
 	if (fs_is_pristine(rq->node)) {
-		fs_indexed_read(rq, in->offset, in->size);
+		fs_indexed_read(rq, in->offset, size);
 		return 0;
 	}
 	fd = read_from(s, rq->node, in->fh, &own);
 	if (fd < 0)
 		return fd;
-	n_iov = chain_iov_wr(rq->chain, sizeof(struct fuse_out_header),
-			     min_size(in->size, rq->room), s->iov, ARRAY_SIZE(s->iov));
+	n_iov = chain_iov_wr(rq->chain, sizeof(struct fuse_out_header), min_size(size, rq->room),
+			     s->iov, ARRAY_SIZE(s->iov));
 	n = preadv(fd, s->iov, (int)n_iov, (off_t)in->offset);
 	if (n < 0)
 		return -errno;
@@ -234,7 +236,7 @@ int fs_op_write(struct fs_server *s, struct fs_request *rq)
 
 	if (!h || !h->may_write)
 		return -EBADF;
-	if (in->offset > INT64_MAX || in->size > rq->hdr.len - data)
+	if (in->offset > INT64_MAX || in->size > rq->hdr.len - data || in->size > FS_MAX_WRITE)
 		return -EINVAL;
 	/*
 	 * The host knows where the file ends now, the guest where it ended when
@@ -306,7 +308,7 @@ int fs_op_copy_file_range(struct fs_server *s, struct fs_request *rq)
 		return -EBADF;
 	if (in->flags || off_in < 0 || off_out < 0)
 		return -EINVAL;
-	n = copy_file_range(from->fd, &off_in, to->fd, &off_out, min_u64(in->len, FS_MAX_COPY), 0);
+	n = copy_file_range(from->fd, &off_in, to->fd, &off_out, min_u64(in->len, FS_MAX_WRITE), 0);
 	if (n < 0)
 		return -errno;
 	out.size = (uint32_t)n;

@@ -242,11 +242,12 @@ static int list_indexed(struct listing *l, uint64_t off)
 static int list(struct fs_server *s, struct fs_request *rq, bool plus)
 {
 	const struct fuse_read_in *in = rq->arg;
-	struct listing l = {.s = s, .rq = rq, .size = min_size(in->size, rq->room), .plus = plus};
+	struct listing l = {.s = s, .rq = rq, .plus = plus};
 	const struct fs_handle *h = NULL;
 	AUTO_CLOSE int own = -1;
 	int r;
 
+	l.size = min_size(min_size(in->size, rq->room), FS_MAX_LIST);
 	if (!s->frozen) {
 		h = fs_handle_find(s, rq->node, in->fh);
 		if (!h)

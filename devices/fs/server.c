@@ -300,6 +300,7 @@ void fs_server_reset(struct fs_server *s)
 	for (uint32_t i = 1; s->nodes && i < s->top_node; i++)
 		if (s->nodes[i].kind != FS_FREE)
 			fs_node_forget(s, &s->nodes[i], UINT64_MAX);
+	fs_tables_shrink(s);
 }
 
 int fs_server_new(struct fs_server **out)
@@ -454,5 +455,8 @@ int fs_server_add_window(struct fs_server *s, uint64_t size)
 
 bool fs_server_mend_window(struct fs_server *s)
 {
+	/* A request is at work, with the tables; it may take long, and the vCPU has to stop for others. */
+	if (s->vdev && s->vdev->away)
+		return true;
 	return fs_dax_mend(s);
 }

@@ -41,32 +41,44 @@ static void arm_timer(struct virtio_fs *fs, unsigned int ms)
 /* Answers what waited for a lock and can have it now. */
 static void finish_waiting(struct virtio_fs *fs)
 {
-	unsigned int q;
-	uint16_t head;
-	uint32_t written;
+	bool done = true;
 
-	while (fs_locks_done(fs->server, &q, &head, &written)) {
+	while (done && !fs->vdev.resetting) {
+		unsigned int q;
+		uint16_t head;
+		uint32_t written;
+
+		virtio_device_leave(&fs->vdev);
+		done = fs_locks_done(fs->server, &q, &head, &written);
+		virtio_device_enter(&fs->vdev);
+		if (!done)
+			return;
 		virtq_push(&fs->vdev.queues[q], head, written);
 		virtio_device_flush(&fs->vdev, q);
 	}
 }
 
-/* Serves the request in fs->chain. False: the device is broken. */
-static bool serve(struct virtio_fs *fs, unsigned int q)
+/* Serves the request in fs->chain. The host's file system may take its time. */
+static bool serve(struct virtio_device *vdev, unsigned int q)
 {
+	struct virtio_fs *fs = to_fs(vdev);
 	uint32_t written;
-	int r = fs_server_serve(fs->server, &fs->chain, q, &written);
+	int r;
 
+	virtio_device_leave(vdev);
+	r = fs_server_serve(fs->server, &fs->chain, q, &written);
+	virtio_device_enter(vdev);
 	if (r == FS_WAITS) {
 		arm_timer(fs, fs_locks_retry_ms(fs->server));
 		return true;
 	}
 	if (r < 0) {
-		virtio_device_break(&fs->vdev, "not a FUSE request");
+		virtio_device_break(vdev, "not a FUSE request");
 		return false;
 	}
-	virtq_push(&fs->vdev.queues[q], fs->chain.head, written);
-	virtio_device_flush(&fs->vdev, q);
+	/* Each at once: the next one may take longer. */
+	virtq_push(&vdev->queues[q], fs->chain.head, written);
+	virtio_device_flush(vdev, q);
 	if (fs->server->n_waiting && fs->server->lock_freed)
 		finish_waiting(fs);
 	return true;
@@ -74,19 +86,7 @@ static bool serve(struct virtio_fs *fs, unsigned int q)
 
 static void virtio_fs_queue_kick(struct virtio_device *vdev, unsigned int q)
 {
-	struct virtio_fs *fs = to_fs(vdev);
-	int popped = 1;
-
-	/* A guest that never stops asking must not keep an export from being taken back. */
-	for (unsigned int n = 0; n < VIRTIO_KICK_BUDGET && popped > 0; n++) {
-		popped = virtq_pop(&vdev->queues[q], &fs->chain);
-		if (popped > 0 && !serve(fs, q))
-			return;
-	}
-	if (popped < 0)
-		virtio_device_break(vdev, "a malformed ring");
-	else if (popped > 0)
-		virtio_device_kick_later(vdev, q);
+	(void)virtio_device_serve(vdev, q, &to_fs(vdev)->chain, serve);
 }
 
 static void retry_event(struct device *dev, struct device_event *ev, uint32_t events)
@@ -99,7 +99,7 @@ static void retry_event(struct device *dev, struct device_event *ev, uint32_t ev
 	(void)events;
 	if (read(ev->src.fd, &expirations, sizeof(expirations)) != sizeof(expirations))
 		return;
-	if (!fs->vdev.active || fs->vdev.broken)
+	if (!fs->vdev.active || fs->vdev.broken || fs->vdev.resetting)
 		return;
 	finish_waiting(fs);
 	ms = fs_locks_retry_ms(fs->server);
@@ -138,9 +138,11 @@ static const struct virtio_device_ops virtio_fs_ops = {
 	.type = VIRTIO_ID_FS,
 	.n_queues = N_QUEUES,
 	.queue_max = {VIRTQ_MAX_SIZE, VIRTQ_MAX_SIZE},
+	.chain_max = {FS_MAX_CHAIN, FS_MAX_CHAIN},
 	.attach = virtio_fs_attach,
 	.queue_kick = virtio_fs_queue_kick,
 	.reset = virtio_fs_reset,
+	.reset_waits = true,
 	.destroy = virtio_fs_destroy,
 };
 
@@ -164,6 +166,7 @@ int virtio_fs_new(const char *tag, struct fs_server *server, struct virtio_devic
 	}
 	virtio_device_init(&fs->vdev, &virtio_fs_ops, &fs->config, sizeof(fs->config));
 	fs->server = server;
+	server->vdev = &fs->vdev;
 	if (server->dax) {
 		fs->vdev.shm = fs_dax_host(server->dax);
 		fs->vdev.shm_len = fs_dax_size(server->dax);

@@ -101,12 +101,6 @@ static void kick_later(struct virtio_transport *t, unsigned int q)
 	ring(CONTAINER_OF(t, struct virtio_pci, transport), q);
 }
 
-static const struct virtio_transport_ops transport_ops = {
-	.interrupt_queue = interrupt_queue,
-	.interrupt_config = interrupt_config,
-	.kick_later = kick_later,
-};
-
 /* The device's status (2.1) */
 
 /* What the driver finds at power-on and after a reset. */
@@ -123,6 +117,18 @@ static void clear_state(struct virtio_pci *vp)
 	}
 }
 
+static void was_reset(struct virtio_transport *t)
+{
+	clear_state(CONTAINER_OF(t, struct virtio_pci, transport));
+}
+
+static const struct virtio_transport_ops transport_ops = {
+	.interrupt_queue = interrupt_queue,
+	.interrupt_config = interrupt_config,
+	.kick_later = kick_later,
+	.was_reset = was_reset,
+};
+
 static bool features_ok(const struct virtio_pci *vp)
 {
 	uint64_t f = vp->state.driver_features;
@@ -136,9 +142,13 @@ static void write_status(struct virtio_pci *vp, uint8_t v)
 	const uint8_t found = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER;
 	struct virtio_pci_state *s = &vp->state;
 
+	/* Until it is done, the driver reads the status it had: never 0 (4.1.4.3.1). */
+	if (vp->vdev->resetting)
+		return;
 	if (v == 0) {
 		virtio_device_reset(vp->vdev);
-		clear_state(vp);
+		if (!vp->vdev->resetting)
+			clear_state(vp);
 		return;
 	}
 	s->status |= v & (found | VIRTIO_CONFIG_S_FAILED);
@@ -615,7 +625,11 @@ int virtio_pci_connect(struct pci_function *fn, struct loop *loop)
 {
 	struct virtio_pci *vp = to_virtio_pci(fn);
 	struct virtio_device *vdev = vp->vdev;
-	int r = vdev->ops->attach ? vdev->ops->attach(vdev, &fn->dev, loop) : 0;
+	int r;
+
+	vdev->dev = &fn->dev;
+	vdev->loop = loop;
+	r = vdev->ops->attach ? vdev->ops->attach(vdev, &fn->dev, loop) : 0;
 
 	for (unsigned int q = 0; r == 0 && q < vdev->ops->n_queues; q++) {
 		struct doorbell *bell = &vp->doorbells[q];

@@ -87,6 +87,7 @@ void virtq_reset(struct virtq *vq)
 {
 	*vq = (struct virtq){
 		.max_size = vq->max_size,
+		.max_chain_bytes = vq->max_chain_bytes,
 		.more = vq->more,
 		.n_more = vq->n_more,
 	};
@@ -106,14 +107,15 @@ static unsigned int most_segments(const struct virtq *vq)
 
 static int add_segment(const struct virtq *vq, struct virtq_chain *chain, const struct desc *d)
 {
+	/* A chain is at most 2^32 - 1 bytes: used.len has to be able to say so (2.7.5). */
+	const uint32_t most = vq->max_chain_bytes ? vq->max_chain_bytes : UINT32_MAX;
 	unsigned int n = chain->n_rd + chain->n_wr;
 	struct iovec *seg;
 	void *host;
 
 	if (n == most_segments(vq))
 		return -EPROTO;
-	/* A chain is at most 2^32 - 1 bytes: used.len has to be able to say so (2.7.5). */
-	if (d->len == 0 || d->len > UINT32_MAX - (chain->rd_len + chain->wr_len))
+	if (d->len == 0 || d->len > most - (chain->rd_len + chain->wr_len))
 		return -EPROTO;
 	host = guest_ptr(vq->mem, d->addr, d->len);
 	if (!host)

@@ -24,6 +24,7 @@
 enum {
 	VIRTQ_MAX_SIZE = 256,
 	VIRTQ_MAX_SEGS = VIRTQ_MAX_SIZE, /* buffers in one chain, without virtq_lend() */
+	VIRTQ_CHAIN_BYTES = 64 << 10, /* in one chain, where a model does not ask for more */
 };
 
 /* What the guest set and sees; plain data. */
@@ -39,6 +40,7 @@ struct virtq {
 	struct virtq_state state;
 	const struct guest_mem *mem;
 	uint16_t max_size; /* what the device offers */
+	uint32_t max_chain_bytes; /* a longer chain breaks the ring; 0: what used.len can say */
 	bool event_idx;
 	bool indirect;
 	bool ready; /* virtq_enable() succeeded */

@@ -17,11 +17,12 @@ struct virtio_transport;
 enum {
 	VIRTIO_MAX_QUEUES = 8,
 	/*
-	 * Chains a queue_kick handles before it lets others have the loop's
-	 * thread (virtio_device_kick_later): a driver on another CPU can publish
-	 * as fast as the device takes.
+	 * What one kick may take of the loop's thread before the loop looks at its
+	 * other sources: chains, and milliseconds, which are looked at between two
+	 * chains. A driver on another CPU can publish as fast as the device takes.
 	 */
-	VIRTIO_KICK_BUDGET = VIRTQ_MAX_SIZE,
+	VIRTIO_KICK_BUDGET = 128,
+	VIRTIO_KICK_MS = 5,
 };
 
 /*
@@ -35,6 +36,11 @@ struct virtio_device_ops {
 	uint32_t type; /* VIRTIO_ID_* of <linux/virtio_ids.h> */
 	unsigned int n_queues;
 	uint16_t queue_max[VIRTIO_MAX_QUEUES]; /* entries offered, a power of two each */
+	/*
+	 * Bytes of one chain of each queue, a longer one breaks the device; 0:
+	 * VIRTQ_CHAIN_BYTES. What a model does for one chain has to be bounded by this.
+	 */
+	uint32_t chain_max[VIRTIO_MAX_QUEUES];
 
 	/* The model's own feature bits; the transport adds the ring's and VERSION_1. */
 	uint64_t features;
@@ -53,6 +59,12 @@ struct virtio_device_ops {
 	 * touched. Also called on a device that was never activated.
 	 */
 	void (*reset)(struct virtio_device *vdev);
+	/*
+	 * reset may wait for the host. A device that was in use is then reset on the
+	 * loop's thread with the device lock released; until it is done the driver
+	 * reads the old status, as it has to expect (2.4.1, 4.1.4.3.1).
+	 */
+	bool reset_waits;
 	/* Optional. The driver wrote vdev->config[off, off+len). */
 	void (*config_written)(struct virtio_device *vdev, size_t off, size_t len);
 	/* Frees the model; accepts a half-built one. */
@@ -64,6 +76,8 @@ struct virtio_transport_ops {
 	void (*interrupt_queue)(struct virtio_transport *t, unsigned int q);
 	void (*interrupt_config)(struct virtio_transport *t);
 	void (*kick_later)(struct virtio_transport *t, unsigned int q);
+	/* A reset that was put off is done: forget the driver too. For a device of a loop only. */
+	void (*was_reset)(struct virtio_transport *t);
 };
 
 struct virtio_transport {
@@ -73,11 +87,15 @@ struct virtio_transport {
 /* Embed in a model ("struct virtio_rng { struct virtio_device vdev; ...") and init it there. */
 struct virtio_device {
 	const struct virtio_device_ops *ops;
-	struct virtio_transport *transport; /* set by the transport */
+	struct virtio_transport *transport; /* set by the transport, */
+	struct device *dev; /* and these two: whose lock is held around every call, */
+	struct loop *loop; /* and the loop of the queues. NULL where nobody else is there */
 	struct virtq queues[VIRTIO_MAX_QUEUES];
 	uint64_t acked; /* negotiated feature bits */
 	bool active; /* between DRIVER_OK and reset */
 	bool broken; /* NEEDS_RESET shown to the driver */
+	bool away; /* between virtio_device_leave() and virtio_device_enter() */
+	bool resetting; /* a reset was put off; the queues are not ready */
 	/* Device configuration space, little endian, as the driver sees it; the model's memory. */
 	void *config;
 	size_t config_len;
@@ -107,6 +125,44 @@ void virtio_device_flush(struct virtio_device *vdev, unsigned int q);
 /* Has queue_kick called again for queue q once the loop has looked at its other sources. */
 void virtio_device_kick_later(struct virtio_device *vdev, unsigned int q);
 
+/* What is left of what one kick may take. */
+struct virtio_budget {
+	unsigned int chains;
+	uint64_t end_ms;
+};
+
+void virtio_budget_start(struct virtio_budget *budget);
+/*
+ * After each chain. False: chains or time are used up, or somebody waits for the
+ * loop's thread. The rest has to come later. Without a loop nobody waits, and time
+ * is not looked at.
+ */
+bool virtio_budget_left(struct virtio_budget *budget, const struct virtio_device *vdev);
+
+/*
+ * Handles the chain that virtio_device_serve() was given: pushes it, or keeps its
+ * head. False: not another one now. May break the device.
+ */
+typedef bool (*virtio_serve_fn)(struct virtio_device *vdev, unsigned int q);
+/*
+ * The one way to work a queue off: pops into *chain, which is the model's, and
+ * calls fn, for as long as the budget lasts; interrupts the driver for what was
+ * pushed. A malformed ring breaks the device. True if the ring was found empty.
+ */
+bool virtio_device_serve(struct virtio_device *vdev, unsigned int q, struct virtq_chain *chain,
+			 virtio_serve_fn fn);
+
+/*
+ * For a model that may have to wait for the host, such as for a file system that does
+ * not answer: in between, the device lock is free, so that a vCPU that touches a
+ * register goes on. The loop's thread, in queue_kick or a watched fd's function. Queues
+ * and vdev are not to be touched in between, guest memory may be. A driver that
+ * resets the device meanwhile has to wait for enter; the model finds
+ * vdev->resetting set and its queues not ready.
+ */
+void virtio_device_leave(struct virtio_device *vdev);
+void virtio_device_enter(struct virtio_device *vdev);
+
 /* A change of vdev->config the driver should look at. */
 void virtio_device_config_changed(struct virtio_device *vdev);
 
@@ -116,7 +172,8 @@ void virtio_device_config_changed(struct virtio_device *vdev);
  * activate is DRIVER_OK: vdev->acked and the queues' state are final. A queue
  * with impossible addresses breaks the device. The transport then kicks every
  * ready queue once, on the loop's thread. kick is ignored for a queue that is
- * absent, not ready or broken. reset is possible at any time.
+ * absent, not ready or broken. reset is possible at any time; vdev->resetting says
+ * that it was put off, to a kick.
  */
 uint64_t virtio_device_features(const struct virtio_device *vdev);
 void virtio_device_activate(struct virtio_device *vdev, const struct guest_mem *mem);

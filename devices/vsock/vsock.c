@@ -11,8 +11,8 @@
 
 #include "devices/vsock/vsock_priv.h"
 
-/* Bounds of one round: packets taken from the guest, and callbacks made. */
-enum { ROUND_PACKETS = 128, ROUND_CALLS = 256 };
+/* A packet is at most half of it; Linux sends headers and data of 64 KiB. */
+enum { CHAIN_MAX = 2 * VSOCK_MAX_PACKET };
 
 static struct vsock *to_vsock(struct virtio_device *vdev)
 {
@@ -25,11 +25,17 @@ void vsock_again(struct vsock *vs)
 	(void)!eventfd_write(vs->again_fd, 1);
 }
 
+/* The device is broken. */
+static void drop_all(struct vsock *vs)
+{
+	vs->rx_held = false;
+	vsock_detach_all(vs);
+}
+
 static void break_device(struct vsock *vs, const char *why)
 {
 	virtio_device_break(&vs->vdev, why);
-	vs->rx_held = false;
-	vsock_detach_all(vs);
+	drop_all(vs);
 }
 
 /*
@@ -109,9 +115,11 @@ bool vsock_flush_owed(struct vsock *vs)
 	return true;
 }
 
-/* False if the packet shows a driver that cannot be talked to. */
-static bool take_packet(struct vsock *vs, const struct virtq_chain *chain)
+/* Takes the packet of vs->tx_chain. A driver that cannot be talked to breaks the device. */
+static bool take_packet(struct virtio_device *vdev, unsigned int q)
 {
+	struct vsock *vs = to_vsock(vdev);
+	const struct virtq_chain *chain = &vs->tx_chain;
 	struct virtio_vsock_hdr hdr;
 
 	if (chain_read(chain, 0, &hdr, sizeof(hdr)) != sizeof(hdr)) {
@@ -125,32 +133,30 @@ static bool take_packet(struct vsock *vs, const struct virtq_chain *chain)
 	/* A device carries its own guest's packets, and only to the host (5.10.6.4). */
 	if (le64toh(hdr.src_cid) == VSOCK_GUEST_CID && le64toh(hdr.dst_cid) == VSOCK_HOST_CID)
 		vsock_packet(vs, &hdr, chain);
+	virtq_push(&vdev->queues[q], chain->head, 0);
 	return true;
+}
+
+/* True if the ring was found empty. */
+static bool serve_tx(struct vsock *vs)
+{
+	bool empty = virtio_device_serve(&vs->vdev, VSOCK_TX, &vs->tx_chain, take_packet);
+
+	if (vs->vdev.broken)
+		drop_all(vs);
+	return empty;
 }
 
 static void take_packets(struct vsock *vs)
 {
 	struct virtq *vq = &vs->vdev.queues[VSOCK_TX];
-	int r = 0;
 
 	virtq_want_kick(vq, false);
-	for (unsigned int n = 0; n < ROUND_PACKETS; n++) {
-		r = virtq_pop(vq, &vs->tx_chain);
-		if (r == 0) {
-			virtq_want_kick(vq, true);
-			r = virtq_pop(vq, &vs->tx_chain);
-		}
-		if (r <= 0)
-			break;
-		virtq_want_kick(vq, false);
-		if (!take_packet(vs, &vs->tx_chain))
-			return;
-		virtq_push(vq, vs->tx_chain.head, 0);
-	}
-	if (r < 0)
-		break_device(vs, "transmit ring");
-	else if (r > 0)
-		vsock_again(vs);
+	if (!serve_tx(vs))
+		return;
+	/* A packet may have come in between. */
+	virtq_want_kick(vq, true);
+	(void)serve_tx(vs);
 }
 
 /* Lets the writer that has waited longest fill the buffers that are there. */
@@ -169,18 +175,23 @@ static void serve_writer(struct vsock *vs)
 /* What is owed and what is due. Each callback may change everything, so each look is fresh. */
 static void settle(struct vsock *vs)
 {
-	for (unsigned int n = 0; n < ROUND_CALLS; n++) {
+	struct virtio_budget budget;
+	bool called;
+
+	virtio_budget_start(&budget);
+	do {
 		bool may_write = vsock_flush_owed(vs);
 
+		called = true;
 		if (!TAILQ_EMPTY(&vs->due))
 			vsock_conn_call(TAILQ_FIRST(&vs->due));
 		else if (may_write && !TAILQ_EMPTY(&vs->writers) && vsock_rx_ready(vs))
 			serve_writer(vs);
 		else
-			break;
-		if (n == ROUND_CALLS - 1)
-			vsock_again(vs);
-	}
+			called = false;
+	} while (called && virtio_budget_left(&budget, &vs->vdev));
+	if (called)
+		vsock_again(vs);
 	virtio_device_flush(&vs->vdev, VSOCK_TX);
 	virtio_device_flush(&vs->vdev, VSOCK_RX);
 }
@@ -279,6 +290,7 @@ static const struct virtio_device_ops vsock_ops = {
 	.type = VIRTIO_ID_VSOCK,
 	.n_queues = VSOCK_N_QUEUES,
 	.queue_max = {[VSOCK_RX] = 256, [VSOCK_TX] = 256, [VSOCK_EVENT] = 16},
+	.chain_max = {[VSOCK_RX] = CHAIN_MAX, [VSOCK_TX] = CHAIN_MAX},
 	.attach = vsock_attach,
 	.queue_kick = vsock_queue_kick,
 	.reset = vsock_reset,

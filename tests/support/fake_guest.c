@@ -36,10 +36,16 @@ static void note_later(struct virtio_transport *t, unsigned int q)
 	CONTAINER_OF(t, struct fake_guest, transport)->later[q] = true;
 }
 
+static void count_reset(struct virtio_transport *t)
+{
+	CONTAINER_OF(t, struct fake_guest, transport)->late_resets++;
+}
+
 static const struct virtio_transport_ops transport_ops = {
 	.interrupt_queue = count_queue,
 	.interrupt_config = count_config,
 	.kick_later = note_later,
+	.was_reset = count_reset,
 };
 
 static void dev_read(struct device *dev, unsigned int window, uint64_t off, void *data,

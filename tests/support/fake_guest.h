@@ -19,6 +19,9 @@
  *	n = fake_request(g, 0, out, sizeof(out), in, sizeof(in));
  *	fake_guest_free(g);
  *
+ * Nobody else is there: no lock is taken, and no kick ends because of time. A test
+ * that wants that sets vdev->dev and vdev->loop, as a transport does.
+ *
  * Guest RAM is two regions with a hole between them, each between pages that
  * nobody may touch, so that an access one byte too far is a crash. Everything
  * here aborts when it is itself used wrongly; nothing returns an error that a
@@ -63,6 +66,7 @@ struct fake_guest {
 	unsigned int queue_interrupts[VIRTIO_MAX_QUEUES];
 	unsigned int config_interrupts;
 	bool later[VIRTIO_MAX_QUEUES]; /* virtio_device_kick_later() */
+	unsigned int late_resets; /* that were put off, and are done */
 
 	struct virtio_device *vdev; /* NULL before start */
 	struct fake_ring rings[VIRTIO_MAX_QUEUES];

@@ -492,3 +492,52 @@ Test(balloon_alone, works_without_an_observer)
 	fake_guest_reset(bg.g);
 	balloon_guest_stop(&bg);
 }
+
+/* A table of 127 descriptors that all name the same memory: page numbers without end. */
+Test(balloon, a_chain_of_more_pages_than_anybody_sends_breaks_the_device)
+{
+	struct fake_seg segs[127];
+
+	for (size_t i = 0; i < ARRAY_SIZE(segs); i++)
+		segs[i] = (struct fake_seg){FAKE_RAM_BASE, FAKE_RAM_SIZE / 2, false};
+	for (unsigned int q = BQ_INFLATE; q <= BQ_DEFLATE; q++) {
+		(void)fake_publish_indirect(bg.g, q, segs, ARRAY_SIZE(segs));
+		fake_kick(bg.g, q);
+		cr_assert(bg.vdev->broken);
+		cr_assert_not(fake_reap(bg.g, q, NULL, NULL));
+		fake_guest_reset(bg.g);
+		fake_guest_restart(bg.g, ALL);
+	}
+	cr_assert_eq(balloon_inflated(rec->balloon), 0);
+}
+
+/* A driver that promises nothing gets all of a chain's pages off its hands at once. */
+Test(balloon, the_longest_chain_goes_back_as_a_whole)
+{
+	static uint32_t pages[16384];
+	const uint32_t n = BALLOON_RAM_SIZE / BALLOON_PAGE;
+
+	balloon_guest_touch(&bg);
+	/* Every other page: as many runs as there can be. */
+	for (uint32_t i = 0; i < ARRAY_SIZE(pages); i++)
+		pages[i] = 2 * i % n;
+	cr_assert(balloon_guest_send_pfns(&bg, BQ_INFLATE, pages, ARRAY_SIZE(pages)));
+	cr_assert_eq(balloon_guest_resident(&bg), BALLOON_RAM_SIZE / 2);
+}
+
+/* Every chain that is taken is there again before the next one is looked for. */
+Test(balloon, a_flood_gives_way)
+{
+	const uint32_t pfn = htole32((uint32_t)(BALLOON_RAM_BASE / BALLOON_PAGE));
+	struct fake_seg seg = fake_put(bg.g, &pfn, sizeof(pfn));
+	uint16_t used = 0;
+
+	fake_raw_desc(bg.g, BQ_INFLATE, 0, seg.addr, seg.len, 0, 0);
+	for (unsigned int i = 0; i < 128; i++)
+		fake_raw_avail(bg.g, BQ_INFLATE, 0);
+	fake_kick(bg.g, BQ_INFLATE);
+	cr_assert(bg.g->later[BQ_INFLATE]);
+	memcpy(&used, (uint8_t *)fake_ptr(bg.g, bg.g->rings[BQ_INFLATE].used, 4) + 2, sizeof(used));
+	cr_assert_eq(le16toh(used), VIRTIO_KICK_BUDGET);
+	cr_assert_not(bg.vdev->broken);
+}

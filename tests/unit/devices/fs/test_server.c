@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "devices/fs/fs_priv.h"
 #include "tests/unit/devices/fs/fuse_client.h"
 
 static struct fuse_client c;
@@ -365,4 +366,30 @@ Test(fs_server, a_frozen_one_has_no_attributes_and_no_open_directories)
 	cr_assert_gt(fc_init_session(&c, &out), 0);
 	cr_assert(out.flags & FUSE_DO_READDIRPLUS);
 	cr_assert_not(out.flags & FUSE_READDIRPLUS_AUTO);
+}
+
+/* A guest that looked much up once cannot have every INIT walk over it again. */
+Test(fs_server, tables_shrink_when_the_guest_starts_over)
+{
+	struct fuse_init_out out;
+	const uint32_t base = c.server->top_node;
+	uint64_t fh, old = fc_walk(&c, "rw/hello");
+	char name[32];
+
+	for (unsigned int i = 0; i < 500; i++) {
+		snprintf(name, sizeof(name), "tree/n%u", i);
+		fc_host_write(&c, name, "", 0644);
+		snprintf(name, sizeof(name), "rw/n%u", i);
+		cr_assert_gt(fc_open(&c, fc_walk(&c, name), O_RDONLY, &fh), 0);
+	}
+	cr_assert_geq(c.server->top_node, base + 500);
+	cr_assert_gt(fc_init_session(&c, &out), 0);
+	cr_assert_leq(c.server->top_node, base);
+	cr_assert_eq(c.server->top_handle, 1);
+	/* A number of before is not current, whoever has the slot now. */
+	for (unsigned int i = 0; i < 500; i++) {
+		snprintf(name, sizeof(name), "rw/n%u", i);
+		cr_assert_neq(fc_walk(&c, name), old);
+	}
+	cr_assert_eq(fc_getattr(&c, old, &(struct fuse_attr){0}), -ESTALE);
 }

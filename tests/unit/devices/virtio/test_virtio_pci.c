@@ -24,6 +24,7 @@ struct probe {
 	uint8_t config[12];
 	uint32_t behind_config; /* not for the driver's eyes */
 	bool hold;
+	void (*meanwhile)(void); /* what vCPUs do while the model waits for the host */
 	unsigned int kicks[2], activations, resets, config_writes;
 	size_t config_off, config_len;
 };
@@ -47,6 +48,11 @@ static void probe_kick(struct virtio_device *vdev, unsigned int q)
 	int r;
 
 	p->kicks[q]++;
+	if (p->meanwhile) {
+		virtio_device_leave(vdev);
+		p->meanwhile();
+		virtio_device_enter(vdev);
+	}
 	while ((r = virtq_pop(&vdev->queues[q], &p->chain)) > 0) {
 		size_t n = chain_read(&p->chain, 0, buf, sizeof(buf));
 
@@ -751,4 +757,43 @@ Test(virtio_pci, building_fails_without_a_trace)
 		other->dev.ops->destroy(&other->dev);
 		cr_assert_eq(alive, 1);
 	}
+}
+
+static void reset_meanwhile(void)
+{
+	const uint8_t before = status();
+
+	probe->meanwhile = NULL;
+	set_status(0);
+	/* The driver has to wait until it reads 0; what it does before that is for nothing. */
+	cr_assert_eq(status(), before);
+	set_status(VIRTIO_CONFIG_S_ACKNOWLEDGE);
+	cr_assert_eq(status(), before);
+	select_queue(0);
+	cr_assert_eq(rd(common + VIRTIO_PCI_COMMON_Q_ENABLE, 2), 1);
+	cr_assert_eq(probe->resets, 1);
+}
+
+/* Registers go through the device's lock, which would never be had if the model kept it. */
+Test(virtio_pci, registers_answer_while_a_model_waits_and_a_reset_does, .timeout = 60)
+{
+	bring_up();
+	fake_guest_settle(g);
+	cr_assert_eq(probe->resets, 1);
+	probe->meanwhile = reset_meanwhile;
+	(void)publish(1);
+	cr_assert(fake_wiring_ring(&fw, notify + 4));
+	fake_guest_settle(g);
+	cr_assert_eq(probe->resets, 2);
+	cr_assert_eq(status(), 0);
+	cr_assert_not(probe->vdev.resetting);
+	select_queue(0);
+	cr_assert_eq(rd(common + VIRTIO_PCI_COMMON_Q_ENABLE, 2), 0);
+	/* And from the start again. */
+	bring_up();
+	fake_guest_settle(g);
+	(void)publish(1);
+	cr_assert(fake_wiring_ring(&fw, notify + 4));
+	fake_guest_settle(g);
+	cr_assert(fake_reap(g, 1, NULL, NULL));
 }
