@@ -1,40 +1,9 @@
 # SPDX-License-Identifier: MIT
-# bash completion for sandcastle(1).
+# bash completion for sandcastle(1). What commands and options there are, and what kind of value each
+# takes, the program says itself: `sandcastle --complete COMMAND` prints its usage, then a line
+# "--name -l VALUE" for each option (launcher/options.h).
 
-_sandcastle_run()
-{
-	local i=2 word
-
-	# Behind the first word that is no option stands a command with its own arguments.
-	while ((i < COMP_CWORD)); do
-		word=${COMP_WORDS[i]}
-		case $word in
-		--)
-			((i++))
-			break
-			;;
-		--map | --env | --workdir | --user | --memory | --cpus | --timeout | --name | --root | --kernel | --stats | --timeline | \
-			--config | -e | -w | -u | -m)
-			# bash makes words of --name=value and of a:b, at COMP_WORDBREAKS.
-			((i += 2))
-			[[ ${COMP_WORDS[i - 1]} != = ]] || ((i++))
-			while [[ ${COMP_WORDS[i]} == : ]]; do
-				((i += 2))
-			done
-			;;
-		-*)
-			((i++))
-			;;
-		*)
-			break
-			;;
-		esac
-	done
-	if ((i <= COMP_CWORD)) && [[ ${COMP_WORDS[i]} != -* ]]; then
-		_sandcastle_command "$i"
-	fi
-}
-
+# A command of the sandbox's own and its arguments, at that word.
 _sandcastle_command()
 {
 	if declare -F _command_offset >/dev/null; then
@@ -46,160 +15,120 @@ _sandcastle_command()
 	fi
 }
 
-_sandcastle_names()
+_sandcastle_add()
 {
-	mapfile -t COMPREPLY < <(compgen -W "$(sandcastle list --quiet 2>/dev/null)" -- \
-		"${COMP_WORDS[COMP_CWORD]}")
+	local found
+
+	mapfile -t found < <(compgen "$@" -- "$cur")
+	COMPREPLY+=("${found[@]}")
 }
 
-# Options, the name of a sandbox, then a command of its own.
-_sandcastle_exec()
+_sandcastle_names()
 {
-	local cur=${COMP_WORDS[COMP_CWORD]} i=2
+	_sandcastle_add -W "$(sandcastle list --quiet 2>/dev/null)" "$@"
+}
 
-	while ((i < COMP_CWORD)); do
-		case ${COMP_WORDS[i]} in
-		--env | --workdir | --user | -e | -w | -u)
-			((i += 2))
-			[[ ${COMP_WORDS[i - 1]} != = ]] || ((i++))
+# The current word is a value that the help calls so: "host|none|FILE", "HOST[:GUEST]".
+_sandcastle_value()
+{
+	local kind kinds
+
+	IFS='|' read -ra kinds <<<"${1%%[[]*}"
+	for kind in "${kinds[@]}"; do
+		case $kind in
+		FILE | HOST | SRC...)
+			compopt -o filenames
+			_sandcastle_add -f
 			;;
-		-*)
-			((i++))
+		DIR)
+			compopt -o filenames
+			_sandcastle_add -d
 			;;
-		*)
-			break
+		UID)
+			_sandcastle_add -u
+			;;
+		K)
+			compopt -o nospace
+			_sandcastle_add -e
+			;;
+		[[:lower:]]*)
+			_sandcastle_add -W "$kind"
 			;;
 		esac
 	done
-	if ((i < COMP_CWORD)); then
-		_sandcastle_command $((i + 1))
-	elif [[ $cur == -* ]]; then
-		mapfile -t COMPREPLY < <(compgen -W "--env --workdir --user --detach --help" -- "$cur")
-	else
-		_sandcastle_names
-	fi
 }
 
-# Options, the name of a sandbox, then a path of the host, or of the sandbox with --remove.
-_sandcastle_share()
+# The current word is an operand that the usage calls so.
+_sandcastle_operand()
 {
-	local cur=${COMP_WORDS[COMP_CWORD]} i n=0
-
-	for ((i = 2; i < COMP_CWORD; i++)); do
-		[[ ${COMP_WORDS[i]} == -* ]] || ((n++))
-	done
-	if [[ $cur == -* ]]; then
-		mapfile -t COMPREPLY < <(compgen -W "--remove --help" -- "$cur")
-	elif ((n == 0)); then
+	case $1 in
+	NAME | NAME...)
 		_sandcastle_names
-	else
-		compopt -o filenames
-		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
-	fi
-}
-
-# Paths of the host, and the names of sandboxes with the colon behind.
-_sandcastle_cp()
-{
-	local cur=${COMP_WORDS[COMP_CWORD]}
-
-	if [[ $cur == -* ]]; then
-		mapfile -t COMPREPLY < <(compgen -W "--help" -- "$cur")
-	else
-		compopt -o filenames -o nospace
-		mapfile -t COMPREPLY < <(compgen -f -- "$cur"
-			compgen -S : -W "$(sandcastle list --quiet 2>/dev/null)" -- "$cur")
-	fi
+		;;
+	SRC... | NAME:*)
+		compopt -o nospace
+		_sandcastle_names -S :
+		_sandcastle_value FILE
+		;;
+	*)
+		_sandcastle_value "$1"
+		;;
+	esac
 }
 
 _sandcastle()
 {
-	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+	local cur=${COMP_WORDS[COMP_CWORD]} i=2 n=0 word usage name letter value
+	local -A values=()
+	local -a operands options=()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "run start exec cp share list stats logs attach wait stop image config doctor \
-			--version --help" -- "$cur")
+		_sandcastle_add -W "$(sandcastle --complete) --version --help"
 		return
 	fi
-	case $prev in
-	--map | --kernel | --stats | --timeline | --battery | --config)
-		compopt -o filenames
-		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
-		return
-		;;
-	--workdir | -w | --root)
-		compopt -o filenames
-		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
-		return
-		;;
-	--user | -u)
-		mapfile -t COMPREPLY < <(compgen -u -- "$cur")
-		return
-		;;
-	--env | -e)
-		compopt -o nospace
-		mapfile -t COMPREPLY < <(compgen -e -- "$cur")
-		return
-		;;
-	--memory | -m | --cpus | --timeout | --name | --time | -t)
-		return
-		;;
-	esac
-	case ${COMP_WORDS[1]} in
-	run | start)
-		if [[ $cur == -* ]]; then
-			mapfile -t COMPREPLY < <(compgen -W "--map --env --workdir --user --memory --cpus \
-				--timeout --name --config --root --kernel --stats --timeline --battery --no-dax --tie-to-parent \
-				--debug-console --verbose --help" -- "$cur")
+	{
+		read -r usage
+		while read -r name letter value; do
+			options+=("$name")
+			values[$name]=$value
+			values[$letter]=$value
+		done
+	} < <(sandcastle --complete "${COMP_WORDS[1]}" 2>/dev/null)
+	usage=${usage/'[OPTIONS]'/}
+	read -ra operands <<<"${usage/'[--]'/}"
+
+	# Past options, their values, and operands.
+	while ((i < COMP_CWORD)); do
+		word=${COMP_WORDS[i]}
+		[[ ${operands[n]} != COMMAND || $word == -* ]] || break
+		((i++))
+		if [[ $word == -- ]]; then
+			break
+		elif [[ $word != -* ]]; then
+			[[ ${operands[n]} == *... ]] || ((n++))
+		elif [[ ${values[$word]:--} != - ]]; then
+			# bash makes words of --name=value and of a:b, at COMP_WORDBREAKS.
+			[[ ${COMP_WORDS[i]} != = ]] || ((i++))
+			if ((i >= COMP_CWORD)); then
+				[[ $cur != = ]] || cur=
+				_sandcastle_value "${values[$word]}"
+				return
+			fi
+			((i++))
+			while [[ ${COMP_WORDS[i]} == [:=] ]]; do
+				((i += 2))
+			done
 		fi
-		[[ ${COMP_WORDS[1]} == run ]] || return
-		# An option of the command itself is completed by the command's own completion.
-		_sandcastle_run
-		;;
-	exec)
-		_sandcastle_exec
-		;;
-	share)
-		_sandcastle_share
-		;;
-	cp)
-		_sandcastle_cp
-		;;
-	list)
-		mapfile -t COMPREPLY < <(compgen -W "--json --quiet --help" -- "$cur")
-		;;
-	stats | wait | stop | logs | attach)
-		if [[ $cur == -* ]]; then
-			mapfile -t COMPREPLY < <(compgen -W "--json --help" -- "$cur")
-			[[ ${COMP_WORDS[1]} != stop ]] ||
-				mapfile -t COMPREPLY < <(compgen -W "--time --force --all --help" -- "$cur")
-			[[ ${COMP_WORDS[1]} != attach ]] || mapfile -t COMPREPLY < <(compgen -W "--help" -- "$cur")
-			[[ ${COMP_WORDS[1]} != logs ]] ||
-				mapfile -t COMPREPLY < <(compgen -W "--follow --help" -- "$cur")
-		else
-			_sandcastle_names
-		fi
-		;;
-	image)
-		if ((COMP_CWORD == 2)); then
-			mapfile -t COMPREPLY < <(compgen -W "build info verify clean --help" -- "$cur")
-		else
-			mapfile -t COMPREPLY < <(compgen -W "--root --changed --left-out --json --verbose --help" -- "$cur")
-		fi
-		;;
-	config)
-		if [[ $cur == -* ]]; then
-			mapfile -t COMPREPLY < <(compgen -W "--json --help" -- "$cur")
-		else
-			compopt -o filenames
-			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
-		fi
-		;;
-	doctor)
-		mapfile -t COMPREPLY < <(compgen -W "--kernel --json --help" -- "$cur")
-		;;
-	esac
+	done
+	((i <= COMP_CWORD)) || return
+	if [[ ${operands[n]} == COMMAND && ($cur != -* || $i -lt $COMP_CWORD || ${COMP_WORDS[i - 1]} == --) ]]; then
+		_sandcastle_command "$i"
+	elif [[ $cur == -* ]]; then
+		_sandcastle_add -W "${options[*]}"
+	else
+		_sandcastle_operand "${operands[n]}"
+	fi
 }
 
 complete -F _sandcastle sandcastle
