@@ -146,6 +146,10 @@ static void vcpu_ended(void *owner, unsigned int index, enum vcpu_end why, uint6
 			 "the host has no memory, or no mapping (vm.max_map_count), for a page "
 			 "the guest touched; free some or try a smaller --memory");
 		break;
+	case VCPU_HUNG:
+		snprintf(end.why, sizeof(end.why),
+			 "the guest's CPU %u let no interrupt in and had to be stopped", index);
+		break;
 	case VCPU_BROKEN_MEMORY:
 		snprintf(end.why, sizeof(end.why),
 			 "the host's memory is broken where the guest touched it; the host's "

@@ -2,6 +2,18 @@
 # shellcheck disable=SC2016 # scripts for the shell in the guest
 # A guest's root does its worst to the devices; the sandbox goes on or ends, the host is unmoved.
 
+test_the_cpu_shows_no_more_than_a_guest_needs()
+{
+	run_sandcastle run -- cat /proc/cpuinfo
+	expect_code 0
+	expect_same "$(grep -m1 '^model name' /proc/cpuinfo)" "$(grep -m1 '^model name' <<<"$out")"
+	expect_match '^flags.* hypervisor'
+	expect_match '^flags.* sse2'
+	for flag in vmx svm smx sgx arch_perfmon perfctr_core pdcm rtm intel_pt; do
+		expect_no_match "^flags.* $flag( |\$)"
+	done
+}
+
 test_garbage_in_configuration_space()
 {
 	run_sandcastle run --user root -- sh -c '

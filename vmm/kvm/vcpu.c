@@ -21,7 +21,7 @@
 /* Only there to make KVM_RUN return; see vcpu_stop(). */
 #define SIG_KICK SIGRTMIN
 
-enum { FAULT_TRIES = 4 };
+enum { FAULT_TRIES = 4, BUS_LOCK_PAUSE_NS = 1000000 };
 
 static void kick_handler(int signo)
 {
@@ -130,12 +130,31 @@ static void exit_mmio(struct vcpu *vcpu)
 		bus_read(vcpu->mmio, run->mmio.phys_addr, run->mmio.data, run->mmio.len);
 }
 
+/*
+ * The guest locked the whole machine's bus, by a locked access across two cache lines: all
+ * CPUs of the host wait that long. It goes on, but at most a thousand times a second.
+ */
+static void slow_bus_locks(struct vcpu *vcpu)
+{
+	const struct timespec pause = {.tv_nsec = BUS_LOCK_PAUSE_NS};
+
+	if (!vcpu->locked_bus)
+		log_info("the guest's CPU %u locks the bus of the host; it is slowed down",
+			 vcpu->index);
+	vcpu->locked_bus = true;
+	nanosleep(&pause, NULL);
+}
+
 /* False when the vCPU will not run again. */
 static bool handle_exit(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 
+	if ((run->flags & KVM_RUN_X86_BUS_LOCK) || run->exit_reason == KVM_EXIT_X86_BUS_LOCK)
+		slow_bus_locks(vcpu);
 	switch (run->exit_reason) {
+	case KVM_EXIT_X86_BUS_LOCK:
+		return true;
 	case KVM_EXIT_IO:
 		exit_io(vcpu);
 		return true;
@@ -144,6 +163,11 @@ static bool handle_exit(struct vcpu *vcpu)
 		return true;
 	case KVM_EXIT_INTR:
 		return true;
+	case KVM_EXIT_NOTIFY:
+		if ((run->notify.flags & KVM_NOTIFY_CONTEXT_INVALID) == 0)
+			return true;
+		vcpu->ops->ended(vcpu->owner, vcpu->index, VCPU_HUNG, 0);
+		return false;
 	case KVM_EXIT_SHUTDOWN:
 		vcpu->ops->ended(vcpu->owner, vcpu->index, VCPU_TRIPLE_FAULT, 0);
 		return false;

@@ -17,6 +17,7 @@ enum vcpu_end {
 	VCPU_BAD_ENTRY, /* KVM could not enter the guest; detail: hardware reason */
 	VCPU_UNEMULATED, /* KVM could not emulate an instruction; detail: suberror */
 	VCPU_BAD_MEMORY, /* the host could not provide a page the guest touched; detail: errno */
+	VCPU_HUNG, /* it let no interrupt in until the hardware took it away, and its state is lost */
 	VCPU_BROKEN_MEMORY, /* the guest touched a page of the host that has a hardware error */
 	VCPU_KVM_ERROR, /* KVM_RUN failed otherwise; detail: errno */
 };

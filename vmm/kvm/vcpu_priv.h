@@ -23,6 +23,7 @@ struct vcpu {
 	pthread_t thread;
 	bool started;
 	atomic_bool stopping;
+	bool locked_bus; /* its own thread's: the guest was seen to lock the host's bus */
 };
 
 /* CPUID, model-specific registers; before the first run. */

@@ -10,6 +10,7 @@
 
 #include "common/log.h"
 #include "vmm/kvm/x86/layout.h"
+#include "vmm/kvm/x86/surface.h"
 
 static int routes_commit(struct vm *vm)
 {
@@ -227,6 +228,13 @@ int vm_new(int kvm_fd, uint64_t memory, struct vm **out)
 		r = -errno;
 		log_error("cannot create a virtual machine: %s; see 'sandcastle doctor'",
 			  strerror(errno));
+		goto fail;
+	}
+	r = x86_limit_surface(vm->vm_fd);
+	if (r < 0) {
+		log_error("KVM refuses to leave out what a guest has no use for: %s; see "
+			  "'sandcastle doctor'",
+			  strerror(-r));
 		goto fail;
 	}
 	r = add_interrupts(vm);
