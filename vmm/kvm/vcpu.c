@@ -196,12 +196,16 @@ static bool handle_fault(struct vcpu *vcpu, unsigned int *unexplained)
 	return false;
 }
 
+/*
+ * KVM finishes an access that handle_exit() answered when it is entered again: so the loop
+ * is left only there, by KVM_RUN itself, and the vCPU's state is whole then.
+ */
 static void *vcpu_thread(void *arg)
 {
 	struct vcpu *vcpu = arg;
 	unsigned int unexplained = 0;
 
-	while (!atomic_load(&vcpu->stopping)) {
+	for (;;) {
 		if (ioctl(vcpu->fd, KVM_RUN, 0) == 0) {
 			unexplained = 0;
 			if (!handle_exit(vcpu))
@@ -214,6 +218,8 @@ static void *vcpu_thread(void *arg)
 				vcpu->ops->ended(vcpu->owner, vcpu->index, VCPU_BROKEN_MEMORY, 0);
 				break;
 			}
+			if (atomic_load(&vcpu->stopping))
+				break;
 		} else if (errno != EAGAIN) {
 			vcpu->ops->ended(vcpu->owner, vcpu->index, VCPU_KVM_ERROR, (uint64_t)errno);
 			break;
