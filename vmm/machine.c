@@ -377,6 +377,7 @@ static int add_file_server(struct machine *m, const struct machine_setup *setup,
 
 	if (r < 0)
 		return r;
+	fs_server_limit(server, setup->config->memory);
 	r = add_exports(server, setup);
 	if (r == 0 && !setup->config->no_dax)
 		r = fs_server_add_window(server, window);

@@ -53,6 +53,11 @@ struct index;
 int fs_server_new(struct fs_server **out) MUST_CHECK;
 void fs_server_free(struct fs_server *server); /* NULL is fine */
 /*
+ * Before the first export, for a guest of so much memory: it has as many files as its
+ * kernel can know, which takes some 1 KiB of that for each.
+ */
+void fs_server_limit(struct fs_server *server, uint64_t memory);
+/*
  * For a server all of whose exports are read-only and FS_CACHE_LONG, before the device
  * is used: what the guest's kernel would ask of each file is answered once for all of
  * them, by ENOSYS. There are no extended attributes (overlayfs asks for one of each file it
@@ -75,6 +80,16 @@ int fs_server_add_export(struct fs_server *server,
  * out of the window with (vm.max_map_count), and the export stays.
  */
 int fs_server_remove_export(struct fs_server *server, const char *name) MUST_CHECK;
+
+/* What a guest makes the host keep for it. */
+struct fs_figures {
+	uint32_t nodes, max_nodes; /* files it knows */
+	uint32_t descriptors, max_descriptors; /* of them open, with what it has open itself */
+	uint32_t locked_ranges, max_locked_ranges;
+};
+
+/* Under the device's lock. As of the last request that ended. */
+void fs_server_figures(const struct fs_server *server, struct fs_figures *out);
 
 /*
  * A DAX window of `size` bytes, a multiple of 2 MiB: the guest may have files of

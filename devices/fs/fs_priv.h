@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "devices/fs/fs.h"
+#include "devices/fs/ranges.h"
 #include "devices/virtio/queue.h"
 #include "image/index.h"
 
@@ -40,9 +41,15 @@ enum {
 	FS_MAX_EXPORTS = 128,
 	FS_MAX_DEVS = 64, /* host file systems told apart in inode numbers */
 	FS_MAX_NODES = 1 << 19,
-	FS_MAX_FDS = 1 << 17, /* further bounded by RLIMIT_NOFILE */
-	FS_MAX_HANDLES = 1 << 16,
+	FS_MAX_FDS =
+		1
+		<< 14, /* inodes of the host's that are pinned; further bounded by RLIMIT_NOFILE */
+	FS_MAX_HANDLES = FS_MAX_FDS,
+	FS_NODE_BYTES = 1024, /* of the guest's memory, which an inode of its kernel takes */
+	FS_MIN_NODES = 1 << 14,
 	FS_MAX_LOCKS = 1024, /* pairs of a lock owner and a file */
+	FS_MAX_OWNER_RANGES = 256, /* that one pair has locked, */
+	FS_MAX_RANGES = 16384, /* and all of them */
 	FS_MAX_WAITING = 64, /* requests that wait for a lock */
 	FS_HASH_BITS = 10, /* of the smallest table: a page; it grows with the nodes */
 	FS_SPARE_FDS = 256, /* left to the rest of the process, */
@@ -93,7 +100,9 @@ struct fs_node {
 	bool recent; /* used since the clock's hand passed */
 	bool dead; /* its file is not what it was: ESTALE; not in the hash */
 
-	int lock_fd; /* a memfd that bears the guest's locks on a read-only file, or -1 */
+	/* flock() in a read-only export: handles that share it, or that one has it alone. */
+	uint32_t n_flock_shared;
+	bool flock_alone;
 };
 
 struct fs_export {
@@ -117,15 +126,16 @@ struct fs_handle {
 	uint32_t next; /* free slots */
 	bool may_read, may_write;
 	int fd; /* -1: a directory of our own making */
-	int lock_fd; /* flock() on a read-only file goes here; -1 until used */
+	short flock; /* in a read-only export: F_RDLCK, F_WRLCK, or F_UNLCK */
 };
 
-/* The POSIX locks of one owner on one file: the ranges are the host kernel's. */
+/* The POSIX locks of one owner on one file. */
 struct fs_lock {
 	struct fs_node *node; /* NULL: free */
 	uint64_t owner;
 	uint64_t fh; /* the handle that locked last */
-	int fd; /* an open file description of its own; its OFD locks */
+	struct fs_ranges ranges;
+	int fd; /* an open file description of its own with the same ranges; -1: read-only export */
 };
 
 /* A SETLKW that could not be had at once. */
@@ -160,6 +170,7 @@ struct fs_server {
 
 	struct fs_node *nodes; /* slot 0 is never used, slot 1 is the root */
 	uint32_t max_nodes, top_node, free_node;
+	uint32_t n_nodes; /* in use */
 	uint32_t *hash; /* heads of chains, 1 << hash_bits of them */
 	unsigned int hash_bits;
 	uint32_t n_hashed; /* nodes in the chains */
@@ -169,11 +180,13 @@ struct fs_server {
 
 	struct fs_lock locks[FS_MAX_LOCKS];
 	unsigned int top_lock; /* slots from here on are free */
+	unsigned int n_ranges; /* of all of them */
 	struct fs_waiting waiting[FS_MAX_WAITING];
 	unsigned int n_waiting;
 	bool lock_freed; /* a waiting request may succeed now */
 	unsigned int retry_ms;
 
+	struct fs_figures figures; /* as they were between two requests */
 	struct fs_dax *dax; /* the window; NULL: none */
 
 	/* One request at a time: its arguments, its data, its segments. */
@@ -208,6 +221,8 @@ typedef int (*fs_op_fn)(struct fs_server *s, struct fs_request *rq);
  */
 int fs_server_serve(struct fs_server *s, const struct virtq_chain *chain, unsigned int queue,
 		    uint32_t *written) MUST_CHECK;
+/* Between two requests: what is in use, for fs_server_figures(). */
+void fs_server_count(struct fs_server *s);
 /* Forgets the driver: handles, locks, waiting requests, every node it knew. */
 void fs_server_reset(struct fs_server *s);
 /* Appends to the reply; the table in server.c made sure of the room for fixed structures. */
@@ -351,6 +366,8 @@ int fs_op_setlkw(struct fs_server *s, struct fs_request *rq);
 /* The owner closed a descriptor of the file (FLUSH), or the handle is gone (RELEASE). */
 void fs_locks_drop_owner(struct fs_server *s, const struct fs_node *node, uint64_t owner);
 void fs_locks_drop_handle(struct fs_server *s, uint64_t fh);
+/* The handle goes, and its flock() on a file of a read-only export. */
+void fs_flock_drop(struct fs_handle *h);
 /* The locks on the export's files. A request that waits for one is answered when it is tried again. */
 void fs_locks_drop_export(struct fs_server *s, const struct fs_export *export);
 /* All of them, and the requests that wait. */

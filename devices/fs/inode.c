@@ -48,7 +48,6 @@ void fs_tables_fini(struct fs_server *s)
 		if (s->nodes[i].kind == FS_FREE)
 			continue;
 		fs_fd_close(s, s->nodes[i].fd);
-		fs_fd_close(s, s->nodes[i].lock_fd);
 		free(s->nodes[i].name);
 	}
 	free(s->nodes);
@@ -118,9 +117,10 @@ static struct fs_node *node_alloc(struct fs_server *s)
 	} else {
 		return NULL;
 	}
+	s->n_nodes++;
 	node = &s->nodes[index];
 	generation = node->generation;
-	*node = (struct fs_node){.index = index, .generation = generation, .fd = -1, .lock_fd = -1};
+	*node = (struct fs_node){.index = index, .generation = generation, .fd = -1};
 	return node;
 }
 
@@ -277,10 +277,10 @@ static void node_release_if_unused(struct fs_server *s, struct fs_node *node)
 	if (!node->dead && node->kind != FS_FILE_DIR)
 		unhash(s, node);
 	fs_fd_close(s, node->fd);
-	fs_fd_close(s, node->lock_fd);
 	free(node->name);
 	node->name = NULL;
 	node->kind = FS_FREE;
+	s->n_nodes--;
 	node->generation++;
 	node->next = s->free_node;
 	s->free_node = node->index;
@@ -341,7 +341,7 @@ int fs_handle_new(struct fs_server *s, struct fs_node *node, int fd, int accmode
 		.may_read = accmode != O_WRONLY,
 		.may_write = accmode != O_RDONLY && node->export && node->export->writable,
 		.fd = fd,
-		.lock_fd = -1,
+		.flock = F_UNLCK,
 	};
 	node->refs++;
 	*fh = (uint64_t)generation << 32 | index;
@@ -366,7 +366,7 @@ void fs_handle_free(struct fs_server *s, uint64_t fh)
 	struct fs_node *node = h->node;
 
 	fs_fd_close(s, h->fd);
-	fs_fd_close(s, h->lock_fd);
+	fs_flock_drop(h);
 	h->node = NULL;
 	h->generation++;
 	h->next = s->free_handle;

@@ -10,8 +10,12 @@
  * file description" locks on it.
  *
  * A read-only export must not be kept from its owner by a guest's locks. There
- * the locks are taken on a memfd that stands for the file: they work between
- * the guest's processes and the host does not feel them.
+ * the server keeps them itself, and the host hears of none.
+ *
+ * A range costs 192 bytes of the host's kernel, which no limit of the process
+ * counts, and the kernel walks over a file's ranges for each request. So all ranges are
+ * known here (ranges.c does the arithmetic), and one owner has at most
+ * FS_MAX_OWNER_RANGES of a file, all of them FS_MAX_RANGES; what is above gets ENOLCK.
  *
  * F_SETLKW must not block the server. What cannot be had at once waits in a
  * table: it is tried again whenever the guest gives a lock up, and by a timer
@@ -19,36 +23,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 
 #include "devices/fs/fs_priv.h"
 
 enum { RETRY_MIN_MS = 2, RETRY_MAX_MS = 100 };
-
-/* A new open file description to put locks on. */
-static int open_lockable(struct fs_server *s, struct fs_node *node)
-{
-	int fd, r;
-
-	if (node->export->writable) {
-		fd = fs_reopen(s, node, O_RDWR);
-		/* Ours to read only: enough for read locks, and for flock(). */
-		return fd == -EACCES ? fs_reopen(s, node, O_RDONLY) : fd;
-	}
-	if (node->lock_fd < 0) {
-		r = fs_fd_take(s);
-		if (r < 0)
-			return r;
-		node->lock_fd = memfd_create("sandcastle-locks", MFD_CLOEXEC);
-		if (node->lock_fd < 0) {
-			s->n_fds--;
-			return -ENFILE;
-		}
-	}
-	return fs_reopen_fd(s, node->lock_fd, O_RDWR, 0);
-}
 
 static struct fs_lock *lock_find(struct fs_server *s, const struct fs_node *node, uint64_t owner)
 {
@@ -58,19 +39,35 @@ static struct fs_lock *lock_find(struct fs_server *s, const struct fs_node *node
 	return NULL;
 }
 
+/* A new open file description in a writable export, to put locks on. */
+static int open_lockable(struct fs_server *s, struct fs_node *node)
+{
+	int fd;
+
+	if (fs_fd_take(s) < 0)
+		return -ENOLCK;
+	fd = fs_reopen(s, node, O_RDWR);
+	/* Ours to read only: enough for read locks, and for flock(). */
+	if (fd == -EACCES)
+		fd = fs_reopen(s, node, O_RDONLY);
+	if (fd < 0)
+		s->n_fds--;
+	return fd == -ENFILE ? -ENOLCK : fd;
+}
+
 static int lock_new(struct fs_server *s, struct fs_node *node, uint64_t owner, struct fs_lock **out)
 {
 	unsigned int i = 0;
-	int fd;
+	int fd = -1;
 
 	while (i < s->top_lock && s->locks[i].node)
 		i++;
-	if (i == FS_MAX_LOCKS || fs_fd_take(s) < 0)
+	if (i == FS_MAX_LOCKS)
 		return -ENOLCK;
-	fd = open_lockable(s, node);
-	if (fd < 0) {
-		s->n_fds--;
-		return fd == -ENFILE ? -ENOLCK : fd;
+	if (node->export->writable) {
+		fd = open_lockable(s, node);
+		if (fd < 0)
+			return fd;
 	}
 	if (i == s->top_lock)
 		s->top_lock++;
@@ -85,60 +82,141 @@ static void lock_free(struct fs_server *s, struct fs_lock *lock)
 	struct fs_node *node = lock->node;
 
 	fs_fd_close(s, lock->fd);
+	if (lock->ranges.n > 0)
+		s->lock_freed = true;
+	s->n_ranges -= lock->ranges.n;
+	free(lock->ranges.at);
+	lock->ranges = (struct fs_ranges){.n = 0};
 	lock->node = NULL;
 	while (s->top_lock > 0 && !s->locks[s->top_lock - 1].node)
 		s->top_lock--;
-	s->lock_freed = true;
 	fs_node_put(s, node);
 }
 
-/* The request's range for the host's kernel. */
-static int to_flock(const struct fuse_file_lock *lk, struct flock *fl)
+static int to_range(const struct fuse_file_lock *lk, struct fs_range *out)
 {
 	if (lk->start > INT64_MAX || lk->start > lk->end)
 		return -EINVAL;
 	if (lk->type != F_RDLCK && lk->type != F_WRLCK && lk->type != F_UNLCK)
 		return -EINVAL;
-	*fl = (struct flock){
-		.l_type = (short)lk->type,
+	*out = (struct fs_range){lk->start, min_u64(lk->end, INT64_MAX), lk->type};
+	return 0;
+}
+
+/* The range for the host's kernel. */
+static struct flock to_flock(const struct fs_range *range)
+{
+	return (struct flock){
+		.l_type = (short)range->type,
 		.l_whence = SEEK_SET,
-		.l_start = (off_t)lk->start,
+		.l_start = (off_t)range->start,
 		/* 0: to the end, however far that will be */
-		.l_len = lk->end >= INT64_MAX ? 0 : (off_t)(lk->end - lk->start + 1),
+		.l_len = range->end == INT64_MAX ? 0 : (off_t)(range->end - range->start + 1),
 	};
+}
+
+/* Another owner's range on the node that excludes this one; NULL: none. */
+static const struct fs_range *find_conflict(const struct fs_server *s, const struct fs_node *node,
+					    uint64_t owner, const struct fs_range *range)
+{
+	for (unsigned int i = 0; i < s->top_lock; i++) {
+		const struct fs_lock *lock = &s->locks[i];
+		const struct fs_range *found;
+
+		if (lock->node != node || lock->owner == owner)
+			continue;
+		found = fs_ranges_conflict(&lock->ranges, range);
+		if (found)
+			return found;
+	}
+	return NULL;
+}
+
+/* Asks whoever else there may be: the host, or the guest's other owners. */
+static int claim(const struct fs_server *s, const struct fs_lock *lock,
+		 const struct fs_range *range)
+{
+	struct flock fl = to_flock(range);
+
+	if (lock->fd < 0)
+		return range->type != F_UNLCK && find_conflict(s, lock->node, lock->owner, range)
+			       ? -EAGAIN
+			       : 0;
+	if (fcntl(lock->fd, F_OFD_SETLK, &fl) < 0)
+		return errno == EACCES ? -EAGAIN : -errno;
+	return 0;
+}
+
+/* Puts the range into what the pair has. Its limits first: what is refused has changed nothing. */
+static int change_ranges(struct fs_server *s, struct fs_lock *lock, const struct fs_range *range)
+{
+	struct fs_range changed[FS_MAX_OWNER_RANGES + 2];
+	const unsigned int n = fs_ranges_apply(&lock->ranges, range, changed);
+	const unsigned int others = s->n_ranges - lock->ranges.n;
+	int r = 0;
+
+	if (n > lock->ranges.n && (n > FS_MAX_OWNER_RANGES || others + n > FS_MAX_RANGES))
+		return -ENOLCK;
+	r = fs_ranges_reserve(&lock->ranges, n);
+	if (r == 0)
+		r = claim(s, lock, range);
+	if (r < 0)
+		return r;
+	memcpy(lock->ranges.at, changed, n * sizeof(changed[0]));
+	lock->ranges.n = n;
+	s->n_ranges = others + n;
 	return 0;
 }
 
 static int set_posix(struct fs_server *s, struct fs_node *node, const struct fuse_lk_in *in)
 {
 	struct fs_lock *lock = lock_find(s, node, in->owner);
-	struct flock fl;
-	int r = to_flock(&in->lk, &fl);
+	struct fs_range range;
+	int r = to_range(&in->lk, &range);
 
 	if (r < 0)
 		return r;
 	if (!lock) {
-		if (fl.l_type == F_UNLCK)
+		if (range.type == F_UNLCK)
 			return 0;
 		r = lock_new(s, node, in->owner, &lock);
 		if (r < 0)
 			return r;
 	}
 	lock->fh = in->fh;
-	if (fl.l_type == F_UNLCK && fl.l_start == 0 && fl.l_len == 0) {
-		lock_free(s, lock);
-		return 0;
-	}
-	if (fcntl(lock->fd, F_OFD_SETLK, &fl) < 0)
-		return errno == EACCES ? -EAGAIN : -errno;
+	r = change_ranges(s, lock, &range);
 	/* Also a write lock turned into a read lock lets others in. */
-	s->lock_freed = true;
+	if (r == 0)
+		s->lock_freed = true;
+	if (lock->ranges.n == 0)
+		lock_free(s, lock);
+	return r;
+}
+
+/* flock() on a file of a read-only export: how many handles share it, or that one has it alone. */
+static int set_own_flock(struct fs_node *node, struct fs_handle *h, uint32_t type)
+{
+	const bool shares = h->flock == F_RDLCK, alone = h->flock == F_WRLCK;
+
+	if (type != F_UNLCK && node->flock_alone && !alone)
+		return -EAGAIN;
+	if (type == F_WRLCK && node->n_flock_shared > (shares ? 1u : 0u))
+		return -EAGAIN;
+	node->n_flock_shared += (type == F_RDLCK ? 1u : 0u) - (shares ? 1u : 0u);
+	if (type == F_WRLCK || alone)
+		node->flock_alone = type == F_WRLCK;
+	h->flock = (short)type;
 	return 0;
+}
+
+void fs_flock_drop(struct fs_handle *h)
+{
+	(void)set_own_flock(h->node, h, F_UNLCK);
 }
 
 static int set_flock(struct fs_server *s, struct fs_node *node, struct fs_handle *h, uint32_t type)
 {
-	int fd = h->fd, op;
+	int op, r;
 
 	if (type == F_UNLCK)
 		op = LOCK_UN;
@@ -146,25 +224,15 @@ static int set_flock(struct fs_server *s, struct fs_node *node, struct fs_handle
 		op = (type == F_RDLCK ? LOCK_SH : LOCK_EX) | LOCK_NB;
 	else
 		return -EINVAL;
-	if (!node->export->writable) {
-		if (h->lock_fd < 0) {
-			if (op == LOCK_UN)
-				return 0;
-			if (fs_fd_take(s) < 0)
-				return -ENOLCK;
-			h->lock_fd = open_lockable(s, node);
-			if (h->lock_fd < 0) {
-				s->n_fds--;
-				h->lock_fd = -1;
-				return -ENOLCK;
-			}
-		}
-		fd = h->lock_fd;
-	}
-	if (flock(fd, op) < 0)
-		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-	s->lock_freed = true;
-	return 0;
+	if (!node->export->writable)
+		r = set_own_flock(node, h, type);
+	else if (flock(h->fd, op) == 0)
+		r = 0;
+	else
+		r = errno == EWOULDBLOCK ? -EAGAIN : -errno;
+	if (r == 0)
+		s->lock_freed = true;
+	return r;
 }
 
 static int set_lock(struct fs_server *s, struct fs_node *node, const struct fuse_lk_in *in)
@@ -178,32 +246,46 @@ static int set_lock(struct fs_server *s, struct fs_node *node, const struct fuse
 	return set_posix(s, node, in);
 }
 
+/* What the host's kernel has against the range; F_UNLCK: nothing. */
+static int ask_host(const struct fs_handle *h, const struct fs_lock *own, struct fs_range *range)
+{
+	struct flock fl = to_flock(range);
+
+	/* Asked through the owner's own descriptor, its own locks do not count. */
+	if (fcntl(own ? own->fd : h->fd, F_OFD_GETLK, &fl) < 0)
+		return -errno;
+	range->type = (uint32_t)fl.l_type;
+	range->start = (uint64_t)fl.l_start;
+	range->end = fl.l_len ? (uint64_t)(fl.l_start + fl.l_len - 1) : INT64_MAX;
+	return 0;
+}
+
 int fs_op_getlk(struct fs_server *s, struct fs_request *rq)
 {
 	const struct fuse_lk_in *in = rq->arg;
 	struct fuse_lk_out out = {.lk = {.type = F_UNLCK}};
-	struct fs_handle *h = fs_handle_find(s, rq->node, in->fh);
-	const struct fs_lock *own = lock_find(s, rq->node, in->owner);
-	struct flock fl;
-	int fd, r;
+	const struct fs_handle *h = fs_handle_find(s, rq->node, in->fh);
+	const struct fs_range *found;
+	struct fs_range range;
+	int r;
 
 	if (!h || rq->node->type != S_IFREG)
 		return -EBADF;
-	r = to_flock(&in->lk, &fl);
-	if (r < 0 || fl.l_type == F_UNLCK)
+	r = to_range(&in->lk, &range);
+	if (r < 0 || range.type == F_UNLCK)
 		return -EINVAL;
-	/* Asked through the owner's own descriptor, its own locks do not count. */
-	fd = own ? own->fd : rq->node->export->writable ? h->fd : rq->node->lock_fd;
-	if (fd >= 0) {
-		if (fcntl(fd, F_OFD_GETLK, &fl) < 0)
-			return -errno;
-		out.lk.type = (uint32_t)fl.l_type;
+	if (rq->node->export->writable) {
+		r = ask_host(h, lock_find(s, rq->node, in->owner), &range);
+		if (r < 0)
+			return r;
+	} else {
+		found = find_conflict(s, rq->node, in->owner, &range);
+		range = found ? *found : (struct fs_range){.type = F_UNLCK};
 	}
-	if (out.lk.type != F_UNLCK) {
+	if (range.type != F_UNLCK)
 		/* The holder's pid is the host's business. */
-		out.lk.start = (uint64_t)fl.l_start;
-		out.lk.end = fl.l_len ? (uint64_t)(fl.l_start + fl.l_len - 1) : INT64_MAX;
-	}
+		out.lk = (struct fuse_file_lock){
+			.start = range.start, .end = range.end, .type = range.type};
 	fs_reply(rq, &out, sizeof(out));
 	return 0;
 }

@@ -330,6 +330,30 @@ int fs_server_new(struct fs_server **out)
 	return 0;
 }
 
+void fs_server_limit(struct fs_server *s, uint64_t memory)
+{
+	const uint64_t n = memory / FS_NODE_BYTES;
+
+	s->max_nodes = (uint32_t)min_u64(n > FS_MIN_NODES ? n : FS_MIN_NODES, FS_MAX_NODES);
+}
+
+void fs_server_count(struct fs_server *s)
+{
+	s->figures = (struct fs_figures){
+		.nodes = s->n_nodes,
+		.max_nodes = s->max_nodes,
+		.descriptors = s->n_fds,
+		.max_descriptors = s->max_fds,
+		.locked_ranges = s->n_ranges,
+		.max_locked_ranges = FS_MAX_RANGES,
+	};
+}
+
+void fs_server_figures(const struct fs_server *s, struct fs_figures *out)
+{
+	*out = s->figures;
+}
+
 void fs_server_freeze(struct fs_server *s)
 {
 	s->frozen = true;

@@ -68,6 +68,7 @@ static bool serve(struct virtio_device *vdev, unsigned int q)
 	virtio_device_leave(vdev);
 	r = fs_server_serve(fs->server, &fs->chain, q, &written);
 	virtio_device_enter(vdev);
+	fs_server_count(fs->server);
 	if (r == FS_WAITS) {
 		arm_timer(fs, fs_locks_retry_ms(fs->server));
 		return true;

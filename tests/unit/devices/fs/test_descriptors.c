@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "devices/fs/fs_priv.h"
 #include "tests/unit/devices/fs/fuse_client.h"
 
 enum {
@@ -167,4 +168,26 @@ Test(fs_descriptors, open_files_have_a_limit)
 	cr_assert_eq((uint32_t)fh, (uint32_t)last);
 	cr_assert_neq(fh, last);
 	cr_assert_eq(fc_create(&c, rw, "late", O_RDWR, 0644, &node, &fh), -ENFILE);
+}
+
+Test(fs_descriptors, a_small_guest_knows_few_files)
+{
+	struct fs_figures f;
+	uint64_t fh;
+
+	fs_server_limit(c.server, 64 << 20);
+	cr_assert_eq(c.server->max_nodes, 65536);
+	fs_server_limit(c.server, 1 << 20);
+	cr_assert_eq(c.server->max_nodes, 16384);
+	fs_server_limit(c.server, 1ull << 40);
+	cr_assert_eq(c.server->max_nodes, 524288);
+	cr_assert_leq(fs_fd_budget(), 16384);
+	/* And what it uses is seen from outside. */
+	cr_assert_gt(fc_open(&c, fc_walk(&c, "rw/hello"), O_RDONLY, &fh), 0);
+	cr_assert_eq(fc_lock(&c, FUSE_SETLK, fc_walk(&c, "rw/hello"), fh, 1, F_RDLCK, false), 0);
+	fs_server_figures(c.server, &f);
+	cr_assert_eq(f.nodes, c.server->n_nodes);
+	cr_assert_eq(f.descriptors, c.server->n_fds);
+	cr_assert_eq(f.locked_ranges, 1);
+	cr_assert_eq(f.max_nodes, 524288);
 }

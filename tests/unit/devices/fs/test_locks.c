@@ -236,3 +236,102 @@ Test(fs_locks, owners_are_limited)
 	cr_assert_eq(fc_flush(&c, node, fh, 1), 0);
 	cr_assert_eq(set(n, F_RDLCK), 0);
 }
+
+/* SETLK of [start, end] by one owner. */
+static int set_range(uint64_t n, uint64_t h, uint64_t owner, uint64_t start, uint64_t end,
+		     uint32_t type)
+{
+	const struct fuse_lk_in in = {
+		.fh = h, .owner = owner, .lk = {.start = start, .end = end, .type = type}};
+
+	return fc_call(&c, FUSE_SETLK, n, &in, sizeof(in), NULL, 0, NULL, 0);
+}
+
+/* One byte, the next one not, and so on: the kernel keeps each apart. Returns how many were granted. */
+static unsigned int comb(uint64_t n, uint64_t h, uint64_t owner, unsigned int most)
+{
+	for (unsigned int i = 0; i < most; i++) {
+		int r = set_range(n, h, owner, 2ull * i, 2ull * i, F_RDLCK);
+
+		if (r < 0) {
+			cr_assert_eq(r, -ENOLCK);
+			return i;
+		}
+	}
+	return most;
+}
+
+static void check_range_limits(const char *path)
+{
+	uint64_t n = fc_walk(&c, path), h, owner = 1;
+	unsigned int all = 0, got;
+
+	cr_assert_gt(fc_open(&c, n, O_RDONLY, &h), 0);
+	cr_assert_eq(comb(n, h, owner, 1000), 256);
+	/* What makes fewer ranges of it, or none, is done all the same. */
+	cr_assert_eq(set_range(n, h, owner, 0, 2, F_RDLCK), 0);
+	cr_assert_eq(set_range(n, h, owner, 0, 9, F_UNLCK), 0);
+	cr_assert_eq(set_range(n, h, owner, 0, INT64_MAX, F_UNLCK), 0);
+	while ((got = comb(n, h, ++owner, 256)) == 256)
+		all += got;
+	all += got;
+	cr_assert_eq(all, 16384);
+	/* Closed, they are gone: another owner has them. */
+	cr_assert_eq(fc_flush(&c, n, h, 2), 0);
+	cr_assert_eq(comb(n, h, owner + 1, 256), 256);
+	cr_assert_eq(fc_release(&c, n, h), 0);
+}
+
+Test(fs_locks, ranges_are_limited_on_the_host)
+{
+	check_range_limits("rw/hello");
+}
+
+Test(fs_locks, ranges_are_limited_in_a_read_only_export)
+{
+	check_range_limits("ro/hello");
+}
+
+Test(fs_locks, a_read_only_export_locks_ranges)
+{
+	uint64_t ro = fc_walk(&c, "ro/hello"), a, b;
+	struct fuse_lk_in in = {.owner = 2, .lk = {.start = 0, .end = 100, .type = F_WRLCK}};
+	struct fuse_lk_out out;
+
+	cr_assert_gt(fc_open(&c, ro, O_RDONLY, &a), 0);
+	cr_assert_gt(fc_open(&c, ro, O_RDONLY, &b), 0);
+	cr_assert_eq(set_range(ro, a, 1, 10, 19, F_WRLCK), 0);
+	cr_assert_eq(set_range(ro, b, 2, 0, 9, F_WRLCK), 0);
+	cr_assert_eq(set_range(ro, b, 2, 19, 25, F_RDLCK), -EAGAIN);
+	cr_assert_eq(set_range(ro, b, 2, 20, INT64_MAX, F_WRLCK), 0);
+	/* Its middle is given up, and others may have that. */
+	cr_assert_eq(set_range(ro, a, 1, 12, 17, F_UNLCK), 0);
+	cr_assert_eq(set_range(ro, b, 2, 12, 17, F_RDLCK), 0);
+	cr_assert_eq(set_range(ro, a, 1, 12, 12, F_WRLCK), -EAGAIN);
+	in.fh = b;
+	cr_assert_gt(fc_call(&c, FUSE_GETLK, ro, &in, sizeof(in), NULL, 0, &out, sizeof(out)), 0);
+	cr_assert_eq(out.lk.type, F_WRLCK);
+	cr_assert_eq(out.lk.start, 10);
+	cr_assert_eq(out.lk.end, 11);
+	in.lk.start = in.lk.end = 15;
+	cr_assert_gt(fc_call(&c, FUSE_GETLK, ro, &in, sizeof(in), NULL, 0, &out, sizeof(out)), 0);
+	cr_assert_eq(out.lk.type, F_UNLCK);
+}
+
+Test(fs_locks, a_read_only_export_has_flock)
+{
+	uint64_t ro = fc_walk(&c, "ro/hello"), h[3];
+
+	for (unsigned int i = 0; i < 3; i++)
+		cr_assert_gt(fc_open(&c, ro, O_RDONLY, &h[i]), 0);
+	cr_assert_eq(fc_lock(&c, FUSE_SETLK, ro, h[0], 1, F_RDLCK, true), 0);
+	cr_assert_eq(fc_lock(&c, FUSE_SETLK, ro, h[0], 1, F_RDLCK, true), 0);
+	cr_assert_eq(fc_lock(&c, FUSE_SETLK, ro, h[1], 1, F_RDLCK, true), 0);
+	cr_assert_eq(fc_lock(&c, FUSE_SETLK, ro, h[0], 1, F_WRLCK, true), -EAGAIN);
+	cr_assert_eq(fc_release(&c, ro, h[1]), 0);
+	cr_assert_eq(fc_lock(&c, FUSE_SETLK, ro, h[0], 1, F_WRLCK, true), 0);
+	cr_assert_eq(fc_lock(&c, FUSE_SETLKW, ro, h[2], 1, F_RDLCK, true), -EINPROGRESS);
+	cr_assert_eq(fc_lock(&c, FUSE_SETLK, ro, h[0], 1, F_UNLCK, true), 0);
+	cr_assert_eq(fc_lock_answer(&c), 0);
+	cr_assert_eq(fc_lock(&c, FUSE_SETLK, ro, h[0], 1, F_WRLCK, true), -EAGAIN);
+}
