@@ -17,6 +17,8 @@
  */
 enum { MIN_SIZE = 128 << 10 };
 
+enum { LOOK_MAX = 320 }; /* slots that one fs_dax_look() looks at */
+
 /* What Linux takes out at once: a page of them (FUSE_REMOVEMAPPING_MAX_ENTRY). */
 enum { REMOVE_MAX = 4096 / sizeof(struct fuse_removemapping_one) };
 
@@ -32,6 +34,8 @@ struct fs_dax {
 	uint64_t size;
 	uint32_t n_slots;
 	bool told; /* that the host has no mappings left */
+	uint32_t n_used; /* slots that are not empty */
+	uint32_t hand; /* the slot fs_dax_look() comes to next */
 	struct slot slots[];
 };
 
@@ -137,8 +141,10 @@ static void forget_slot(struct fs_server *s, struct slot *slot)
 	struct fs_node *node = slot->node;
 
 	*slot = (struct slot){.node = NULL};
-	if (node)
-		fs_node_put(s, node);
+	if (!node)
+		return;
+	s->dax->n_used--;
+	fs_node_put(s, node);
 }
 
 static int empty_slot(struct fs_server *s, struct slot *slot)
@@ -166,6 +172,7 @@ static int map_slot(struct fs_server *s, struct slot *slot, struct fs_node *node
 	/* The slot's old mapping may be all that the node was known by. */
 	node->refs++;
 	forget_slot(s, slot);
+	s->dax->n_used++;
 	*slot = (struct slot){
 		.node = node,
 		.offset = offset,
@@ -307,6 +314,61 @@ static bool cut_tails(struct fs_server *s)
 		mended = true;
 	}
 	return mended;
+}
+
+bool fs_dax_is_used(const struct fs_server *s)
+{
+	return s->dax && s->dax->n_used > 0;
+}
+
+void fs_dax_drop(struct fs_server *s, struct fs_node *node)
+{
+	bool mapped = false;
+
+	node->refs++;
+	for (uint32_t i = 0; s->dax && i < s->dax->n_slots; i++) {
+		struct slot *slot = &s->dax->slots[i];
+
+		if (slot->node != node)
+			continue;
+		mapped = true;
+		/* One that cannot be emptied comes up again when it is looked at. */
+		(void)empty_slot(s, slot);
+	}
+	/* What it reads from now on would be beside what it sees. */
+	if (mapped)
+		fs_node_strike(s, node);
+	fs_node_put(s, node);
+}
+
+/* True if the guest should not see the node's file any more. A file without a name stays. */
+static bool has_gone(struct fs_server *s, struct fs_node *node)
+{
+	struct stat st;
+
+	if (node->kind == FS_INDEXED)
+		return fs_indexed_check_again(s, node) < 0;
+	return fs_node_here(s, node) < 0 && fstat(node->fd, &st) == 0 && st.st_nlink > 0;
+}
+
+void fs_dax_look(struct fs_server *s)
+{
+	struct fs_dax *dax = s->dax;
+	unsigned int looked = 0;
+
+	for (uint32_t i = 0; i < dax->n_slots && looked < LOOK_MAX; i++) {
+		struct fs_node *node = dax->slots[dax->hand].node;
+
+		dax->hand = (dax->hand + 1) % dax->n_slots;
+		if (!node)
+			continue;
+		looked++;
+		if (!has_gone(s, node))
+			continue;
+		if (node->kind == FS_INDEXED)
+			fs_indexed_tell_stale(s, node);
+		fs_dax_drop(s, node);
+	}
 }
 
 bool fs_dax_mend(struct fs_server *s)

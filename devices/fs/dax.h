@@ -63,4 +63,15 @@ int fs_dax_clear(struct fs_server *s, const struct fs_export *export);
  */
 bool fs_dax_mend(struct fs_server *s);
 
+/* True if the window shows anything. */
+bool fs_dax_is_used(const struct fs_server *s);
+/* Takes the node's file out of the window; if it was there, the node is struck. */
+void fs_dax_drop(struct fs_server *s, struct fs_node *node);
+/*
+ * Once a second while the window shows anything: looks at some slots, and takes out what the host has
+ * changed, closed to others or moved away since it was mapped. For the guest reads
+ * what is mapped without a request that could be refused.
+ */
+void fs_dax_look(struct fs_server *s);
+
 #endif

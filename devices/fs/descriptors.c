@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "devices/fs/dax.h"
 #include "devices/fs/indexed.h"
 
 /* A path of more components is not found again. */
@@ -97,11 +98,13 @@ void fs_fd_close(struct fs_server *s, int fd)
 	close(fd);
 }
 
-void fs_node_found(struct fs_node *node, const struct fs_node *dir, const char *name)
+void fs_node_found(const struct fs_server *s, struct fs_node *node, const struct fs_node *dir,
+		   const char *name)
 {
 	if (node->kind != FS_HOST || node->pinned)
 		return;
 	node->parent = fs_node_id(dir);
+	node->seen_ms = s->now_ms;
 	if (node->name && !strcmp(node->name, name))
 		return;
 	free(node->name);
@@ -150,6 +153,49 @@ static int node_fd(struct fs_server *s, struct fs_node *node, unsigned int depth
 	return fd;
 }
 
+/* True if where the node is has to be looked at again. The top of an export is where it is. */
+static bool is_doubtful(const struct fs_server *s, const struct fs_node *node)
+{
+	return !node->pinned && node->name && s->now_ms - node->seen_ms >= FS_TRUST_MS;
+}
+
+/* 0 if the directory has the node under its name. */
+static int check_name_of(struct fs_server *s, struct fs_node *node, struct fs_node *dir)
+{
+	struct stat st;
+	int fd, r;
+
+	if (!dir || dir->kind != FS_HOST || dir->type != S_IFDIR)
+		return -ESTALE;
+	r = fs_node_fd(s, dir);
+	fd = r < 0 ? r : fs_open_name(r, node->name);
+	if (fd < 0)
+		return fd == -ENFILE ? fd : -ESTALE;
+	r = fstat(fd, &st) == 0 && fs_node_is(node, fd, &st) ? 0 : -ESTALE;
+	close(fd);
+	return r;
+}
+
+int fs_node_here(struct fs_server *s, struct fs_node *node)
+{
+	struct fs_node *at = node;
+
+	if (node->kind != FS_HOST)
+		return 0;
+	/* From the bottom up: the order does not matter, each has to be in the one above. */
+	for (unsigned int depth = 0; is_doubtful(s, at); depth++) {
+		struct fs_node *dir = fs_node_find(s, at->parent);
+		int r = depth < FS_MAX_DEPTH ? check_name_of(s, at, dir) : -ESTALE;
+
+		if (r < 0)
+			return r;
+		at = dir;
+	}
+	for (at = node; is_doubtful(s, at); at = fs_node_find(s, at->parent))
+		at->seen_ms = s->now_ms;
+	return 0;
+}
+
 /* One that was opened stays, so that what the guest has begun to read goes on. */
 static int indexed_fd(struct fs_server *s, struct fs_node *node)
 {
@@ -158,10 +204,11 @@ static int indexed_fd(struct fs_server *s, struct fs_node *node)
 	node->last_request = s->n_requests;
 	node->recent = true;
 	if (node->fd >= 0) {
-		r = fs_indexed_check(node, node->fd);
+		r = fs_indexed_check_again(s, node);
 		if (r == 0)
 			return node->fd;
 		fs_indexed_tell_stale(s, node);
+		fs_dax_drop(s, node);
 		return r;
 	}
 	fd = fs_indexed_open(s, node);

@@ -23,8 +23,9 @@
  * table, and an O_PATH descriptor that pins the host's inode (as long as
  * descriptors last: descriptors.c). A name is resolved by openat2() on one
  * component that may be neither ".." nor a path, without following a link and
- * without crossing a mount, and whatever is renamed afterwards cannot lead a
- * node outside its export.
+ * without crossing a mount. What the host then moves out of the export is no longer
+ * in it: fs_node_here() looks again before a name is resolved in a directory, and
+ * before a file is opened.
  *
  * An O_PATH descriptor does no I/O. To open a node's file it is reopened
  * through /proc/self/fd, of which fs_server_new() keeps an O_PATH descriptor:
@@ -39,6 +40,8 @@
 
 enum {
 	FS_MAX_EXPORTS = 128,
+	FS_TRUST_MS = 250, /* how long it is believed that a file is still where it was found, */
+	FS_MAX_DEPTH = 2048, /* below so many directories */
 	FS_MAX_DEVS = 64, /* host file systems told apart in inode numbers */
 	FS_MAX_NODES = 1 << 19,
 	FS_MAX_FDS =
@@ -96,6 +99,7 @@ struct fs_node {
 	uint64_t parent; /* the directory it was last found in, */
 	char *name; /* and the name; NULL: none was noted */
 	struct statx_timestamp born; /* valid while fd is closed */
+	uint64_t seen_ms; /* when it was last found there */
 	uint64_t last_request;
 	bool recent; /* used since the clock's hand passed */
 	bool dead; /* its file is not what it was: ESTALE; not in the hash */
@@ -167,6 +171,7 @@ struct fs_server {
 	uint32_t n_fds, max_fds;
 	uint32_t clock_hand;
 	uint64_t n_requests;
+	uint64_t now_ms; /* CLOCK_MONOTONIC, when the present request began */
 
 	struct fs_node *nodes; /* slot 0 is never used, slot 1 is the root */
 	uint32_t max_nodes, top_node, free_node;
@@ -221,6 +226,8 @@ typedef int (*fs_op_fn)(struct fs_server *s, struct fs_request *rq);
  */
 int fs_server_serve(struct fs_server *s, const struct virtq_chain *chain, unsigned int queue,
 		    uint32_t *written) MUST_CHECK;
+/* Between two requests, where there is a window: looks at what it shows (fs_dax_look()). */
+void fs_server_look(struct fs_server *s);
 /* Between two requests: what is in use, for fs_server_figures(). */
 void fs_server_count(struct fs_server *s);
 /* Forgets the driver: handles, locks, waiting requests, every node it knew. */
@@ -279,7 +286,13 @@ void fs_fd_close(struct fs_server *s, int fd);
  */
 int fs_node_fd(struct fs_server *s, struct fs_node *node) MUST_CHECK;
 /* Notes where the node was found. */
-void fs_node_found(struct fs_node *node, const struct fs_node *dir, const char *name);
+void fs_node_found(const struct fs_server *s, struct fs_node *node, const struct fs_node *dir,
+		   const char *name);
+/*
+ * 0 if the node is below its export's top by the names it was found under, or was
+ * FS_TRUST_MS ago; else -ESTALE. A file without a name is where it was made.
+ */
+int fs_node_here(struct fs_server *s, struct fs_node *node) MUST_CHECK;
 /* True if fd, of status st, is the node's file. */
 bool fs_node_is(const struct fs_node *node, int fd, const struct stat *st);
 
@@ -294,7 +307,7 @@ int fs_lookup(struct fs_server *s, struct fs_node *dir, const char *name, struct
 int fs_names_fd(struct fs_server *s, struct fs_node *dir) MUST_CHECK;
 /* An O_PATH descriptor of a name in a host directory. */
 int fs_open_name(int dir_fd, const char *name) MUST_CHECK;
-/* The node's file opened anew. Regular files and directories only. */
+/* The node's file opened anew, if it is still in its export. Regular files and directories only. */
 int fs_reopen(struct fs_server *s, struct fs_node *node, int flags) MUST_CHECK;
 /* One to read the node's file by, without a handle: the node's, or a new one in *own, to be closed. */
 int fs_readable(struct fs_server *s, struct fs_node *node, int *own) MUST_CHECK;

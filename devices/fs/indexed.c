@@ -137,36 +137,114 @@ void fs_indexed_tell_stale(struct fs_server *s, const struct fs_node *node)
 		 path);
 }
 
-int fs_indexed_open(struct fs_server *s, struct fs_node *node)
+/* True if everyone may see and reach what is in the directory. */
+static bool is_open_to_all(int dir)
+{
+	const mode_t needed = S_IROTH | S_IXOTH;
+	struct stat st;
+
+	return fstat(dir, &st) == 0 && (st.st_mode & needed) == needed;
+}
+
+/* Goes down the directories of the path `at`, whose last component becomes *name. Takes dir over. */
+static int descend(int dir, char *at, const char **name)
 {
 	struct open_how how = {
-		.flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+		.flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS |
 			   RESOLVE_NO_XDEV,
 	};
-	const struct index *ix = node->export->index;
+
+	for (;;) {
+		char *slash = strchr(at, '/');
+		int up = dir;
+
+		if (!is_open_to_all(dir)) {
+			close(dir);
+			return -EPERM;
+		}
+		*name = at;
+		if (!slash)
+			return dir;
+		*slash = '\0';
+		dir = (int)syscall(SYS_openat2, up, at, &how, sizeof(how));
+		if (dir < 0)
+			dir = -errno;
+		close(up);
+		if (dir < 0)
+			return dir;
+		at = slash + 1;
+	}
+}
+
+/*
+ * The directory the node's file is in, O_PATH, found component by component: our own user may
+ * be let in where others are not. *name is the file's, in s->scratch. -EPERM: a
+ * directory on the way is closed to others; another errno: it is not there.
+ */
+static int open_parent(struct fs_server *s, const struct fs_node *node, const char **name)
+{
+	const struct fs_export *export = node->export;
 	char *path = (char *)s->scratch;
 	uint32_t top;
-	long fd = -1;
-	int r = index_path(ix, (uint32_t)(node->ino - FS_INDEXED_INO), path, PATH_MAX, &top);
+	int dir, r;
+
+	r = index_path(export->index, (uint32_t)(node->ino - FS_INDEXED_INO), path, PATH_MAX, &top);
+	if (r < 0)
+		return r;
+	top -= index_first(&export->index->entries[INDEX_ROOT]);
+	path = strchr(path, '/');
+	/* A file in the root itself has no directory to be opened in. */
+	if (!path || export->tops[top] < 0)
+		return -ENOENT;
+	dir = fcntl(export->tops[top], F_DUPFD_CLOEXEC, 3);
+	return dir < 0 ? -errno : descend(dir, path + 1, name);
+}
+
+int fs_indexed_open(struct fs_server *s, struct fs_node *node)
+{
+	struct open_how how = {
+		.flags = O_RDONLY | O_NOATIME | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS |
+			   RESOLVE_NO_XDEV,
+	};
+	const char *name = NULL;
+	int dir = open_parent(s, node, &name);
+	int r = dir < 0 ? path_error(-dir) : 0, fd = -1;
 
 	if (r == 0) {
-		uint32_t i = top - index_first(&ix->entries[INDEX_ROOT]);
-
-		/* A file in the root itself has no directory to be opened in. */
-		if (!strchr(path, '/') || node->export->tops[i] < 0)
-			r = -ESTALE;
-		else if ((fd = syscall(SYS_openat2, node->export->tops[i], strchr(path, '/') + 1,
-				       &how, sizeof(how))) < 0)
-			r = path_error(errno);
+		fd = (int)syscall(SYS_openat2, dir, name, &how, sizeof(how));
+		if (fd < 0 && errno == EPERM) {
+			how.flags &= ~(uint64_t)O_NOATIME;
+			fd = (int)syscall(SYS_openat2, dir, name, &how, sizeof(how));
+		}
+		r = fd < 0 ? path_error(errno) : fs_indexed_check(node, fd);
+		close(dir);
 	}
-	if (r == 0)
-		r = fs_indexed_check(node, (int)fd);
 	if (r == -ESTALE)
 		fs_indexed_tell_stale(s, node);
 	if (r < 0 && fd >= 0)
-		close((int)fd);
-	return r < 0 ? r : (int)fd;
+		close(fd);
+	if (r == 0)
+		node->seen_ms = s->now_ms;
+	return r < 0 ? r : fd;
+}
+
+int fs_indexed_check_again(struct fs_server *s, struct fs_node *node)
+{
+	const char *name;
+	int r = fs_indexed_check(node, node->fd), dir;
+
+	if (r < 0 || s->now_ms - node->seen_ms < FS_TRUST_MS)
+		return r;
+	dir = open_parent(s, node, &name);
+	if (dir == -EPERM)
+		return -ESTALE;
+	/* One that is not there any more was taken away, with what it held, or replaced. */
+	if (dir >= 0)
+		close(dir);
+	node->seen_ms = s->now_ms;
+	return 0;
 }
 
 void fs_indexed_read(struct fs_request *rq, uint64_t off, size_t size)

@@ -15,8 +15,9 @@
  * file is opened when the guest first reads it, below the directories at the top of
  * the tree that were opened with the export: by its path, without following a link
  * and without crossing a mount. It is the file only if the index says so
- * (index_same_file()) and everyone may still read it. Otherwise the host changed
- * it, and the guest gets ESTALE: never a mixture of two versions. It stays open, so that a guest
+ * (index_same_file()) and everyone may still read it and reach it. Otherwise the host
+ * changed it, and the guest gets ESTALE: never a mixture of two versions. What the window
+ * shows is looked at again as well (fs_dax_look()). It stays open, so that a guest
  * goes on reading what the host has put another in place of, until descriptors run
  * short or the guest's kernel forgets it.
  */
@@ -53,6 +54,11 @@ void fs_indexed_stat(const struct fs_node *node, struct stat *st);
 int fs_indexed_open(struct fs_server *s, struct fs_node *node) MUST_CHECK;
 /* 0 if the descriptor's file is the one that the index has; -ESTALE. */
 int fs_indexed_check(const struct fs_node *node, int fd) MUST_CHECK;
+/*
+ * The same of the node's own descriptor, and whether a directory above was closed to others
+ * since, which is looked at every FS_TRUST_MS.
+ */
+int fs_indexed_check_again(struct fs_server *s, struct fs_node *node) MUST_CHECK;
 /* Says that the host changed a file, once for an export. */
 void fs_indexed_tell_stale(struct fs_server *s, const struct fs_node *node);
 /* The reply to READ of a pristine file. */

@@ -46,10 +46,13 @@ static int open_lockable(struct fs_server *s, struct fs_node *node)
 
 	if (fs_fd_take(s) < 0)
 		return -ENOLCK;
-	fd = fs_reopen(s, node, O_RDWR);
+	/* The guest has it open: what became of its name does not matter. */
+	fd = fs_node_fd(s, node);
+	if (fd >= 0)
+		fd = fs_reopen_fd(s, fd, O_RDWR, 0);
 	/* Ours to read only: enough for read locks, and for flock(). */
 	if (fd == -EACCES)
-		fd = fs_reopen(s, node, O_RDONLY);
+		fd = fs_reopen_fd(s, node->fd, O_RDONLY, 0);
 	if (fd < 0)
 		s->n_fds--;
 	return fd == -ENFILE ? -ENOLCK : fd;

@@ -34,9 +34,12 @@ int fs_check_name(const char *name)
 
 int fs_names_fd(struct fs_server *s, struct fs_node *dir)
 {
+	int r;
+
 	if (dir->kind != FS_HOST)
 		return dir->kind == FS_FILE_DIR ? -EPERM : -EROFS;
-	return fs_node_fd(s, dir);
+	r = fs_node_here(s, dir);
+	return r < 0 ? r : fs_node_fd(s, dir);
 }
 
 /*
@@ -90,7 +93,7 @@ int fs_lookup(struct fs_server *s, struct fs_node *dir, const char *name, struct
 		r = fs_indexed_lookup(s, dir, name, out);
 		return r < 0 ? r : fs_node_stat(s, *out, st);
 	}
-	r = fs_node_fd(s, dir);
+	r = fs_names_fd(s, dir);
 	fd = r < 0 ? r : fs_open_name(r, name);
 	if (fd < 0)
 		return fd;
@@ -101,7 +104,7 @@ int fs_lookup(struct fs_server *s, struct fs_node *dir, const char *name, struct
 	}
 	r = fs_node_get(s, dir->export, fd, st, out);
 	if (r == 0)
-		fs_node_found(*out, dir, name);
+		fs_node_found(s, *out, dir, name);
 	return r;
 }
 
@@ -111,7 +114,11 @@ int fs_reopen_fd(const struct fs_server *s, int fd, int flags, mode_t mode)
 	int r;
 
 	snprintf(name, sizeof(name), "%d", fd);
-	r = openat(s->proc_fd, name, flags | O_CLOEXEC | O_NOCTTY, mode);
+	flags |= O_CLOEXEC | O_NOCTTY;
+	/* Reading leaves no trace, where the file is the user's own. */
+	r = openat(s->proc_fd, name, flags & O_PATH ? flags : flags | O_NOATIME, mode);
+	if (r < 0 && errno == EPERM)
+		r = openat(s->proc_fd, name, flags, mode);
 	if (r >= 0)
 		return r;
 	return errno == EMFILE ? -ENFILE : -errno;
@@ -119,14 +126,15 @@ int fs_reopen_fd(const struct fs_server *s, int fd, int flags, mode_t mode)
 
 int fs_reopen(struct fs_server *s, struct fs_node *node, int flags)
 {
-	int fd;
+	int fd, r;
 
 	if (node->kind != FS_HOST)
 		return -EISDIR;
 	/* Opening a FIFO could block and opening a device could do anything. */
 	if (node->type != S_IFREG && node->type != S_IFDIR)
 		return -ENXIO;
-	fd = fs_node_fd(s, node);
+	r = fs_node_here(s, node);
+	fd = r < 0 ? r : fs_node_fd(s, node);
 	return fd < 0 ? fd : fs_reopen_fd(s, fd, flags, 0);
 }
 

@@ -96,6 +96,16 @@ int fs_op_rmdir(struct fs_server *s, struct fs_request *rq)
 	return remove_name(s, rq, AT_REMOVEDIR);
 }
 
+/* What is there now is found under this name from now on. */
+static void note_place(struct fs_server *s, struct fs_node *dir, const char *name)
+{
+	struct fs_node *node;
+	struct stat st;
+
+	if (fs_lookup(s, dir, name, &node, &st) == 0)
+		fs_node_forget(s, node, 0);
+}
+
 static int do_rename(struct fs_server *s, struct fs_request *rq, uint64_t newdir,
 		     unsigned int flags)
 {
@@ -121,6 +131,9 @@ static int do_rename(struct fs_server *s, struct fs_request *rq, uint64_t newdir
 		return to_fd;
 	if (renameat2(from_fd, rq->name[0], to_fd, rq->name[1], flags) < 0)
 		return -errno;
+	note_place(s, to, rq->name[1]);
+	if (flags & RENAME_EXCHANGE)
+		note_place(s, rq->node, rq->name[0]);
 	return 0;
 }
 
@@ -142,7 +155,7 @@ int fs_op_link(struct fs_server *s, struct fs_request *rq)
 {
 	const struct fuse_link_in *in = rq->arg;
 	struct fs_node *old = fs_node_find(s, in->oldnodeid);
-	int dir_fd, old_fd;
+	int dir_fd, old_fd, r;
 	char name[16];
 
 	if (!old)
@@ -151,7 +164,8 @@ int fs_op_link(struct fs_server *s, struct fs_request *rq)
 		return -EPERM;
 	if (old->export != rq->node->export)
 		return -EXDEV;
-	dir_fd = fs_names_fd(s, rq->node);
+	r = fs_node_here(s, old);
+	dir_fd = r < 0 ? r : fs_names_fd(s, rq->node);
 	old_fd = dir_fd < 0 ? dir_fd : fs_node_fd(s, old);
 	if (old_fd < 0)
 		return old_fd;

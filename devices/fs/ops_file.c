@@ -75,7 +75,7 @@ static int adopt_file(struct fs_server *s, struct fs_request *rq, int fd, int ac
 	}
 	/* A file without a name (TMPFILE) keeps its descriptor. */
 	if (rq->name[0])
-		fs_node_found(node, rq->node, rq->name[0]);
+		fs_node_found(s, node, rq->node, rq->name[0]);
 	fs_fill_entry(s, node, &st, &entry);
 	fs_reply(rq, &entry, sizeof(entry));
 	fs_reply(rq, &open_out, sizeof(open_out));

@@ -258,6 +258,9 @@ static int list(struct fs_server *s, struct fs_request *rq, bool plus)
 		if (own < 0)
 			return own;
 	}
+	r = fs_node_here(s, rq->node);
+	if (r < 0)
+		return r;
 	if (rq->node->kind == FS_HOST)
 		r = list_host(&l, h ? h->fd : own, in->offset);
 	else if (rq->node->kind == FS_INDEXED)

@@ -261,6 +261,14 @@ static bool wants_no_reply(uint32_t opcode)
 	return opcode == FUSE_FORGET || opcode == FUSE_BATCH_FORGET || opcode == FUSE_INTERRUPT;
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 int fs_server_serve(struct fs_server *s, const struct virtq_chain *chain, unsigned int queue,
 		    uint32_t *written)
 {
@@ -273,6 +281,7 @@ int fs_server_serve(struct fs_server *s, const struct virtq_chain *chain, unsign
 		return -EPROTO;
 	*written = 0;
 	s->n_requests++;
+	s->now_ms = now_ms();
 	if (!wants_no_reply(rq.hdr.opcode)) {
 		if (chain->wr_len < sizeof(out))
 			return -EPROTO;
@@ -289,6 +298,13 @@ int fs_server_serve(struct fs_server *s, const struct virtq_chain *chain, unsign
 	(void)chain_write(chain, 0, &out, sizeof(out));
 	*written = out.len;
 	return 0;
+}
+
+void fs_server_look(struct fs_server *s)
+{
+	s->n_requests++;
+	s->now_ms = now_ms();
+	fs_dax_look(s);
 }
 
 void fs_server_reset(struct fs_server *s)

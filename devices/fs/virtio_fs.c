@@ -14,12 +14,17 @@
 /* VIRTIO 1.2 section 5.11.2, without the notification queue. */
 enum { Q_HIPRIO, Q_REQUEST, N_QUEUES };
 
+enum { LOOK_MS = 1000 };
+
 struct virtio_fs {
 	struct virtio_device vdev;
 	struct virtio_fs_config config;
 	struct fs_server *server;
 	struct device_event retry; /* a timerfd: requests that wait for a lock */
 	int timer_fd;
+	struct device_event look; /* a timerfd: what the window shows */
+	int look_fd;
+	bool looking; /* it is set */
 	struct virtq_chain chain; /* the request at hand */
 };
 
@@ -28,14 +33,14 @@ static struct virtio_fs *to_fs(struct virtio_device *vdev)
 	return CONTAINER_OF(vdev, struct virtio_fs, vdev);
 }
 
-static void arm_timer(struct virtio_fs *fs, unsigned int ms)
+static void arm(int timer_fd, uint64_t ms)
 {
 	struct itimerspec spec = {
-		.it_value = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000},
+		.it_value = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000},
 	};
 
 	/* Cannot fail: the fd is a timerfd and the values are in range. */
-	(void)timerfd_settime(fs->timer_fd, 0, &spec, NULL);
+	(void)timerfd_settime(timer_fd, 0, &spec, NULL);
 }
 
 /* Answers what waited for a lock and can have it now. */
@@ -58,6 +63,33 @@ static void finish_waiting(struct virtio_fs *fs)
 	}
 }
 
+/* While the window shows anything, it is looked at every second. */
+static void look_later(struct virtio_fs *fs)
+{
+	if (fs->looking || !fs_dax_is_used(fs->server))
+		return;
+	fs->looking = true;
+	arm(fs->look_fd, loop_coarse_ms(LOOK_MS));
+}
+
+static void look_event(struct device *dev, struct device_event *ev, uint32_t events)
+{
+	struct virtio_fs *fs = CONTAINER_OF(ev, struct virtio_fs, look);
+	uint64_t expirations;
+
+	(void)dev;
+	(void)events;
+	if (read(ev->src.fd, &expirations, sizeof(expirations)) != sizeof(expirations))
+		return;
+	fs->looking = false;
+	if (fs->vdev.resetting || !fs_dax_is_used(fs->server))
+		return;
+	virtio_device_leave(&fs->vdev);
+	fs_server_look(fs->server);
+	virtio_device_enter(&fs->vdev);
+	look_later(fs);
+}
+
 /* Serves the request in fs->chain. The host's file system may take its time. */
 static bool serve(struct virtio_device *vdev, unsigned int q)
 {
@@ -69,8 +101,9 @@ static bool serve(struct virtio_device *vdev, unsigned int q)
 	r = fs_server_serve(fs->server, &fs->chain, q, &written);
 	virtio_device_enter(vdev);
 	fs_server_count(fs->server);
+	look_later(fs);
 	if (r == FS_WAITS) {
-		arm_timer(fs, fs_locks_retry_ms(fs->server));
+		arm(fs->timer_fd, fs_locks_retry_ms(fs->server));
 		return true;
 	}
 	if (r < 0) {
@@ -105,14 +138,17 @@ static void retry_event(struct device *dev, struct device_event *ev, uint32_t ev
 	finish_waiting(fs);
 	ms = fs_locks_retry_ms(fs->server);
 	if (ms)
-		arm_timer(fs, ms);
+		arm(fs->timer_fd, ms);
 }
 
 static int virtio_fs_attach(struct virtio_device *vdev, struct device *dev, struct loop *loop)
 {
 	struct virtio_fs *fs = to_fs(vdev);
+	int r = device_watch(dev, loop, &fs->retry, fs->timer_fd, EPOLLIN, retry_event, "fs-locks");
 
-	return device_watch(dev, loop, &fs->retry, fs->timer_fd, EPOLLIN, retry_event, "fs-locks");
+	if (r == 0)
+		r = device_watch(dev, loop, &fs->look, fs->look_fd, EPOLLIN, look_event, "fs-look");
+	return r;
 }
 
 static void virtio_fs_reset(struct virtio_device *vdev)
@@ -128,8 +164,11 @@ static void virtio_fs_destroy(struct virtio_device *vdev)
 		return;
 	fs = to_fs(vdev);
 	device_unwatch(&fs->retry);
+	device_unwatch(&fs->look);
 	if (fs->timer_fd >= 0)
 		close(fs->timer_fd);
+	if (fs->look_fd >= 0)
+		close(fs->look_fd);
 	fs_server_free(fs->server);
 	free(fs);
 }
@@ -161,9 +200,10 @@ int virtio_fs_new(const char *tag, struct fs_server *server, struct virtio_devic
 	memcpy(fs->config.tag, tag, strlen(tag));
 	fs->config.num_request_queues = htole32(N_QUEUES - Q_REQUEST);
 	fs->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (fs->timer_fd < 0) {
+	fs->look_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (fs->timer_fd < 0 || fs->look_fd < 0) {
 		r = -errno;
-		goto fail;
+		goto fail_fds;
 	}
 	virtio_device_init(&fs->vdev, &virtio_fs_ops, &fs->config, sizeof(fs->config));
 	fs->server = server;
@@ -174,6 +214,11 @@ int virtio_fs_new(const char *tag, struct fs_server *server, struct virtio_devic
 	}
 	*out = &fs->vdev;
 	return 0;
+fail_fds:
+	if (fs->timer_fd >= 0)
+		close(fs->timer_fd);
+	if (fs->look_fd >= 0)
+		close(fs->look_fd);
 fail:
 	free(fs);
 	fs_server_free(server);

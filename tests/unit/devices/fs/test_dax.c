@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "devices/fs/fs_priv.h"
 #include "tests/support/no_override.h"
 #include "tests/unit/devices/fs/fuse_client.h"
 
@@ -478,4 +480,21 @@ Test(dax, an_export_stays_where_the_window_cannot_be_emptied)
 	cr_assert_eq(fs_server_remove_export(c.server, "map7"), 0);
 	cr_assert_eq(fc_getattr(&c, big, &a), -ESTALE);
 	cr_assert_eq(window[0], 0);
+}
+
+Test(dax, a_mapped_file_that_is_moved_out_leaves_the_window)
+{
+	const struct timespec t = {.tv_nsec = 260 * 1000000L};
+	uint64_t node = fc_walk(&c, "ro/big"), kept = fc_walk(&c, "ro/other");
+
+	cr_assert_eq(map(node, 0, 0), 0);
+	cr_assert_eq(map(kept, 0, SLOT), 0);
+	cr_assert(page_is(0, "tree/big", 0));
+	/* One is only deleted: what runs from it goes on. */
+	cr_assert_eq(unlinkat(c.dirfd, "tree/other", 0), 0);
+	cr_assert_eq(renameat(c.dirfd, "tree/big", c.dirfd, "big"), 0);
+	cr_assert_eq(nanosleep(&t, NULL), 0);
+	fs_server_look(c.server);
+	cr_assert_eq(window[0], 0);
+	cr_assert(page_is(SLOT, "tree/other", 0));
 }

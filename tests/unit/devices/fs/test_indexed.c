@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "devices/fs/fs_priv.h"
@@ -395,4 +396,112 @@ Test(fs_indexed, a_mapped_file_made_shorter_becomes_stale)
 	cr_expect_eq(*window(0), 0);
 	cr_expect_eq(fc_getattr(&c, large, &a), -ESTALE);
 	expect_stale("ix/sub/large");
+}
+
+/* Longer than the server believes what it saw. */
+static void let_time_pass(void)
+{
+	const struct timespec t = {.tv_nsec = 260 * 1000000L};
+
+	cr_assert_eq(nanosleep(&t, NULL), 0);
+}
+
+static void close_dir(const char *path, mode_t mode)
+{
+	cr_assert_eq(fchmodat(c.dirfd, path, mode, 0), 0);
+}
+
+Test(fs_indexed, a_directory_closed_to_others)
+{
+	static const struct {
+		const char *path;
+		mode_t mode;
+	} closed[] = {{"tree/sub/in", 0700},
+		      {"tree/sub/in", 0754},
+		      {"tree/sub/in", 0751},
+		      {"tree/sub", 0750},
+		      {"tree/sub", 0751}};
+	char buf[32];
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(closed); i++) {
+		close_dir(closed[i].path, closed[i].mode);
+		cr_assert_eq(read_file("ix/sub/in/file", buf, sizeof(buf)), -ESTALE, "%u", i);
+		close_dir(closed[i].path, 0755);
+		let_time_pass();
+	}
+	cr_assert_eq(read_file("ix/sub/in/file", buf, sizeof(buf)), 5);
+	/* Open by now. */
+	close_dir("tree/sub", 0700);
+	let_time_pass();
+	cr_assert_eq(read_file("ix/sub/in/file", buf, sizeof(buf)), -ESTALE);
+	/* A file that is replaced with its directory is not closed: what was begun goes on. */
+	close_dir("tree/sub", 0755);
+	cr_assert_eq(read_file("ix/sub/in/file", buf, sizeof(buf)), 5);
+	cr_assert_eq(renameat(c.dirfd, "tree/sub/in", c.dirfd, "tree/sub/before"), 0);
+	let_time_pass();
+	cr_assert_eq(read_file("ix/sub/in/file", buf, sizeof(buf)), 5);
+}
+
+static uint64_t map_large(void)
+{
+	uint64_t node = fc_walk(&c, "ix/sub/large");
+	const struct fuse_setupmapping_in in = {
+		.fh = UINT64_MAX, .len = SLOT, .flags = FUSE_SETUPMAPPING_FLAG_READ};
+
+	cr_assert_eq(fc_call(&c, FUSE_SETUPMAPPING, node, &in, sizeof(in), NULL, 0, NULL, 0), 0);
+	cr_assert_str_eq(c.g->vdev->shm, "large file");
+	return node;
+}
+
+static void check_gone(uint64_t node)
+{
+	let_time_pass();
+	fs_server_look(c.server);
+	cr_assert_eq(*(const char *)c.g->vdev->shm, 0);
+	cr_assert_eq(fc_getattr(&c, node, &(struct fuse_attr){0}), -ESTALE);
+}
+
+Test(fs_indexed, a_mapped_file_that_is_closed_to_others_leaves_the_window)
+{
+	uint64_t node = map_large();
+
+	fs_server_look(c.server);
+	cr_assert_str_eq(c.g->vdev->shm, "large file");
+	close_dir("tree/sub/large", 0600);
+	check_gone(node);
+}
+
+Test(fs_indexed, a_mapped_file_whose_directory_is_closed_leaves_the_window)
+{
+	uint64_t node = map_large();
+
+	close_dir("tree/sub", 0700);
+	check_gone(node);
+}
+
+Test(fs_indexed, a_read_that_finds_a_file_changed_takes_it_out_of_the_window)
+{
+	uint64_t node = map_large();
+	char buf[32];
+
+	close_dir("tree/sub/large", 0640);
+	cr_assert_eq(fc_read(&c, node, 0, 0, buf, sizeof(buf)), -ESTALE);
+	cr_assert_eq(*(const char *)c.g->vdev->shm, 0);
+	cr_assert_eq(fc_getattr(&c, node, &(struct fuse_attr){0}), -ESTALE);
+}
+
+Test(fs_indexed, reading_leaves_no_trace)
+{
+	const struct timespec old[2] = {{.tv_sec = 1}, {.tv_nsec = UTIME_OMIT}};
+	struct stat st;
+	char buf[32];
+
+	cr_assert_eq(utimensat(c.dirfd, "tree/sub/shared", old, 0), 0);
+	cr_assert_eq(utimensat(c.dirfd, "tree/hello", old, 0), 0);
+	cr_assert_gt(read_file("ix/sub/shared", buf, sizeof(buf)), 0);
+	cr_assert_gt(read_file("ro/hello", buf, sizeof(buf)), 0);
+	st = fc_host_stat(&c, "tree/sub/shared");
+	cr_assert_eq(st.st_atim.tv_sec, 1);
+	st = fc_host_stat(&c, "tree/hello");
+	cr_assert_eq(st.st_atim.tv_sec, 1);
 }

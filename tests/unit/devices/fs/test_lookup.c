@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <time.h>
 
 #include "tests/unit/devices/fs/fuse_client.h"
 
@@ -280,4 +281,84 @@ Test(fs_lookup, a_single_file_is_a_directory_that_holds_it)
 	cr_assert_eq(fc_mkdir(&c, dir, "d", 0755), -EPERM);
 	cr_assert_eq(fc_symlink(&c, dir, "l", "x"), -EPERM);
 	cr_assert_eq(fc_create(&c, dir, "new", O_RDWR, 0644, &node, &fh), -EPERM);
+}
+
+/* As long as the server believes what it saw, and no less. */
+static void let_time_pass(void)
+{
+	const struct timespec t = {.tv_nsec = 260 * 1000000L};
+
+	cr_assert_eq(nanosleep(&t, NULL), 0);
+}
+
+static void move_out(const char *name)
+{
+	(void)mkdirat(c.dirfd, "private", 0700);
+	cr_assert_eq(renameat(c.dirfd, name, c.dirfd, "private/moved"), 0);
+}
+
+Test(fs_lookup, a_directory_that_is_moved_out_is_gone)
+{
+	uint64_t ro = fc_walk(&c, "ro/sub"), rw = fc_walk(&c, "rw/sub"), fh, node;
+	struct fuse_entry_out e;
+	char buf[4096];
+
+	cr_assert_gt(fc_opendir(&c, ro, &fh), 0);
+	move_out("tree/sub");
+	fc_host_write(&c, "private/moved/later", "secret", 0644);
+	let_time_pass();
+	cr_assert_eq(fc_lookup(&c, ro, "later", &e), -ESTALE);
+	cr_assert_eq(fc_readdir(&c, ro, fh, 0, buf, sizeof(buf), true), -ESTALE);
+	cr_assert_eq(fc_opendir(&c, ro, &fh), -ESTALE);
+	cr_assert_eq(fc_create(&c, rw, "mine", O_WRONLY, 0644, &node, &fh), -ESTALE);
+	cr_assert_eq(fc_mkdir(&c, rw, "mine", 0755), -ESTALE);
+	cr_assert_eq(fc_unlink(&c, rw, "later"), -ESTALE);
+	cr_assert_eq(fc_rename(&c, rw, "later", fc_walk(&c, "rw"), "later", 0), -ESTALE);
+	cr_assert_eq(fc_host_stat(&c, "private/moved/mine").st_nlink, 0);
+	/* Back in its place it is there again. */
+	cr_assert_eq(renameat(c.dirfd, "private/moved", c.dirfd, "tree/sub"), 0);
+	cr_assert_gt(fc_lookup(&c, ro, "later", &e), 0);
+}
+
+/* Neither is what lies in it, however deep, nor a file on its own. */
+Test(fs_lookup, what_is_in_a_directory_that_is_moved_out_is_gone)
+{
+	uint64_t deep, file, fh, again;
+	struct fuse_entry_out e;
+	char buf[16];
+
+	cr_assert_eq(mkdirat(c.dirfd, "tree/a", 0755), 0);
+	cr_assert_eq(mkdirat(c.dirfd, "tree/a/b", 0755), 0);
+	cr_assert_eq(mkdirat(c.dirfd, "tree/a/b/c", 0755), 0);
+	fc_host_write(&c, "tree/a/b/file", "text", 0644);
+	deep = fc_walk(&c, "rw/a/b/c");
+	file = fc_walk(&c, "rw/a/b/file");
+	let_time_pass();
+	cr_assert_gt(fc_open(&c, file, O_RDONLY, &fh), 0);
+	move_out("tree/a");
+	fc_host_write(&c, "private/moved/b/c/later", "secret", 0644);
+	let_time_pass();
+	cr_assert_eq(fc_lookup(&c, deep, "later", &e), -ESTALE);
+	cr_assert_eq(fc_open(&c, file, O_RDONLY, &again), -ESTALE);
+	cr_assert_eq(fc_link(&c, file, fc_walk(&c, "rw"), "again", &e), -ESTALE);
+	/* What it had open it goes on reading. */
+	cr_assert_eq(fc_read(&c, file, fh, 0, buf, sizeof(buf)), 4);
+}
+
+Test(fs_lookup, what_the_guest_moves_itself_it_still_has)
+{
+	uint64_t rw = fc_walk(&c, "rw"), sub = fc_walk(&c, "rw/sub"),
+		 hello = fc_walk(&c, "rw/hello");
+	uint64_t fh;
+
+	cr_assert_eq(fc_rename(&c, rw, "sub", rw, "moved", 0), 0);
+	cr_assert_eq(fc_rename(&c, rw, "hello", sub, "hello", 0), 0);
+	let_time_pass();
+	cr_assert_gt(fc_mkdir(&c, sub, "new", 0755), 0);
+	cr_assert_gt(fc_open(&c, hello, O_RDONLY, &fh), 0);
+	/* Unlinked, an open file is as useful as ever. */
+	cr_assert_eq(fc_unlink(&c, sub, "hello"), 0);
+	let_time_pass();
+	cr_assert_eq(fc_lock(&c, FUSE_SETLK, hello, fh, 1, F_WRLCK, false), 0);
+	cr_assert_gt(fc_getattr(&c, hello, &(struct fuse_attr){0}), 0);
 }
