@@ -243,29 +243,27 @@ static int report_chain(struct balloon *b)
 	return 0;
 }
 
-static void stat_set(struct balloon_stats *stats, uint16_t tag, uint64_t value)
+/*
+ * Amounts of memory are the guest's claims and counts of its own: more than all of its RAM
+ * is never true, and no sum of such values can wrap.
+ */
+static void stat_set(const struct balloon *b, struct balloon_stats *stats, uint16_t tag,
+		     uint64_t value)
 {
+	const uint64_t bytes = min_u64(value, b->ram->size);
+
 	switch (tag) {
-	case VIRTIO_BALLOON_S_SWAP_IN:
-		stats->swapped_in = value;
-		break;
-	case VIRTIO_BALLOON_S_SWAP_OUT:
-		stats->swapped_out = value;
-		break;
-	case VIRTIO_BALLOON_S_MAJFLT:
-		stats->major_faults = value;
-		break;
 	case VIRTIO_BALLOON_S_MEMFREE:
-		stats->free = value;
+		stats->free = bytes;
 		break;
 	case VIRTIO_BALLOON_S_MEMTOT:
-		stats->total = value;
+		stats->total = bytes;
 		break;
 	case VIRTIO_BALLOON_S_AVAIL:
-		stats->available = value;
+		stats->available = bytes;
 		break;
 	case VIRTIO_BALLOON_S_CACHES:
-		stats->caches = value;
+		stats->caches = bytes;
 		break;
 	}
 }
@@ -279,7 +277,7 @@ static void stats_chain(struct balloon *b)
 	for (size_t i = 0; i < STATS_MAX; i++) {
 		if (chain_read(&b->chain, i * sizeof(entry), &entry, sizeof(entry)) < sizeof(entry))
 			break;
-		stat_set(&stats, le16toh(entry.tag), le64toh(entry.val));
+		stat_set(b, &stats, le16toh(entry.tag), le64toh(entry.val));
 	}
 	if (b->state.has_stats_buffer)
 		virtq_push(&b->vdev.queues[Q_STATS], b->state.stats_head, 0);

@@ -29,11 +29,9 @@
 struct balloon;
 struct balloon_observer;
 
-/* What the guest says of itself, in bytes; all its claims. Zero: it did not say. */
+/* What the guest says of itself, in bytes; all its claims, none above its RAM. Zero: it did not say. */
 struct balloon_stats {
 	uint64_t total, free, available, caches;
-	uint64_t swapped_in, swapped_out;
-	uint64_t major_faults;
 };
 
 enum balloon_event {

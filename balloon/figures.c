@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 int figures_read_process(int statm_fd, struct figures *f)
 {
@@ -25,19 +24,22 @@ int figures_read_process(int statm_fd, struct figures *f)
 	return 0;
 }
 
-size_t figures_format(const struct figures *f, char *buf)
+/* JSON's integers are signed: what is above their range is the most they can say. */
+static json_int_t number(uint64_t value)
 {
-	const char *more = strlen(f->more) < FIGURES_MORE_MAX ? f->more : "";
-	int n = snprintf(
-		buf, FIGURES_LINE_MAX,
-		"{\"resident\":%" PRIu64 ",\"private\":%" PRIu64 ",\"shared\":%" PRIu64
-		",\"balloon\":%" PRIu64 ",\"target\":%" PRIu64 ",\"reported\":%" PRIu64
-		",\"inflated\":%" PRIu64 ",\"guest\":{\"total\":%" PRIu64 ",\"free\":%" PRIu64
-		",\"available\":%" PRIu64 ",\"cache\":%" PRIu64 "},\"host\":{\"total\":%" PRIu64
-		",\"available\":%" PRIu64 ",\"reserve\":%" PRIu64 "},\"pressure\":\"%s\"%s%s}\n",
-		f->resident, f->private, f->shared, f->balloon, f->target, f->reported, f->inflated,
-		f->guest.total, f->guest.free, f->guest.available, f->guest.caches, f->host.total,
-		f->host.available, f->host.reserve, f->pressure, *more != '\0' ? "," : "", more);
+	return (json_int_t)min_u64(value, INT64_MAX);
+}
 
-	return n < 0 ? 0 : min_size((size_t)n, FIGURES_LINE_MAX - 1);
+json_t *figures_json(const struct figures *f)
+{
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I, s:I},"
+			 " s:{s:I, s:I, s:I}, s:s}",
+			 "resident", number(f->resident), "private", number(f->private), "shared",
+			 number(f->shared), "balloon", number(f->balloon), "target",
+			 number(f->target), "reported", number(f->reported), "inflated",
+			 number(f->inflated), "guest", "total", number(f->guest.total), "free",
+			 number(f->guest.free), "available", number(f->guest.available), "cache",
+			 number(f->guest.caches), "host", "total", number(f->host.total),
+			 "available", number(f->host.available), "reserve", number(f->host.reserve),
+			 "pressure", f->pressure);
 }

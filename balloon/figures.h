@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* balloon/figures.h - the memory of one sandbox in figures, as --stats writes them. */
+/* balloon/figures.h - the memory of one sandbox in figures. */
 #ifndef BALLOON_FIGURES_H
 #define BALLOON_FIGURES_H
 
-#include <stddef.h>
+#include <jansson.h>
 #include <stdint.h>
 
 #include "balloon/balloon.h"
@@ -19,16 +19,12 @@ struct figures {
 	struct balloon_stats guest;
 	struct pressure_sample host;
 	const char *pressure; /* the policy's state */
-	const char *more; /* further members, as `"name":value`; "" for none */
 };
-
-/* A `more` that does not fit in its share is left out. */
-enum { FIGURES_MORE_MAX = 700, FIGURES_LINE_MAX = 640 + FIGURES_MORE_MAX };
 
 /* Parses /proc/self/statm, and takes guest RAM out of it. */
 int figures_read_process(int statm_fd, struct figures *f) MUST_CHECK;
 
-/* One line of JSON with a newline. Returns its length; buf has FIGURES_LINE_MAX bytes. */
-size_t figures_format(const struct figures *f, char *buf);
+/* As docs/control.md has them under `memory`. NULL without memory. */
+json_t *figures_json(const struct figures *f) MUST_CHECK;
 
 #endif

@@ -19,7 +19,6 @@ enum {
 	POLL_MS = 1000, /* a look at the host where there is no trigger */
 	FAR_POLL_MS = 5000, /* the same, of one that has FAR times its reserve */
 	FAR = 8,
-	STATS_MS = 1000, /* --stats */
 	WATCH_MS = 250, /* while the guest is at work, for a sweep when it is done */
 	QUIET_LOOKS = 4, /* after so many with nothing new we sleep */
 	ANSWER_MS = 500, /* a guest that has not answered by then is taken as silent */
@@ -62,9 +61,7 @@ struct keeper {
 
 	const struct keeper_owner_ops *owner_ops;
 	void *owner;
-	int stats_fd, statm_fd;
-	char line[FIGURES_LINE_MAX]; /* the last one written */
-	size_t line_len;
+	int statm_fd;
 
 	struct device_event timer;
 	int timer_fd;
@@ -120,22 +117,15 @@ static void arm_next(struct keeper *k)
 	}
 	if (k->looks > 0 && (ms == 0 || ms > WATCH_MS))
 		ms = unless_saving(k, WATCH_MS);
-	if (k->stats_fd >= 0 && (ms == 0 || ms > STATS_MS))
-		ms = STATS_MS;
 	if (k->asked_ms != 0 && (ms == 0 || ms > ANSWER_MS))
 		ms = ANSWER_MS;
 	arm(k, ms);
 }
 
-/* f->more is `more`, of FIGURES_MORE_MAX bytes. */
-static int take_figures(struct keeper *k, const struct pressure_sample *host, char *more,
-			struct figures *f)
+static int take_figures(struct keeper *k, const struct pressure_sample *host, struct figures *f)
 {
 	int r;
 
-	more[0] = '\0';
-	if (k->owner_ops)
-		k->owner_ops->more_figures(k->owner, more, FIGURES_MORE_MAX);
 	*f = (struct figures){
 		.balloon = balloon_size(k->balloon),
 		.target = balloon_target(k->balloon),
@@ -144,27 +134,9 @@ static int take_figures(struct keeper *k, const struct pressure_sample *host, ch
 		.guest = *balloon_stats(k->balloon),
 		.host = *host,
 		.pressure = policy_state_name(k->policy.state),
-		.more = more,
 	};
 	r = ram_resident(k->ram, &f->resident);
 	return r < 0 ? r : figures_read_process(k->statm_fd, f);
-}
-
-/* A file that is full or a pipe nobody reads costs a line, not the sandbox. */
-static void write_figures(struct keeper *k, const struct pressure_sample *host)
-{
-	struct figures f;
-	char line[FIGURES_LINE_MAX], more[FIGURES_MORE_MAX];
-	size_t len;
-
-	if (take_figures(k, host, more, &f) < 0)
-		return;
-	len = figures_format(&f, line);
-	if (len == k->line_len && memcmp(line, k->line, len) == 0)
-		return;
-	memcpy(k->line, line, len);
-	k->line_len = len;
-	(void)!write(k->stats_fd, line, len);
 }
 
 /* Whoever asked gets what there is; what the host hides is zero. */
@@ -172,14 +144,13 @@ static void answer(struct keeper *k)
 {
 	struct pressure_sample host = {0};
 	const keeper_figures_fn fn = k->ask_fn;
-	char more[FIGURES_MORE_MAX];
 	struct figures f;
 
 	if (!fn)
 		return;
 	k->ask_fn = NULL;
 	(void)!pressure_sample(&k->pressure, &host);
-	(void)!take_figures(k, &host, more, &f);
+	(void)!take_figures(k, &host, &f);
 	fn(k->ask_owner, &f);
 }
 
@@ -265,7 +236,7 @@ static void look(struct keeper *k)
 		return;
 	k->far = host.available / FAR >= host.reserve;
 	matters = worth_sweeping(k) || k->stalled || k->again_ms != 0 ||
-		  host.available < host.reserve || k->stats_fd >= 0;
+		  host.available < host.reserve;
 	if (k->asked_ms != 0) {
 		/* Still waiting: go on without the guest's word once it is late. */
 		if (now_ms() >= k->asked_ms + ANSWER_MS) {
@@ -393,8 +364,6 @@ static void got_stats(struct keeper *k)
 		if (host.available >= host.reserve)
 			balloon_settle(k->balloon);
 		step(k, &host, true);
-		if (k->stats_fd >= 0)
-			write_figures(k, &host);
 	}
 	answer(k);
 	arm_next(k);
@@ -449,8 +418,6 @@ static void keeper_destroy(struct balloon_observer *obs)
 		close(k->timer_fd);
 	if (k->statm_fd >= 0)
 		close(k->statm_fd);
-	if (k->stats_fd >= 0)
-		close(k->stats_fd);
 	free(k);
 }
 
@@ -465,14 +432,10 @@ int keeper_new(const struct keeper_config *cfg, struct balloon_observer **out)
 	struct keeper *k = calloc(1, sizeof(*k));
 	int r;
 
-	if (!k) {
-		if (cfg->stats_fd >= 0)
-			close(cfg->stats_fd);
+	if (!k)
 		return -ENOMEM;
-	}
 	k->obs.ops = &keeper_ops;
 	k->ram = cfg->ram;
-	k->stats_fd = cfg->stats_fd;
 	k->owner_ops = cfg->owner_ops;
 	k->owner = cfg->owner;
 	k->pressure.meminfo_fd = k->pressure.changes_fd = -1;

@@ -17,26 +17,19 @@
  * at its own resident set and CPU time, two system calls every 0.25 s. Where
  * there is no trigger it looks at MemAvailable every second, every 5 s when the host
  * has half of its memory left. While the host runs on its battery both happen a
- * quarter as often, but for the 5 s. None of that wakes the guest, which is asked for statistics only when the host is short, while there
- * is a balloon, when it has fallen quiet with more memory than before, and for
- * --stats.
+ * quarter as often, but for the 5 s. None of that wakes the guest, which is asked for
+ * statistics only when the host is short, while there is a balloon, when it has fallen quiet
+ * with more memory than before, and by keeper_ask().
  */
 
 /* What it asks of the machine it is in; on the loop's thread, under the balloon's lock. */
 struct keeper_owner_ops {
-	/* Adds members to a line of --stats, as `"name":value`; buf is NUL-terminated by it. */
-	void (*more_figures)(void *owner, char *buf, size_t size);
 	/* The host runs on its battery: wake as seldom as can be. */
 	bool (*saves_power)(void *owner);
 };
 
 struct keeper_config {
 	const struct ram *ram; /* borrowed, outlives the keeper */
-	/*
-	 * Where a line of JSON goes whenever the figures have changed, at most one
-	 * a second; -1: nowhere. Taken over, also on failure.
-	 */
-	int stats_fd;
 	/* Before /proc and /sys; "" but for tests. */
 	const char *root;
 	/* NULL: there is nobody to ask. */

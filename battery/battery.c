@@ -287,13 +287,9 @@ void battery_update(struct device *dev, const struct power_state *state, bool an
 	loop_timer_set(&b->retell, RETELL_MS);
 }
 
-/* A member `"name":value`, or null, with a comma before it. */
-static size_t put_number(char *buf, size_t size, const char *name, uint32_t value)
+static json_t *number(uint32_t value)
 {
-	int n = value == POWER_UNKNOWN ? snprintf(buf, size, ",\"%s\":null", name)
-				       : snprintf(buf, size, ",\"%s\":%u", name, value);
-
-	return n < 0 ? 0 : min_size((size_t)n, size - 1);
+	return value == POWER_UNKNOWN ? json_null() : json_integer(value);
 }
 
 static const char *status_name(uint32_t status)
@@ -303,45 +299,32 @@ static const char *status_name(uint32_t status)
 	return status & POWER_CHARGING ? "charging" : "idle";
 }
 
-static size_t put_slot(char *buf, size_t size, const struct battery_slot *s)
+static json_t *slot_json(const struct battery_slot *s)
 {
-	int n = snprintf(buf, size,
-			 "{\"status\":\"%s\",\"critical\":%s,\"percent\":%u,\"unit\":\"%s\"",
-			 status_name(s->status), s->status & POWER_CRITICAL ? "true" : "false",
-			 percent(s), s->unit == POWER_UNIT_ENERGY ? "mWh" : "mAh");
-	size_t len = n < 0 ? 0 : min_size((size_t)n, size - 1);
-
-	len += put_number(buf + len, size - len, "full", s->full);
-	len += put_number(buf + len, size - len, "remaining", s->remaining);
-	len += put_number(buf + len, size - len, "rate", s->rate);
-	len += put_number(buf + len, size - len, "millivolts", s->voltage);
-	n = snprintf(buf + len, size - len, "}");
-	return n < 0 ? len : len + min_size((size_t)n, size - len - 1);
+	return json_pack("{s:s, s:b, s:I, s:s, s:o, s:o, s:o, s:o}", "status",
+			 status_name(s->status), "critical", (s->status & POWER_CRITICAL) != 0,
+			 "percent", (json_int_t)percent(s), "unit",
+			 s->unit == POWER_UNIT_ENERGY ? "mWh" : "mAh", "full", number(s->full),
+			 "remaining", number(s->remaining), "rate", number(s->rate), "millivolts",
+			 number(s->voltage));
 }
 
-size_t battery_told(struct device *dev, char *buf)
+json_t *battery_json(struct device *dev)
 {
-	const size_t size = BATTERY_TOLD_MAX;
 	struct battery *b = CONTAINER_OF(dev, struct battery, dev);
+	json_t *list = json_array();
 	struct battery_regs regs;
-	bool first = true;
-	size_t len;
 
 	pthread_mutex_lock(&dev->lock);
 	regs = b->state.regs;
 	pthread_mutex_unlock(&dev->lock);
-	len = (size_t)snprintf(buf, size, "{\"ac\":%s,\"batteries\":[",
-			       regs.online ? "true" : "false");
-	for (unsigned int i = 0; i < POWER_MAX_BATTERIES; i++) {
-		if (!regs.slots[i].present)
-			continue;
-		if (!first)
-			buf[len++] = ',';
-		first = false;
-		len += put_slot(buf + len, size - len, &regs.slots[i]);
-	}
-	memcpy(buf + len, "]}", sizeof("]}"));
-	return len + 2;
+	for (unsigned int i = 0; list && i < POWER_MAX_BATTERIES; i++)
+		if (regs.slots[i].present &&
+		    json_array_append_new(list, slot_json(&regs.slots[i])) < 0) {
+			json_decref(list);
+			list = NULL;
+		}
+	return json_pack("{s:b, s:o}", "ac", regs.online != 0, "batteries", list);
 }
 
 int battery_look_fd(struct device *dev)

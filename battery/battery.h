@@ -3,6 +3,8 @@
 #ifndef BATTERY_BATTERY_H
 #define BATTERY_BATTERY_H
 
+#include <jansson.h>
+
 #include "battery/power_state.h"
 #include "devices/board/device.h"
 #include "devices/board/wiring.h"
@@ -83,14 +85,8 @@ int battery_new(struct wiring *wiring, unsigned int gsi, struct loop *loop,
  */
 void battery_update(struct device *dev, const struct power_state *state, bool announced);
 
-enum { BATTERY_TOLD_MAX = 640 };
-
-/*
- * What the guest finds in the registers, as a JSON object without a newline; what
- * nobody knows is null. Returns its length; buf has BATTERY_TOLD_MAX bytes. Any
- * thread.
- */
-size_t battery_told(struct device *dev, char *buf);
+/* What the guest finds in the registers, as docs/control.md has it under `power`. Any thread. */
+json_t *battery_json(struct device *dev) MUST_CHECK;
 
 /*
  * An eventfd that becomes readable when the guest looks at its power the first

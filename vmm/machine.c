@@ -78,7 +78,6 @@ struct machine {
 	struct side_loop power_loop;
 	struct file_server base, maps;
 
-	int stats_fd; /* until the balloon has it */
 	struct balloon_observer *keeper; /* the balloon's own */
 
 	struct vcpu *vcpus[CONFIG_MAX_CPUS];
@@ -424,29 +423,6 @@ static int add_console(struct machine *m)
 	return r < 0 ? r : add_virtio(m, vdev, m->loop);
 }
 
-/* --stats FILE. Logs on failure. */
-static int open_stats(struct machine *m, const char *path)
-{
-	if (!path)
-		return 0;
-	m->stats_fd =
-		open(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0666);
-	if (m->stats_fd >= 0)
-		return 0;
-	log_error("cannot open %s: %s; --stats wants a file that can be written", path,
-		  strerror(errno));
-	return -EINVAL;
-}
-
-static void more_figures(void *owner, char *buf, size_t size)
-{
-	struct machine *m = owner;
-	char told[BATTERY_TOLD_MAX];
-
-	(void)battery_told(m->battery, told);
-	snprintf(buf, size, "\"power\":%s", told);
-}
-
 static bool saves_power(void *owner)
 {
 	struct machine *m = owner;
@@ -455,7 +431,6 @@ static bool saves_power(void *owner)
 }
 
 static const struct keeper_owner_ops keeper_ops = {
-	.more_figures = more_figures,
 	.saves_power = saves_power,
 };
 
@@ -463,7 +438,6 @@ static int add_balloon(struct machine *m)
 {
 	struct keeper_config keeper = {
 		.ram = &m->vm->ram,
-		.stats_fd = steal_fd(&m->stats_fd),
 		.root = "",
 		.owner_ops = &keeper_ops,
 		.owner = m,
@@ -554,12 +528,9 @@ int machine_build(const struct machine_setup *setup, struct machine **out)
 	m->files = (struct side_loop){.name = "files", .failed = side_failed, .owner = m};
 	m->power_loop = (struct side_loop){.name = "power", .failed = side_failed, .owner = m};
 	m->end_event.fd = -1;
-	m->stats_fd = -1;
 	pthread_mutex_init(&m->end_lock, NULL);
 
 	r = vm_new(setup->kvm_fd, setup->config->memory, &m->vm);
-	if (r == 0)
-		r = open_stats(m, setup->config->stats);
 	if (r < 0)
 		goto fail;
 	timeline_mark(m->timeline, TIMELINE_SET_UP, "virtual machine, memory");
@@ -600,6 +571,11 @@ struct console *machine_console(struct machine *m)
 struct balloon_observer *machine_keeper(struct machine *m)
 {
 	return m->keeper;
+}
+
+struct device *machine_battery(struct machine *m)
+{
+	return m->battery;
 }
 
 void machine_files(const struct machine *m, struct shares_files *out)
@@ -669,8 +645,6 @@ void machine_free(struct machine *m)
 	loop_remove(&m->end_event);
 	if (m->end_event.fd >= 0)
 		close(m->end_event.fd);
-	if (m->stats_fd >= 0)
-		close(m->stats_fd);
 	timeline_mark(m->timeline, TIMELINE_TEAR_DOWN, "devices, vCPUs");
 	vm_free(m->vm);
 	timeline_mark(m->timeline, TIMELINE_TEAR_DOWN, "virtual machine, memory");

@@ -10,6 +10,7 @@
 
 struct balloon_observer;
 struct console;
+struct device;
 struct machine;
 struct shares_files;
 struct timeline;
@@ -57,6 +58,8 @@ struct vsock *machine_vsock(struct machine *m);
 struct console *machine_console(struct machine *m);
 /* What knows about memory (balloon/keeper.h); listeners as those of the console. */
 struct balloon_observer *machine_keeper(struct machine *m);
+/* What the guest knows of power (battery/battery.h). */
+struct device *machine_battery(struct machine *m);
 /* The file server, whose exports may be changed from then on. */
 void machine_files(const struct machine *m, struct shares_files *out);
 

@@ -496,6 +496,7 @@ static int add_services(struct sandbox *sb)
 		.log = &sb->log,
 		.console = machine_console(sb->machine),
 		.keeper = machine_keeper(sb->machine),
+		.battery = machine_battery(sb->machine),
 		.kernel = sb->setup->kernel->release,
 		.tied = sb->setup->tie_fd >= 0,
 		.ops = &control_ops,

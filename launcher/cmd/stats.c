@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/log.h"
 #include "common/units.h"
@@ -10,12 +12,14 @@
 
 struct stats {
 	struct call call;
-	bool json;
+	bool json, follow;
 };
 
 static const struct option_row options[] = {
 	{"json", 0, NULL, option_flag, offsetof(struct stats, json), 0,
 	 "all figures, as docs/control.md has them"},
+	{"follow", 'f', NULL, option_flag, offsetof(struct stats, follow), 0,
+	 "a reading each second until the sandbox has ended"},
 	{0},
 };
 
@@ -63,29 +67,56 @@ static void print(const json_t *stats)
 	print_power(json_object_get(stats, "power"));
 }
 
+/* Prints one reading. -errno as client_call(), logged but for -EPIPE. */
+static int show(const struct stats *s, struct client *c)
+{
+	json_t *reply = NULL;
+	int r = client_call(c, json_pack("{s:s}", "op", "stats"), NULL, 0, &reply);
+
+	if (r == -EREMOTEIO)
+		log_error("%s: %s", client_name(c), json_text(reply, "message"));
+	else if (r < 0 && r != -EPIPE)
+		log_error("cannot speak with the sandbox '%s': %s", client_name(c), strerror(-r));
+	if (r == 0) {
+		(void)json_object_del(reply, "type");
+		(void)json_object_del(reply, "id");
+		(void)json_object_del(reply, "ok");
+		if (s->json)
+			(void)json_dumpf(reply, stdout, JSON_COMPACT);
+		else
+			print(reply);
+		if (s->json || s->follow)
+			putchar('\n');
+		if (fflush(stdout) != 0)
+			r = -EIO;
+	}
+	json_decref(reply);
+	return r;
+}
+
 static int run(struct call *call)
 {
 	const struct stats *s = CONTAINER_OF(call, struct stats, call);
+	static const struct timespec pause = {.tv_sec = 1};
 	struct client *c = NULL;
-	json_t *reply = NULL;
-	int r = control_open(call->argv[0], &c);
+	int r;
 
-	if (r == 0)
-		r = control_ask(c, json_pack("{s:s}", "op", "stats"), &reply);
-	client_free(c);
-	if (r < 0)
+	if (control_open(call->argv[0], &c) < 0)
 		return EXIT_SANDCASTLE_FAILED;
-	(void)json_object_del(reply, "type");
-	(void)json_object_del(reply, "id");
-	(void)json_object_del(reply, "ok");
-	if (s->json) {
-		(void)json_dumpf(reply, stdout, JSON_COMPACT);
-		putchar('\n');
-	} else {
-		print(reply);
+	r = show(s, c);
+	if (r == -EPIPE)
+		log_error("the sandbox '%s' has ended", client_name(c));
+	while (r == 0 && s->follow) {
+		nanosleep(&pause, NULL);
+		r = show(s, c);
+		/* That it ends is how following it ends. */
+		if (r == -EPIPE) {
+			r = 0;
+			break;
+		}
 	}
-	json_decref(reply);
-	return fflush(stdout) == 0 ? 0 : EXIT_SANDCASTLE_FAILED;
+	client_free(c);
+	return r == 0 ? 0 : EXIT_SANDCASTLE_FAILED;
 }
 
 const struct command cmd_stats = {

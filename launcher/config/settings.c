@@ -262,9 +262,6 @@ const struct option_row settings_rows[] = {
 	{"battery", 0, "host|none|FILE", set_text, AT(battery), SETTING_FILE | SETTING_PATH,
 	 "what it knows of batteries and mains: what this\n"
 	 "host does (default), nothing, or a timeline"},
-	{"stats", 0, "FILE", set_text, AT(stats), 0,
-	 "add a line of JSON to FILE when the memory in use\n"
-	 "has changed, at most one a second"},
 	{"timeline", 0, "FILE", set_timeline, AT(timeline), 0,
 	 "write to FILE.svg or FILE.json what the run's time\n"
 	 "was spent on"},

@@ -32,8 +32,15 @@ for options in '' --no-dax; do
 	echo "== sandcastle run $options"
 	# Nothing, or one option.
 	# shellcheck disable=SC2086
-	sandcastle run -v $options --memory "$memory" --cpus 1 --stats "$dir/stats" -- sh inside 2>&1 |
-		sed -n 's/^sandcastle: times: /times: /p; /^sandcastle/!p'
-	tail -n 1 "$dir/stats"
-	rm -f "$dir/stats"
+	sandcastle run -v $options --memory "$memory" --cpus 1 --name dax-bench -- sh -c \
+		'sh inside; echo over; exec sleep 3600' 2>&1 |
+		sed -un 's/^sandcastle: times: /times: /p; /^sandcastle/!p' |
+		while read -r line; do
+			if [ "$line" = over ]; then
+				sandcastle stats --json dax-bench
+				sandcastle stop --force dax-bench
+			else
+				echo "$line"
+			fi
+		done
 done

@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input in = {data, size};
 	struct fake_guest *g = fake_guest_new();
-	struct keeper_config cfg = {.stats_fd = -1, .root = ""};
+	struct keeper_config cfg = {.root = ""};
 	struct balloon_observer *obs;
 	struct virtio_device *vdev;
 	struct ram ram;

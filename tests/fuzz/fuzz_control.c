@@ -164,7 +164,7 @@ static void use_console(struct box *b, uint8_t n)
 
 static void step(struct box *b, struct fuzz_input *in)
 {
-	static const struct figures figures = {.pressure = "calm", .more = ""};
+	static const struct figures figures = {.pressure = "calm"};
 	static const char *const plain[] = {
 		"{\"type\":\"request\",\"id\":9,\"op\":\"info\"}",
 		"{\"type\":\"request\",\"id\":9,\"op\":\"stats\"}",

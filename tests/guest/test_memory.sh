@@ -1,17 +1,17 @@
 # shellcheck shell=bash
 # Memory as for a process: taken as used, given back when freed. Limits are wide: the lab is slow.
 
-# start_sandbox OPTION... -- COMMAND...: in the background, with figures in the file stats. Sets pid.
+# start_sandbox OPTION... -- COMMAND...: in the background. Sets pid.
 start_sandbox()
 {
-	sandcastle run --stats "$TEST_DIR/stats" "$@" >"$TEST_DIR/.out" 2>"$TEST_DIR/.err" &
+	sandcastle run --name memory-box "$@" >"$TEST_DIR/.out" 2>"$TEST_DIR/.err" &
 	pid=$!
 }
 
-# figure NAME: the last one of that name in the file stats.
+# figure NAME: the last one of that name in what `stats` says now.
 figure()
 {
-	sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p" "$TEST_DIR/stats" 2>/dev/null | tail -n 1
+	sandcastle stats --json memory-box | sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p"
 }
 
 # rss: the sandbox's resident set in MiB.
@@ -68,22 +68,29 @@ test_freed_memory_comes_back()
 	wait "$pid"
 }
 
-test_figures_are_lines_of_json()
+# lines_of FILE N: there are so many at least.
+lines_of()
 {
-	start_sandbox --memory 512M -- sleep 3
-	wait "$pid" || fail "exit code $?"
-	[ -s stats ] || fail "nothing was written"
-	while read -r line; do
-		[[ $line =~ ^\{\"resident\":[0-9]+,.*\"pressure\":\"[a-z]+\",\"power\":\{.*\}\}$ ]] || fail "not JSON: $line"
-	done <stats
-	[ "$(figure private)" -gt 0 ] || fail "no private memory"
+	[ "$(wc -l <"$1")" -ge "$2" ]
 }
 
-test_figures_in_a_place_that_is_not_there()
+test_figures_are_followed_as_lines_of_json()
 {
-	run_sandcastle run --stats /nonexistent/file -- true
-	expect_code 125
-	expect_err_match 'cannot open /nonexistent/file: No such file or directory'
+	local follower
+
+	start_sandbox --memory 512M -- sh -c 'echo up; exec sleep 60'
+	wait_for 90 said up
+	sandcastle stats --follow --json memory-box >followed &
+	follower=$!
+	wait_for 30 lines_of followed 3
+	kill "$pid"
+	wait "$pid"
+	wait "$follower" || fail "exit code $?"
+	while read -r line; do
+		[[ $line =~ ^\{\"uptime_ms\":[0-9]+,.*\"memory\":\{\"resident\":[0-9]+,.*\"pressure\":\"[a-z]+\"\},\"power\":\{.*\}\}$ ]] ||
+			fail "not JSON: $line"
+		[[ $line =~ \"private\":[1-9] ]] || fail "no private memory: $line"
+	done <followed
 }
 
 test_limits_of_the_process_end_in_one_line()

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tests/support/fake_handles.h - a console and a keeper of memory without a guest. To be compiled
- * in, so that its functions stand for those of devices/console.c and balloon/keeper.c.
+ * tests/support/fake_handles.h - a console, a keeper of memory and a battery without a guest. To be
+ * compiled in, so that its functions stand for those of the devices.
  */
 #ifndef TESTS_SUPPORT_FAKE_HANDLES_H
 #define TESTS_SUPPORT_FAKE_HANDLES_H
@@ -36,5 +36,7 @@ void fake_console_room(struct console *console);
 /* Answers the one who waits, if there is one. */
 void fake_keeper_answer(struct fake_keeper *k, const struct figures *figures);
 void fake_keeper_pressure(struct fake_keeper *k, bool squeezing);
+
+/* battery_json() of any device: mains, no battery. */
 
 #endif

@@ -47,7 +47,6 @@ void sandbox_config_fini(struct sandbox_config *cfg)
 	free(cfg->root);
 	free(cfg->kernel);
 	free(cfg->battery);
-	free(cfg->stats);
 	free(cfg->timeline);
 	sandbox_config_init(cfg);
 }

@@ -61,7 +61,6 @@ struct sandbox_config {
 	uint64_t timeout_ms; /* 0: none */
 	bool tie_to_parent; /* end when the process that started us does */
 	char *battery; /* --battery: "host" or NULL, "none", or a timeline's file */
-	char *stats; /* --stats FILE; NULL: none */
 	char *timeline; /* --timeline FILE; NULL: none */
 	bool debug_console;
 	bool no_dax; /* --no-dax: files are read, never mapped */

@@ -12,6 +12,7 @@ struct balloon_observer;
 struct command;
 struct console;
 struct control;
+struct device;
 struct guest_log;
 struct loop;
 struct sandbox_config;
@@ -44,9 +45,10 @@ struct control_setup {
 	const struct sandbox_config *config;
 	struct guest_log
 		*log; /* what the console and commands without a reader say; "logs" come from it */
-	/* The machine's, of which control_new() becomes the listener; neither is used after its end. */
+	/* The machine's, of which control_new() becomes the listener; none is used after its end. */
 	struct console *console;
 	struct balloon_observer *keeper;
+	struct device *battery;
 	const char *kernel; /* its release */
 	bool tied; /* for "info" */
 	const struct control_ops *ops;

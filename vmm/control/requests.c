@@ -6,6 +6,7 @@
 
 #include "balloon/figures.h"
 #include "balloon/keeper.h"
+#include "battery/battery.h"
 #include "devices/console.h"
 #include "vmm/config/config.h"
 #include "vmm/control/control_priv.h"
@@ -17,6 +18,11 @@ enum { DEFAULT_STOP_MS = 10 * 1000, MAX_STOP_MS = 24 * 60 * 60 * 1000 };
 static void bad_request(const struct control_request *req, const char *what)
 {
 	control_refuse(req->client, req->id, CONTROL_E_BAD_REQUEST, 0, "%s", what);
+}
+
+static void refuse_memory(struct control_client *client, int64_t id)
+{
+	control_refuse(client, id, CONTROL_E_FAILED, ENOMEM, "out of memory");
 }
 
 /* An optional number; false when it is there and not from min to max. */
@@ -143,30 +149,27 @@ static void serve_info(struct control *ctl, struct control_request *req)
 	if (info)
 		control_reply(req->client, req->id, info);
 	else
-		control_refuse(req->client, req->id, CONTROL_E_FAILED, ENOMEM, "out of memory");
+		refuse_memory(req->client, req->id);
 }
 
 /* Answers every "stats" that waits. With the balloon's lock held. */
 static void got_figures(void *owner, const struct figures *memory)
 {
 	struct control *ctl = owner;
-	char line[FIGURES_LINE_MAX];
-	json_t *stats, *figures, *power;
+	json_t *stats = json_pack(
+		"{s:I, s:I, s:i, s:i, s:o, s:o}", "uptime_ms",
+		(json_int_t)(clock_ms(CLOCK_MONOTONIC) - ctl->started_ns / 1000000), "cpu_ms",
+		(json_int_t)clock_ms(CLOCK_PROCESS_CPUTIME_ID), "commands",
+		(int)(ctl->n_commands + (ctl->main ? 1u : 0u)), "clients", (int)ctl->n_clients,
+		"memory", figures_json(memory), "power", battery_json(ctl->setup.battery));
 
-	(void)figures_format(memory, line);
-	figures = json_loads(line, 0, NULL);
-	power = json_object_get(figures, "power");
-	power = power ? json_incref(power) : json_null();
-	(void)json_object_del(figures, "power");
-	stats = json_pack("{s:I, s:I, s:i, s:i, s:o, s:o}", "uptime_ms",
-			  (json_int_t)(clock_ms(CLOCK_MONOTONIC) - ctl->started_ns / 1000000),
-			  "cpu_ms", (json_int_t)clock_ms(CLOCK_PROCESS_CPUTIME_ID), "commands",
-			  (int)(ctl->n_commands + (ctl->main ? 1u : 0u)), "clients",
-			  (int)ctl->n_clients, "memory", figures, "power", power);
 	for (struct control_client *c = ctl->clients; c; c = c->next) {
 		if (c->stats_id < 0)
 			continue;
-		control_reply(c, c->stats_id, json_incref(stats));
+		if (stats)
+			control_reply(c, c->stats_id, json_incref(stats));
+		else
+			refuse_memory(c, c->stats_id);
 		c->stats_id = -1;
 	}
 	json_decref(stats);

@@ -474,7 +474,6 @@ Test(control, info_and_stats)
 	const struct figures figures = {
 		.resident = 4096,
 		.pressure = "calm",
-		.more = "\"power\":{\"ac\":true}",
 	};
 	json_t *m, *shares;
 
