@@ -3,15 +3,11 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/log.h"
 #include "launcher/commands.h"
 #include "launcher/control_call.h"
 #include "launcher/options.h"
-
-/* How often --follow asks. */
-enum { FOLLOW_MS = 250 };
 
 struct logs {
 	struct call call;
@@ -24,12 +20,13 @@ static const struct option_row options[] = {
 	{0},
 };
 
-/* Prints what is new since *from. -errno as client_call(). */
-static int print_new(struct client *c, json_int_t *from)
+/* Prints what is new since *from, which it can wait for. -errno as client_call(). */
+static int print_new(struct client *c, json_int_t *from, bool wait)
 {
 	json_t *reply = NULL;
-	int r = client_call(c, json_pack("{s:s, s:I}", "op", "logs", "from", *from), NULL, 0,
-			    &reply);
+	int r = client_call(
+		c, json_pack("{s:s, s:I, s:b}", "op", "logs", "from", *from, "wait", (int)wait),
+		NULL, 0, &reply);
 
 	if (r == 0) {
 		fputs(json_text(reply, "text"), stdout);
@@ -45,18 +42,15 @@ static int run(struct call *call)
 {
 	const struct logs *l = CONTAINER_OF(call, struct logs, call);
 	const char *name = call->argv[0];
-	static const struct timespec pause = {.tv_nsec = FOLLOW_MS * 1000000L};
 	struct client *c = NULL;
 	json_int_t from = 0;
 	int r;
 
 	if (control_open(name, &c) < 0)
 		return EXIT_SANDCASTLE_FAILED;
-	r = print_new(c, &from);
-	while (r == 0 && l->follow) {
-		nanosleep(&pause, NULL);
-		r = print_new(c, &from);
-	}
+	r = print_new(c, &from, false);
+	while (r == 0 && l->follow)
+		r = print_new(c, &from, true);
 	client_free(c);
 	/* That it ends is how following it ends. */
 	if (r == 0 || (l->follow && r == -EPIPE))

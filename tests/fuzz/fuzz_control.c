@@ -169,6 +169,7 @@ static void step(struct box *b, struct fuzz_input *in)
 		"{\"type\":\"request\",\"id\":9,\"op\":\"info\"}",
 		"{\"type\":\"request\",\"id\":9,\"op\":\"stats\"}",
 		"{\"type\":\"request\",\"id\":9,\"op\":\"watch\"}",
+		"{\"type\":\"request\",\"id\":9,\"op\":\"logs\",\"wait\":true}",
 		"{\"type\":\"request\",\"id\":9,\"op\":\"share\",\"host\":\"/a\",\"guest\":\"/m\"}",
 		"{\"type\":\"request\",\"id\":9,\"op\":\"unshare\",\"guest\":\"/m\"}",
 		"{\"type\":\"request\",\"id\":9,\"op\":\"exec\",\"argv\":[\"a\"],\"detach\":true}",

@@ -283,7 +283,7 @@ int control_add_client(struct control *ctl, int fd)
 	}
 	if (r == 0) {
 		client->control = ctl;
-		client->stats_id = -1;
+		client->stats_id = client->logs_id = -1;
 		client->queue_end = &client->queue;
 		client->src = (struct loop_source){
 			.fd = fd, .fn = client_event, .name = "control-client"};
@@ -398,6 +398,7 @@ void control_end(struct control *ctl, const char *reason, const char *message)
 	ctl->ended = true;
 	control_forget_commands(ctl);
 	control_detach_all(ctl);
+	control_logs_grew(ctl);
 	for (struct control_client *c = ctl->clients; c; c = c->next)
 		control_send(c, json_incref(event));
 	json_decref(event);
@@ -409,6 +410,7 @@ void control_free(struct control *ctl)
 	if (!ctl)
 		return;
 	ctl->ended = true;
+	guest_log_watch(ctl->setup.log, NULL, NULL, NULL);
 	control_forget_commands(ctl);
 	control_detach_all(ctl);
 	while (ctl->clients)

@@ -24,6 +24,8 @@ struct control_client {
 	bool watches;
 	bool dead; /* hung up on; freed by its next event */
 	int64_t stats_id; /* of a "stats" that waits; -1: none */
+	int64_t logs_id; /* of a "logs" that waits for something behind logs_from; -1: none */
+	uint64_t logs_from;
 	struct control_packet *queue, **queue_end;
 	size_t queued; /* bytes in it */
 };
@@ -112,6 +114,8 @@ void control_hang_up(struct control_client *client);
 
 /* ---- control_requests.c ---- */
 
+/* Answers every "logs" that waits for what has been said. */
+void control_logs_grew(struct control *ctl);
 /* Listens to what is said of memory from here on. */
 void control_watch_memory(struct control *ctl);
 /* Does what is asked and sees to it that a reply is sent, now or later. */

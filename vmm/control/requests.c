@@ -201,20 +201,66 @@ void control_watch_memory(struct control *ctl)
 	keeper_on_pressure(ctl->setup.keeper, pressure_changed, ctl);
 }
 
-static void serve_logs(struct control *ctl, struct control_request *req)
+static void send_log(struct control_client *client, int64_t id, uint64_t from)
 {
 	char text[GUEST_LOG_SIZE + 1];
+	uint64_t start,
+		next = guest_log_read(client->control->setup.log, from, text, sizeof(text), &start);
+
+	control_reply(client, id,
+		      json_pack("{s:I, s:I, s:s}", "from", (json_int_t)start, "next",
+				(json_int_t)next, "text", text));
+}
+
+void control_logs_grew(struct control *ctl)
+{
+	const uint64_t end = guest_log_end(ctl->setup.log);
+	bool waits = false;
+
+	for (struct control_client *c = ctl->clients; c; c = c->next) {
+		if (c->logs_id >= 0 && c->logs_from != end) {
+			send_log(c, c->logs_id, c->logs_from);
+			c->logs_id = -1;
+		}
+		waits |= c->logs_id >= 0;
+	}
+	/* What is said costs no wake-up while nobody waits for it. */
+	if (!waits)
+		guest_log_watch(ctl->setup.log, NULL, NULL, NULL);
+}
+
+static void logs_grew(void *owner)
+{
+	control_logs_grew(owner);
+}
+
+static void serve_logs(struct control *ctl, struct control_request *req)
+{
+	const json_t *wait = json_object_get(req->body, "wait");
 	int64_t from = 0;
-	uint64_t start, next;
 
 	if (!get_number(req, "from", 0, CONTROL_MAX_ID, &from)) {
 		bad_request(req, "from: a position of an earlier reply, or 0");
 		return;
 	}
-	next = guest_log_read(ctl->setup.log, (uint64_t)from, text, sizeof(text), &start);
-	control_reply(req->client, req->id,
-		      json_pack("{s:I, s:I, s:s}", "from", (json_int_t)start, "next",
-				(json_int_t)next, "text", text));
+	if (wait && !json_is_boolean(wait)) {
+		bad_request(req, "wait: true or false");
+		return;
+	}
+	if (!json_is_true(wait)) {
+		send_log(req->client, req->id, (uint64_t)from);
+		return;
+	}
+	if (req->client->logs_id >= 0) {
+		control_refuse(req->client, req->id, CONTROL_E_BUSY, 0,
+			       "the logs asked for before are not there yet");
+		return;
+	}
+	req->client->logs_id = req->id;
+	req->client->logs_from = (uint64_t)from;
+	/* First, for what is said from here on must not be missed. */
+	guest_log_watch(ctl->setup.log, ctl->setup.loop, logs_grew, ctl);
+	control_logs_grew(ctl);
 }
 
 static const struct {

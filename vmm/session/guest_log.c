@@ -10,11 +10,56 @@ void guest_log_init(struct guest_log *log, bool echo)
 	pthread_mutex_init(&log->lock, NULL);
 	log->written = 0;
 	log->echo = echo;
+	log->loop = NULL;
+	log->posted = false;
 }
 
 void guest_log_fini(struct guest_log *log)
 {
 	pthread_mutex_destroy(&log->lock);
+}
+
+/* With the lock held. */
+static void post(struct guest_log *log)
+{
+	if (!log->loop || log->posted)
+		return;
+	log->posted = true;
+	loop_post(log->loop, &log->task);
+}
+
+static void tell(struct loop_task *task)
+{
+	struct guest_log *log = CONTAINER_OF(task, struct guest_log, task);
+	bool wanted;
+
+	pthread_mutex_lock(&log->lock);
+	log->posted = false;
+	wanted = log->loop != NULL;
+	pthread_mutex_unlock(&log->lock);
+	if (wanted)
+		log->grew(log->owner);
+}
+
+void guest_log_watch(struct guest_log *log, struct loop *loop, void (*grew)(void *owner),
+		     void *owner)
+{
+	pthread_mutex_lock(&log->lock);
+	log->loop = loop;
+	log->task.fn = tell;
+	log->grew = grew;
+	log->owner = owner;
+	pthread_mutex_unlock(&log->lock);
+}
+
+uint64_t guest_log_end(struct guest_log *log)
+{
+	uint64_t end;
+
+	pthread_mutex_lock(&log->lock);
+	end = log->written;
+	pthread_mutex_unlock(&log->lock);
+	return end;
 }
 
 static void put(struct guest_log *log, const char *p, size_t len)
@@ -27,6 +72,7 @@ void guest_log_add(struct guest_log *log, const void *buf, size_t len)
 {
 	pthread_mutex_lock(&log->lock);
 	put(log, buf, len);
+	post(log);
 	pthread_mutex_unlock(&log->lock);
 	if (log->echo)
 		(void)!write(STDERR_FILENO, buf, len);
@@ -39,6 +85,7 @@ void guest_log_line(struct guest_log *log, const char *line)
 		put(log, "\n", 1);
 	put(log, line, strlen(line));
 	put(log, "\n", 1);
+	post(log);
 	pthread_mutex_unlock(&log->lock);
 	if (log->echo)
 		dprintf(STDERR_FILENO, "%s\n", line);

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/util.h"
+#include "common/loop.h"
 
 enum { GUEST_LOG_SIZE = 16 * 1024 };
 
@@ -18,6 +18,12 @@ struct guest_log {
 	char ring[GUEST_LOG_SIZE];
 	size_t written; /* bytes ever */
 	bool echo; /* to stderr too, as it comes */
+
+	struct loop *loop; /* on which grew() is called; NULL: nobody waits */
+	struct loop_task task;
+	bool posted;
+	void (*grew)(void *owner);
+	void *owner;
 };
 
 void guest_log_init(struct guest_log *log, bool echo);
@@ -43,6 +49,16 @@ void guest_log_excerpt(struct guest_log *log, const char *from, unsigned int lin
  */
 uint64_t guest_log_read(struct guest_log *log, uint64_t from, char *buf, size_t size,
 			uint64_t *start);
+
+/* Where what is said next will stand: the bytes ever said. */
+uint64_t guest_log_end(struct guest_log *log);
+
+/*
+ * Calls grew() on the loop's thread soon after something was said, once for all that was said
+ * until then; loop NULL: no more. The log must outlive the loop. That thread.
+ */
+void guest_log_watch(struct guest_log *log, struct loop *loop, void (*grew)(void *owner),
+		     void *owner);
 
 #define GUEST_LOG_PANIC "Kernel panic - not syncing: "
 

@@ -506,3 +506,44 @@ Test(control, info_and_stats)
 	cr_assert_null(keeper.asked);
 	expect_silence(client);
 }
+
+Test(control, logs_can_be_waited_for)
+{
+	static const char wait[] = "{\"type\":\"request\",\"id\":1,\"op\":\"logs\","
+				   "\"from\":3,\"wait\":true}";
+
+	/* What is there comes at once. */
+	guest_log_add(&guest_log, "old\nnew", 7);
+	ask(client, wait);
+	expect(client, "{\"from\":3,\"id\":1,\"next\":7,\"ok\":true,\"text\":\"\\nnew\","
+		       "\"type\":\"reply\"}");
+	ask(client, "{\"type\":\"request\",\"id\":2,\"op\":\"logs\",\"from\":7,\"wait\":true}");
+	expect_silence(client);
+	ask(client, wait);
+	expect(client, "{\"error\":\"busy\",\"id\":1,\"message\":\"the logs asked for before are "
+		       "not there yet\",\"ok\":false,\"type\":\"reply\"}");
+	guest_log_add(&guest_log, "er\n", 3);
+	settle();
+	expect(client, "{\"from\":7,\"id\":2,\"next\":10,\"ok\":true,\"text\":\"er\\n\","
+		       "\"type\":\"reply\"}");
+	/* Nobody waits, and what is said wakes nobody. */
+	guest_log_add(&guest_log, "more", 4);
+	settle();
+	expect_silence(client);
+	cr_assert_null(guest_log.loop);
+	/* The last of it comes before the end. */
+	ask(client, "{\"type\":\"request\",\"id\":4,\"op\":\"logs\",\"from\":14,\"wait\":true}");
+	guest_log_add(&guest_log, "bye", 3);
+	control_end(control, "stopped", "");
+	expect(client, "{\"from\":14,\"id\":4,\"next\":17,\"ok\":true,\"text\":\"bye\","
+		       "\"type\":\"reply\"}");
+	expect(client, "{\"event\":\"ended\",\"message\":\"\",\"reason\":\"stopped\","
+		       "\"type\":\"event\"}");
+}
+
+Test(control, logs_want_a_truth_value)
+{
+	ask(client, "{\"type\":\"request\",\"id\":1,\"op\":\"logs\",\"wait\":1}");
+	expect(client, "{\"error\":\"bad-request\",\"id\":1,\"message\":\"wait: true or false\","
+		       "\"ok\":false,\"type\":\"reply\"}");
+}

@@ -113,3 +113,39 @@ Test(guest_log, reading_on_from_a_position)
 	cr_assert_eq(start, 9);
 	guest_log_fini(&log);
 }
+
+static unsigned int tellings;
+
+static void grew(void *owner)
+{
+	tellings++;
+	loop_stop(owner);
+}
+
+Test(guest_log, who_waits_is_told_once_for_all)
+{
+	struct guest_log log;
+	struct loop *loop;
+
+	cr_assert_eq(loop_new(&loop), 0);
+	guest_log_init(&log, false);
+	guest_log_add(&log, "x", 1);
+	guest_log_watch(&log, loop, grew, loop);
+	guest_log_add(&log, "abc", 3);
+	guest_log_line(&log, "line");
+	cr_assert_eq(tellings, 0, "on the loop's thread");
+	cr_assert_eq(loop_run(loop), 0);
+	cr_assert_eq(tellings, 1);
+	cr_assert_eq(guest_log_end(&log), 10);
+	guest_log_add(&log, "y", 1);
+	cr_assert_eq(loop_run(loop), 0);
+	cr_assert_eq(tellings, 2);
+	/* One that was on its way is not told any more. */
+	guest_log_add(&log, "z", 1);
+	guest_log_watch(&log, NULL, NULL, NULL);
+	loop_stop(loop);
+	cr_assert_eq(loop_run(loop), 0);
+	cr_assert_eq(tellings, 2);
+	loop_free(loop);
+	guest_log_fini(&log);
+}
