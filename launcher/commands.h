@@ -3,10 +3,8 @@
 #ifndef LAUNCHER_COMMANDS_H
 #define LAUNCHER_COMMANDS_H
 
+#include "common/exit_codes.h"
 #include "launcher/options.h"
-
-/* The exit code for a failure of our own; podman's, as are those of sandbox_run(). */
-enum { EXIT_SANDCASTLE_FAILED = 125 };
 
 extern const struct command cmd_run;
 extern const struct command cmd_start;

@@ -5,9 +5,8 @@
 #include <string.h>
 
 #include "common/control_bytes.h"
+#include "common/exit_codes.h"
 #include "library/library_priv.h"
-
-enum { CODE_SIGNAL = 128, CODE_FAILED = 125 };
 
 bool lib_command_is_done(const struct sandcastle_command *cmd)
 {
@@ -27,9 +26,9 @@ void lib_command_event(struct sandcastle *sb, const json_t *event)
 		if (json_is_integer(code))
 			c->code = (int)json_integer_value(code);
 		else if (json_is_integer(sig))
-			c->code = CODE_SIGNAL + (int)json_integer_value(sig);
+			c->code = EXIT_SIGNAL_BASE + (int)json_integer_value(sig);
 		else
-			c->code = CODE_FAILED;
+			c->code = EXIT_SANDCASTLE_FAILED;
 		return;
 	}
 }

@@ -11,6 +11,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "common/exit_codes.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/terminal.h"
@@ -24,12 +25,6 @@
 #include "vmm/session/shares.h"
 
 enum {
-	EXIT_TIMEOUT = 124,
-	EXIT_SANDCASTLE = 125,
-	EXIT_NOT_EXECUTABLE = 126,
-	EXIT_NOT_FOUND = 127,
-	EXIT_SIGNAL_BASE = 128,
-
 	/*
 	 * From start until the agent has answered: 5 s on an emulated host. A guest on a
 	 * host with much more to do than CPUs for it is slow, not stuck: after the limit
@@ -251,7 +246,8 @@ static void session_ended(struct session *session, const char *why, void *owner)
 	if (sb->finished)
 		return;
 	if (why[0])
-		fail(sb, EXIT_SANDCASTLE, "failed", "the guest could not be set up: %s", why);
+		fail(sb, EXIT_SANDCASTLE_FAILED, "failed", "the guest could not be set up: %s",
+		     why);
 	else
 		/* A guest that panics or powers off says so in a moment. */
 		loop_timer_set(&sb->grace_timer, 1000);
@@ -266,7 +262,7 @@ static void machine_panicked(struct sandbox *sb, const char *cause)
 	guest_log_excerpt(&sb->log, GUEST_LOG_PANIC, PANIC_LINES, tail, sizeof(tail));
 	snprintf(sb->why, sizeof(sb->why), "the guest's kernel panicked: %s", cause);
 	log_error("%s; its last lines:\n%s", sb->why, tail);
-	finish(sb, EXIT_SANDCASTLE, "panicked");
+	finish(sb, EXIT_SANDCASTLE_FAILED, "panicked");
 }
 
 static void machine_ended(void *owner, const struct machine_end *end)
@@ -281,7 +277,7 @@ static void machine_ended(void *owner, const struct machine_end *end)
 	switch (end->kind) {
 	case MACHINE_POWERED_OFF:
 		if (sb->cfg->argv)
-			fail(sb, EXIT_SANDCASTLE, "powered-off",
+			fail(sb, EXIT_SANDCASTLE_FAILED, "powered-off",
 			     "the guest powered off before '%s' ended", subject(sb));
 		else
 			finish(sb, 0, "powered-off");
@@ -290,11 +286,11 @@ static void machine_ended(void *owner, const struct machine_end *end)
 		if (guest_log_panic(&sb->log, cause, sizeof(cause)))
 			machine_panicked(sb, cause);
 		else
-			fail(sb, EXIT_SANDCASTLE, "rebooted",
+			fail(sb, EXIT_SANDCASTLE_FAILED, "rebooted",
 			     "the guest rebooted before '%s' ended", subject(sb));
 		break;
 	case MACHINE_FAILED:
-		fail(sb, EXIT_SANDCASTLE, "failed", "%s", end->why);
+		fail(sb, EXIT_SANDCASTLE_FAILED, "failed", "%s", end->why);
 		break;
 	}
 }
@@ -311,7 +307,7 @@ static void boot_timed_out(struct loop_timer *timer)
 		loop_timer_set(timer, BOOT_LOOK_MS);
 		return;
 	}
-	fail(sb, EXIT_SANDCASTLE, "failed",
+	fail(sb, EXIT_SANDCASTLE_FAILED, "failed",
 	     "the guest did not answer within %d seconds; see what it says with --debug-console",
 	     BOOT_LIMIT_MS / 1000);
 }
@@ -324,7 +320,7 @@ static void timed_out(struct loop_timer *timer)
 		return;
 	if (session_state(sb->session) < SESSION_READY ||
 	    (sb->main && command_state(sb->main) < COMMAND_STARTED))
-		fail(sb, EXIT_SANDCASTLE, "time-limit",
+		fail(sb, EXIT_SANDCASTLE_FAILED, "time-limit",
 		     "the guest was not ready within the time limit; try a longer --timeout");
 	else if (sb->main)
 		fail(sb, EXIT_TIMEOUT, "time-limit",
@@ -344,7 +340,7 @@ static void grace_over(struct loop_timer *timer)
 	} else if (sb->end_signal != 0) {
 		finish(sb, EXIT_SIGNAL_BASE + sb->end_signal, "stopped");
 	} else {
-		fail(sb, EXIT_SANDCASTLE, "failed",
+		fail(sb, EXIT_SANDCASTLE_FAILED, "failed",
 		     "the guest's agent is gone; see what happened with --debug-console");
 	}
 }
@@ -603,7 +599,7 @@ int sandbox_run(const struct sandbox_setup *setup)
 		.setup = setup,
 		.cfg = setup->config,
 		.signal_event.fd = -1,
-		.exit_code = EXIT_SANDCASTLE,
+		.exit_code = EXIT_SANDCASTLE_FAILED,
 	};
 	struct timeline *tl = setup->timeline;
 	AUTO_CLOSE int kvm_fd = -1;
@@ -632,5 +628,5 @@ int sandbox_run(const struct sandbox_setup *setup)
 	timeline_mark(tl, TIMELINE_COMMAND, "power-off if folders are writable");
 	tear_down(&sb, &before);
 	timeline_mark(tl, TIMELINE_TEAR_DOWN, "terminal, loop");
-	return r < 0 ? EXIT_SANDCASTLE : sb.exit_code;
+	return r < 0 ? EXIT_SANDCASTLE_FAILED : sb.exit_code;
 }

@@ -14,7 +14,7 @@
 #include "launcher/control_call.h"
 #include "launcher/options.h"
 
-enum { DETACH_KEY = 0x1d, EXIT_SIGNAL_BASE = 128, PIECE = 4096 };
+enum { DETACH_KEY = 0x1d, PIECE = 4096 };
 
 struct attach {
 	struct call call;

@@ -16,8 +16,6 @@
 #include "launcher/control_call.h"
 #include "launcher/options.h"
 
-enum { EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127, EXIT_SIGNAL_BASE = 128 };
-
 struct exec {
 	struct call call;
 	json_t *env;

@@ -15,8 +15,6 @@
 #include "launcher/copy/tar_extract.h"
 #include "launcher/options.h"
 
-enum { EXIT_GUEST_NOT_FOUND = 127 };
-
 /* What libarchive may take for what a guest sends. */
 #define MEMORY_MAX (1ull << 30)
 
@@ -93,7 +91,7 @@ static int end_tar(struct guest_run *run)
 	if (r < 0 || code == 0)
 		return r;
 	guest_run_said(run, said, sizeof(said));
-	if (code == EXIT_GUEST_NOT_FOUND)
+	if (code == EXIT_NOT_FOUND)
 		log_error("the sandbox has no tar, which copying needs; install it there");
 	else
 		log_error("tar in the sandbox failed: %s", said[0] ? said : "it does not say why");

@@ -7,11 +7,12 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "common/exit_codes.h"
 #include "common/log.h"
 #include "launcher/control_call.h"
 #include "launcher/copy/copy_tally.h"
 
-enum { SAID_MAX = 16 * 1024, EXIT_SIGNAL_BASE = 128 };
+enum { SAID_MAX = 16 * 1024 };
 
 /* A file in memory of a fixed size: a guest can fill it, not our memory. */
 static int make_said(void)

@@ -11,9 +11,10 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "common/exit_codes.h"
 #include "common/log.h"
 
-enum { CHUNK = 256 * 1024, DRAIN_MAX = 1024 * 1024, EXIT_SIGNAL_BASE = 128 };
+enum { CHUNK = 256 * 1024, DRAIN_MAX = 1024 * 1024 };
 
 /* A folder whose mode and time are set when its content is there. */
 struct folder {
