@@ -13,6 +13,7 @@
 #include "balloon/pin.h"
 #include "balloon/policy.h"
 #include "balloon/pressure.h"
+#include "common/clock.h"
 #include "common/log.h"
 
 enum {
@@ -73,11 +74,6 @@ struct keeper {
 static struct keeper *to_keeper(struct balloon_observer *obs)
 {
 	return CONTAINER_OF(obs, struct keeper, obs);
-}
-
-static uint64_t now_ms(void)
-{
-	return clock_ms(CLOCK_MONOTONIC);
 }
 
 static uint32_t unless_saving(const struct keeper *k, uint32_t ms)

@@ -10,6 +10,7 @@
 
 #include "battery/battery.h"
 #include "battery/source_priv.h"
+#include "common/clock.h"
 #include "common/log.h"
 
 #define POWER_SUPPLY_CLASS "/sys/class/power_supply"
@@ -33,11 +34,6 @@ struct host_source {
 	struct loop_timer timer;
 	uint64_t read_at; /* milliseconds of CLOCK_MONOTONIC */
 };
-
-static uint64_t now_ms(void)
-{
-	return clock_ms(CLOCK_MONOTONIC);
-}
 
 static bool drifts(const struct power_state *state)
 {

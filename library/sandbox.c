@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "common/clock.h"
 #include "common/control_protocol.h"
 #include "library/client/rundir.h"
 #include "library/library_priv.h"
@@ -296,11 +297,6 @@ static void drain(struct sandcastle *sb)
 	}
 }
 
-static int64_t now_ms(void)
-{
-	return (int64_t)clock_ms(CLOCK_MONOTONIC);
-}
-
 static void wait_for_other(struct sandcastle *sb, int64_t end_ms, int timeout_ms)
 {
 	const struct timespec until = {end_ms / 1000, end_ms % 1000 * 1000000};
@@ -313,7 +309,7 @@ static void wait_for_other(struct sandcastle *sb, int64_t end_ms, int timeout_ms
 
 int lib_wait(struct sandcastle *sb, bool (*is_so)(void *data), void *data, int timeout_ms)
 {
-	const int64_t end_ms = now_ms() + timeout_ms;
+	const int64_t end_ms = (int64_t)now_ms() + timeout_ms;
 
 	for (;;) {
 		int64_t left;
@@ -327,7 +323,7 @@ int lib_wait(struct sandcastle *sb, bool (*is_so)(void *data), void *data, int t
 		show_pending(sb);
 		if (is_so(data))
 			return SANDCASTLE_OK;
-		left = end_ms - now_ms();
+		left = end_ms - (int64_t)now_ms();
 		if (timeout_ms >= 0 && left <= 0)
 			return SANDCASTLE_E_TIMEOUT;
 		if (sb->pumping) {

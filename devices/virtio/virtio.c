@@ -4,8 +4,8 @@
 #include <assert.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
-#include <time.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 
 static const uint64_t ring_features = 1ull << VIRTIO_F_VERSION_1 |
@@ -54,14 +54,6 @@ void virtio_device_flush(struct virtio_device *vdev, unsigned int q)
 void virtio_device_kick_later(struct virtio_device *vdev, unsigned int q)
 {
 	vdev->transport->ops->kick_later(vdev->transport, q);
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 void virtio_budget_start(struct virtio_budget *budget)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "launcher/commands.h"
 #include "launcher/control_call.h"
@@ -85,18 +86,10 @@ static void hear(struct row *row)
 	json_decref(m);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* All at once, so that one that is stuck holds up none of the others. */
 static int ask_all(struct list *l, const char *top)
 {
-	const int64_t end = now_ms() + LIST_LIMIT_MS;
+	const int64_t end = (int64_t)now_ms() + LIST_LIMIT_MS;
 	AUTO_FREE struct pollfd *fds = calloc(l->n_rows + 1, sizeof(*fds));
 	int64_t left;
 
@@ -104,7 +97,7 @@ static int ask_all(struct list *l, const char *top)
 		return -ENOMEM;
 	for (size_t i = 0; i < l->n_rows; i++)
 		ask(&l->rows[i], top);
-	while ((left = end - now_ms()) > 0) {
+	while ((left = end - (int64_t)now_ms()) > 0) {
 		size_t waiting = 0;
 
 		for (size_t i = 0; i < l->n_rows; i++) {

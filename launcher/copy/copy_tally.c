@@ -3,20 +3,12 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <time.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/units.h"
 
 enum { FIRST_MS = 1000, EVERY_MS = 250, SKIPS_SHOWN = 20 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 void copy_printable(const char *text, char *out, size_t size)
 {

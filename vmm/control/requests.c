@@ -7,6 +7,7 @@
 #include "balloon/figures.h"
 #include "balloon/keeper.h"
 #include "battery/battery.h"
+#include "common/clock.h"
 #include "devices/console.h"
 #include "vmm/config/config.h"
 #include "vmm/control/control_priv.h"
@@ -156,12 +157,12 @@ static void serve_info(struct control *ctl, struct control_request *req)
 static void got_figures(void *owner, const struct figures *memory)
 {
 	struct control *ctl = owner;
-	json_t *stats = json_pack(
-		"{s:I, s:I, s:i, s:i, s:o, s:o}", "uptime_ms",
-		(json_int_t)(clock_ms(CLOCK_MONOTONIC) - ctl->started_ns / 1000000), "cpu_ms",
-		(json_int_t)clock_ms(CLOCK_PROCESS_CPUTIME_ID), "commands",
-		(int)(ctl->n_commands + (ctl->main ? 1u : 0u)), "clients", (int)ctl->n_clients,
-		"memory", figures_json(memory), "power", battery_json(ctl->setup.battery));
+	json_t *stats = json_pack("{s:I, s:I, s:i, s:i, s:o, s:o}", "uptime_ms",
+				  (json_int_t)(now_ms() - ctl->started_ns / 1000000), "cpu_ms",
+				  (json_int_t)clock_ms(CLOCK_PROCESS_CPUTIME_ID), "commands",
+				  (int)(ctl->n_commands + (ctl->main ? 1u : 0u)), "clients",
+				  (int)ctl->n_clients, "memory", figures_json(memory), "power",
+				  battery_json(ctl->setup.battery));
 
 	for (struct control_client *c = ctl->clients; c; c = c->next) {
 		if (c->stats_id < 0)

@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "common/clock.h"
 #include "common/loop.h"
 #include "devices/fs/fs.h"
 #include "vmm/config/config.h"
@@ -48,14 +48,6 @@ struct shares {
 	uint32_t next_number;
 	struct loop_timer timer;
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static void share_free(struct share *s)
 {
