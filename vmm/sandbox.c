@@ -14,6 +14,7 @@
 #include "common/exit_codes.h"
 #include "common/log.h"
 #include "common/loop.h"
+#include "common/signals.h"
 #include "common/terminal.h"
 #include "vmm/config/timeline.h"
 #include "vmm/control/control.h"
@@ -406,18 +407,14 @@ static void signal_event(struct loop_source *src, uint32_t events)
 
 static int watch_signals(struct sandbox *sb, sigset_t *before)
 {
-	sigset_t set;
+	int fd = -1, r = signals_open(signals, ARRAY_SIZE(signals), SFD_NONBLOCK, before, &fd);
 
-	sigemptyset(&set);
-	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
-		sigaddset(&set, signals[i]);
-	sigprocmask(SIG_BLOCK, &set, before);
 	sb->signal_event = (struct loop_source){
-		.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK),
+		.fd = fd,
 		.fn = signal_event,
 		.name = "signals",
 	};
-	return sb->signal_event.fd < 0 ? -errno : loop_add(sb->loop, &sb->signal_event, EPOLLIN);
+	return r < 0 ? r : loop_add(sb->loop, &sb->signal_event, EPOLLIN);
 }
 
 static void tie_event(struct loop_source *src, uint32_t events)

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "common/log.h"
+#include "common/signals.h"
 #include "common/terminal.h"
 #include "launcher/commands.h"
 #include "launcher/control_call.h"
@@ -32,15 +33,8 @@ struct attach {
 static int watch_signals(struct attach *a)
 {
 	static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH};
-	sigset_t set;
 
-	sigemptyset(&set);
-	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
-		sigaddset(&set, signals[i]);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		return -errno;
-	a->signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
-	return a->signal_fd < 0 ? -errno : 0;
+	return signals_open(signals, ARRAY_SIZE(signals), 0, NULL, &a->signal_fd);
 }
 
 /* Its reply is of no interest. */

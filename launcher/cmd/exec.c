@@ -11,6 +11,7 @@
 
 #include "common/control_protocol.h"
 #include "common/log.h"
+#include "common/signals.h"
 #include "common/terminal.h"
 #include "launcher/commands.h"
 #include "launcher/control_call.h"
@@ -289,15 +290,8 @@ static int take_message(struct exec *x)
 static int watch_signals(struct exec *x)
 {
 	static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH};
-	sigset_t set;
 
-	sigemptyset(&set);
-	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
-		sigaddset(&set, signals[i]);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		return -errno;
-	x->signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
-	return x->signal_fd < 0 ? -errno : 0;
+	return signals_open(signals, ARRAY_SIZE(signals), 0, NULL, &x->signal_fd);
 }
 
 static int serve(struct exec *x)
