@@ -161,7 +161,7 @@ static void return_page(struct balloon *b, uint64_t page)
 	b->pages.in[page / 64] &= ~(1ull << page % 64);
 }
 
-/* Which page of RAM it is, or -EFAULT. */
+/* Converts the guest's page frame number to a page of RAM; -EFAULT if it is none. */
 static int page_of(const struct balloon *b, uint32_t pfn, uint64_t *out)
 {
 	const void *host = guest_ptr(b->mem, (gpa_t)pfn * PAGE, PAGE);

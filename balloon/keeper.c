@@ -268,7 +268,7 @@ static void timer_fired(struct device *dev, struct device_event *ev, uint32_t ev
 static void stall(struct keeper *k)
 {
 	k->stalled = true;
-	/* Else the policy has a timer running: a storm of events is one. */
+	/* Otherwise a look is scheduled already, so a burst of events costs one look. */
 	if (k->again_ms == 0 && k->asked_ms == 0)
 		look(k);
 }
@@ -387,7 +387,7 @@ static void keeper_event(struct balloon_observer *obs, enum balloon_event event)
 		got_stats(k);
 		break;
 	case BALLOON_REPORTED:
-		/* It has freed something: if we slept, this is what wakes us. */
+		/* The guest has freed something, so begin to look if nobody looks now. */
 		if (k->looks == 0) {
 			k->looks = QUIET_LOOKS;
 			arm_next(k);

@@ -61,7 +61,7 @@ static bool guest_needs(struct policy *p, const struct policy_reading *r)
 {
 	uint64_t floor = floor_of(r);
 
-	/* It took pages out of the balloon by itself: it was about to kill a process. */
+	/* The guest took pages out of the balloon by itself: it was about to kill a process. */
 	if (r->balloon + SLACK < min_u64(p->seen, p->target)) {
 		p->target = r->balloon;
 		p->respect_ms = r->now_ms + RESPECT_MS;

@@ -271,7 +271,7 @@ void battery_update(struct device *dev, const struct power_state *state, bool an
 	b->state.regs.online = state->ac_online;
 	for (unsigned int i = 0; i < POWER_MAX_BATTERIES; i++)
 		events |= update_slot(&b->state, i, &state->batteries[i], announced);
-	/* One that has not looked yet will see all this when it does. */
+	/* Without a driver nobody reads events; a driver that comes later reads the state itself. */
 	if (!b->state.driven) {
 		events = 0;
 		b->state.unread = 0;

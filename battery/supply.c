@@ -330,7 +330,7 @@ static void place(const struct supply *s, struct supply_slots *slots, struct pow
 	out->batteries[slot] = b;
 }
 
-/* Those that have a slot come first, lest a newcomer takes it; then batteries; then UPSes. */
+/* Supplies that have a slot go first, so that no newcomer takes it; then batteries, then UPSes. */
 static void place_all(const struct supply_set *set, struct supply_slots *slots,
 		      struct power_state *out)
 {

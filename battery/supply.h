@@ -53,7 +53,7 @@ struct supply_set {
 	size_t n;
 };
 
-/* Which supply is which of the guest's batteries, so that one keeps its place when another goes. */
+/* Says which supply is which of the guest's batteries: each keeps its place when another goes. */
 struct supply_slots {
 	char names[POWER_MAX_BATTERIES][SUPPLY_NAME_MAX]; /* "": never used */
 };

@@ -9,7 +9,7 @@
 /* A driver may fail any attribute at any time (EIO, ENODEV, ENODATA): it is then just not known. */
 static void read_attr(int dir_fd, struct supply *s, enum supply_attr attr)
 {
-	/* Not to hang on whatever is no attribute. */
+	/* O_NONBLOCK: a name that is a FIFO or a device, not an attribute, must not block us. */
 	AUTO_CLOSE int fd = openat(dir_fd, supply_attr_name(attr),
 				   O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	char *value = s->attrs[attr];

@@ -19,7 +19,7 @@ int lazy_lib_open(const char *soname, const struct lazy_symbol *symbols, size_t 
 		/* ISO C has no conversion from an object's address to a function's. */
 		memcpy((char *)table + symbols[i].member, &function, sizeof(function));
 	}
-	/* It stays all the same: RTLD_NODELETE. */
+	/* The library stays loaded all the same: it was opened with RTLD_NODELETE. */
 	if (handle)
 		dlclose(handle);
 	return whole ? 0 : -ELIBACC;

@@ -28,7 +28,7 @@ struct loop {
 	int n_batch;
 };
 
-/* Those that are there now; one that is posted meanwhile wakes the loop again. */
+/* Runs the tasks posted so far. One that is posted meanwhile wakes the loop again. */
 static void run_tasks(struct loop *loop)
 {
 	struct loop_task *task;

@@ -34,7 +34,7 @@ void loop_free(struct loop *loop); /* NULL is fine */
 int loop_add(struct loop *loop, struct loop_source *src, uint32_t events) MUST_CHECK;
 /* Changes the mask of a watched source. */
 int loop_modify(struct loop_source *src, uint32_t events) MUST_CHECK;
-/* Not watched is fine. */
+/* Does nothing if src is not watched. */
 void loop_remove(struct loop_source *src);
 
 /*

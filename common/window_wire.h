@@ -197,7 +197,7 @@ union window_message {
 	struct window_hidden hidden;
 };
 
-/* Who reads: each end takes only what the other one says. */
+/* The end that reads. It accepts only the messages that the other end says. */
 enum window_end { WINDOW_END_SANDBOX, WINDOW_END_WINDOW };
 
 /*

@@ -134,7 +134,7 @@ static int open_streams(struct command *cmd)
 	if (r < 0)
 		return r;
 	for (unsigned int i = 0; i < n; i++) {
-		/* Those behind one that failed have no stream to close them. */
+		/* After a failure no stream takes the remaining fds over, so close them here. */
 		if (r < 0) {
 			close(fds[i]);
 			continue;
@@ -420,7 +420,7 @@ void commands_signal(struct commands *c, uint32_t id, int sig)
 {
 	struct command **cmd = find(c, id);
 
-	/* Not collected yet, so the number cannot have passed to another process. */
+	/* The process is not reaped yet, so its pid cannot belong to another one. */
 	if (cmd && (*cmd)->pid > 0)
 		(void)kill(-(*cmd)->pid, sig);
 }

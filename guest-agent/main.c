@@ -107,7 +107,7 @@ static void guard(void)
 	umask(0);
 }
 
-/* Not to be chosen when memory runs out; commands are put back to 0. */
+/* The OOM killer is not to choose the agent. Commands get 0 back when they start. */
 static void avoid_oom_killer(void)
 {
 	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
@@ -286,7 +286,7 @@ static int start(struct agent *a, struct text *why)
 
 int main(void)
 {
-	/* Not on the stack: it is large, and lives as long as the machine. */
+	/* Static because it is large and lives as long as the machine. */
 	static struct agent agent;
 	struct text why = {.len = 0};
 	int r;

@@ -265,7 +265,7 @@ static int signal_command(struct sandcastle_command *cmd, int signal)
 			       signal),
 		     NULL, 0, NULL, &reply);
 	json_decref(reply);
-	/* It ended meanwhile. */
+	/* The command ended meanwhile, so there is nothing to signal and no error. */
 	return cmd->exited ? SANDCASTLE_OK : r;
 }
 
@@ -291,7 +291,7 @@ int sandcastle_command_winsize(struct sandcastle_command *cmd, uint16_t rows, ui
 				       cmd->number, "rows", (int)rows, "columns", (int)columns),
 			     NULL, 0, NULL, &reply);
 	json_decref(reply);
-	/* It ended meanwhile. */
+	/* The command ended meanwhile, so there is nothing to resize and no error. */
 	if (cmd->exited)
 		r = SANDCASTLE_OK;
 	(void)pthread_mutex_unlock(&cmd->sb->lock);

@@ -28,7 +28,7 @@ enum lib_state { LIB_NEW, LIB_STARTING, LIB_READY, LIB_ENDED };
 
 enum source_kind { SOURCE_NAME, SOURCE_SAID, SOURCE_CONTROL, SOURCE_OUTPUT };
 
-/* Something in inner_fd. */
+/* A descriptor that is watched in inner_fd. */
 struct source {
 	enum source_kind kind;
 	int fd; /* -1: not there */
@@ -36,10 +36,10 @@ struct source {
 	int stream;
 };
 
-/* A request whose reply somebody waits for. Lives on that one's stack. */
+/* A request whose reply a caller waits for. It lives on the stack of that caller. */
 struct call {
 	int64_t id;
-	struct sandcastle_command *command; /* that the reply gives its number; NULL: none */
+	struct sandcastle_command *command; /* gets its number by the reply; NULL: none */
 	json_t *reply;
 	struct call *next;
 };
@@ -53,7 +53,7 @@ struct sandcastle_command {
 	sandcastle_output_fn fn;
 	void *data;
 	bool exited; /* with code */
-	bool fetched; /* its event was */
+	bool fetched; /* the program has fetched the event of its end */
 	int code;
 };
 
@@ -86,18 +86,18 @@ struct sandcastle {
 	char message[LIB_MESSAGE_MAX];
 };
 
-/* Without exception: with the lock held, unless it says otherwise. */
+/* All that follow are called with the lock held, unless they say otherwise. */
 
-/* Keeps the message; returns `status`. */
+/* Keeps the message for sandcastle_message(); returns `status`. */
 int lib_fail(struct sandcastle *sb, int status, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 int lib_watch(struct sandcastle *sb, struct source *src) MUST_CHECK;
-/* Also closes it, unless it is the control connection, which is the client's. */
+/* Stops watching the source and closes its fd; the control connection's stays the client's. */
 void lib_unwatch(struct sandcastle *sb, struct source *src);
 
 /* Waits, letting go of the lock, until is_so(data). SANDCASTLE_OK or _E_TIMEOUT. */
 int lib_wait(struct sandcastle *sb, bool (*is_so)(void *data), void *data, int timeout_ms);
-/* For lib_wait(); data is the struct sandcastle. */
+/* A condition for lib_wait(); data is the struct sandcastle. */
 bool lib_is_ready_or_ended(void *data);
 
 /*
@@ -110,9 +110,9 @@ int lib_call(struct sandcastle *sb, json_t *request, const int *fds, size_t n_fd
 /* Begins `sandcastle start`. */
 int lib_spawn(struct sandcastle *sb, const struct sandcastle_options *options);
 
-/* An event of the sandbox's that is about a command. */
+/* Takes an event of the sandbox that is about a command. */
 void lib_command_event(struct sandcastle *sb, const json_t *event);
-/* Passes on output; lets go of the lock meanwhile. */
+/* Passes output on to the callbacks; lets go of the lock meanwhile. */
 void lib_command_output(struct sandcastle *sb, struct source *src);
 bool lib_command_is_done(const struct sandcastle_command *cmd);
 

@@ -106,7 +106,7 @@ static void end(struct sandcastle *sb, int reason, const char *message)
 	lib_unwatch(sb, &sb->name_from);
 	lib_unwatch(sb, &sb->said_from);
 	lib_unwatch(sb, &sb->control);
-	/* What is no more is not short of anything. */
+	/* A sandbox that has ended is not short of memory. */
 	sb->pressure = sb->pressure_fetched;
 }
 
@@ -151,7 +151,7 @@ static const char *text_of(const json_t *message, const char *key)
 	return text ? text : "";
 }
 
-/* Of an event, and of the reply to "watch"; there may be none in it. */
+/* Takes the pressure out of an event or the reply to "watch"; either may lack it. */
 static void take_pressure(struct sandcastle *sb, const json_t *message)
 {
 	const char *word = text_of(message, "pressure");
@@ -162,7 +162,7 @@ static void take_pressure(struct sandcastle *sb, const json_t *message)
 		sb->pressure = SANDCASTLE_PRESSURE_CALM;
 }
 
-/* Events of the whole sandbox come to who asks for them; the reply is taken in as they are. */
+/* Asks for the events of the whole sandbox. The reply is taken in as an event is. */
 static int watch_pressure(struct sandcastle *sb)
 {
 	int64_t id;
@@ -172,7 +172,7 @@ static int watch_pressure(struct sandcastle *sb)
 	return client_send(sb->client, json_pack("{s:s}", "op", "watch"), NULL, 0, &id);
 }
 
-/* It is ready, by its name: connects to it. */
+/* Connects to the sandbox, which has said its name and that it is ready. */
 static void connect_client(struct sandcastle *sb)
 {
 	int dir_fd = rundir_open(sb->top, sb->name);
@@ -207,7 +207,7 @@ static void read_name(struct sandcastle *sb)
 		sb->name_len += (size_t)n;
 		return;
 	}
-	/* The command is done, or as good as. */
+	/* The starting command has ended, or is about to. */
 	lib_unwatch(sb, &sb->name_from);
 	(void)waitpid(sb->starter, NULL, 0);
 	sb->starter = 0;
@@ -234,7 +234,7 @@ static void take_reply(struct sandcastle *sb, json_t *reply)
 		if (c->id != id || c->reply)
 			continue;
 		c->reply = json_incref(reply);
-		/* At once, as the command may have ended in the next message. */
+		/* Give it its number now: the next message may say that the command has ended. */
 		if (c->command)
 			c->command->number = json_integer_value(json_object_get(reply, "command"));
 		return;
@@ -272,7 +272,7 @@ static void read_control(struct sandcastle *sb)
 	json_decref(message);
 }
 
-/* Takes in what is there; a flood of output does not keep the caller for ever. */
+/* Takes in what can be read now; a flood of output does not keep the caller for ever. */
 static void drain(struct sandcastle *sb)
 {
 	struct epoll_event ev;
@@ -434,7 +434,7 @@ bool lib_is_ready_or_ended(void *data)
 	return sb->state == LIB_READY || sb->state == LIB_ENDED;
 }
 
-/* What runs is ended by force. */
+/* Ends the sandbox, with all that runs in it, by force. */
 static void end_by_force(struct sandcastle *sb)
 {
 	int64_t id;
@@ -528,7 +528,7 @@ int sandcastle_stop(struct sandcastle *sb, uint32_t grace_ms)
 			     json_pack("{s:s, s:I, s:b}", "op", "stop", "timeout_ms",
 				       (json_int_t)grace_ms, "force", grace_ms == 0),
 			     NULL, 0, NULL, &reply);
-		/* That it has ended is what was asked for. */
+		/* The sandbox has ended, which is what the caller asked for. */
 		if (r == SANDCASTLE_E_ENDED)
 			r = SANDCASTLE_OK;
 	}

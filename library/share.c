@@ -8,7 +8,7 @@
 
 #include "library/library_priv.h"
 
-/* As sandcastle_exec() does. */
+/* Waits until the sandbox is ready or has ended, as sandcastle_exec() does. */
 static int wait_ready(struct sandcastle *sb)
 {
 	if (sb->state != LIB_STARTING)
@@ -16,7 +16,7 @@ static int wait_ready(struct sandcastle *sb)
 	return lib_wait(sb, lib_is_ready_or_ended, sb, -1);
 }
 
-/* Where an open file is, without a link on the way; `size` bytes. */
+/* Writes the path of an open file, free of links, to a buffer of `size` bytes. */
 static int path_of(int fd, char *out, size_t size)
 {
 	char link[32];
@@ -30,7 +30,7 @@ static int path_of(int fd, char *out, size_t size)
 	return 0;
 }
 
-/* Opens what is to be shown; *host is its path. */
+/* Opens the file or folder to show; *host is its path. */
 static int open_host(struct sandcastle *sb, const struct sandcastle_map *map, char *host,
 		     size_t size, int *out)
 {

@@ -115,7 +115,7 @@ static int compose(struct sandcastle *sb, const struct sandcastle_options *o, st
 			return r;
 	}
 	for (const char *const *e = o->env; e && *e; e++) {
-		/* Without a value it would be taken from our environment. */
+		/* `--env NAME` alone would take the value from our environment. */
 		if (!strchr(*e, '='))
 			return lib_fail(sb, SANDCASTLE_E_INVALID, "env '%.100s' is not NAME=VALUE",
 					*e);
@@ -145,7 +145,7 @@ static int compose_env(struct sandcastle *sb, const struct sandcastle_options *o
 	if (getpwuid_r(getuid(), &pw, buf, sizeof(buf), &found) == 0 && found)
 		add(env, "HOME=%s", pw.pw_dir);
 	snprintf(run, sizeof(run), "/run/user/%u", getuid());
-	/* Of an attempt before this one. */
+	/* Forget what an earlier attempt has left. */
 	free(sb->top);
 	if (o->runtime_dir) {
 		add(env, "XDG_RUNTIME_DIR=%s", o->runtime_dir);
@@ -182,7 +182,7 @@ static bool find_program(char path[PATH_MAX])
 	return false;
 }
 
-/* Its end of a pipe becomes `as`; ours is returned in src. */
+/* Makes a pipe: our end, which does not block, in src, the child's in *theirs. */
 static int make_pipe(struct source *src, int *theirs)
 {
 	int ends[2];
@@ -215,7 +215,7 @@ static int spawn(struct sandcastle *sb, const char *program, char **args, char *
 		r = posix_spawn_file_actions_adddup2(&actions, out, 1);
 	if (r == 0)
 		r = posix_spawn_file_actions_adddup2(&actions, err, 2);
-	/* Where we are is not the sandbox's business: there is nothing to map by itself. */
+	/* Start it in /, so that the current directory is not mapped by itself. */
 	if (r == 0)
 		r = posix_spawn_file_actions_addchdir_np(&actions, "/");
 	if (r == 0)

@@ -354,7 +354,7 @@ static void window_changed(struct sandbox *sb)
 		command_winsize(sb->main, ws.ws_row, ws.ws_col);
 }
 
-/* Without a command of its own: who asks to end is given the clients' commands' time. */
+/* `start` has no command to signal. End once the clients' commands have had SIGNAL_GRACE_MS. */
 static void serving_signal_arrived(struct sandbox *sb, int signo)
 {
 	if (sb->stopping || session_state(sb->session) < SESSION_READY)

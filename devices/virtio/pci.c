@@ -355,10 +355,9 @@ static void config_write(struct virtio_device *vdev, uint64_t off, const void *d
 }
 
 /*
- * BAR 0. The page in which an access begins serves all of it. The shared memory's
- * BAR comes by here where there is no memory, and with writes: nothing happens.
+ * BAR 0. The page in which an access begins serves all of it. Accesses to BAR 2 come
+ * here only if it is not mapped, or are writes to it. Both are ignored.
  */
-
 static void virtio_pci_bar_read(struct pci_function *fn, unsigned int bar, uint64_t off, void *data,
 				unsigned int len)
 {
@@ -454,7 +453,7 @@ static void window_written(struct pci_function *fn, uint64_t off, unsigned int l
 	uint32_t bar_off;
 	unsigned int n;
 
-	/* Who uses the window will read it. Firmware does, Linux does not. */
+	/* A guest that writes here will read the answer back: firmware does, Linux does not. */
 	if (off < vp->cfg_cap + sizeof(struct virtio_pci_cfg_cap) && off + len > vp->cfg_cap)
 		pci_bus_hide(fn->bus);
 	if (window_access(vp, off, len, &bar_off, &n))

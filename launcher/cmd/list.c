@@ -40,7 +40,7 @@ static const struct option_row options[] = {
 
 static void settle(struct row *row, int error)
 {
-	/* One that ends while we look is none that is running. */
+	/* A sandbox that ended meanwhile is not listed. */
 	row->gone = error == -EPIPE || error == -ECONNREFUSED || error == -ENOENT;
 	client_free(row->client);
 	row->client = NULL;

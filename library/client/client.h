@@ -28,9 +28,9 @@ int client_connect(int dir_fd, struct client **out) MUST_CHECK;
 int client_greet(struct client *c, int timeout_ms) MUST_CHECK;
 void client_free(struct client *c); /* NULL is fine */
 
-/* To poll for POLLIN; the client's own. */
+/* Returns the descriptor to poll for POLLIN; it stays the client's. */
 int client_fd(const struct client *c);
-/* Of the hello; the client's own. */
+/* What the hello said; borrowed until client_free(). */
 const char *client_name(const struct client *c);
 int client_pid(const struct client *c);
 

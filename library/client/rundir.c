@@ -39,7 +39,7 @@ char *rundir_top(void)
 	return r < 0 ? NULL : top;
 }
 
-/* A folder of ours that nobody else can look into, or reach through. */
+/* Opens a folder of ours that nobody else can look into, or reach through. */
 static int open_private(int at, const char *path)
 {
 	AUTO_CLOSE int fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -72,7 +72,7 @@ static int lock_top(const char *top, bool create)
 		while (flock(fd, LOCK_EX) < 0)
 			if (errno != EINTR)
 				return -errno;
-		/* Its last user may have removed it while we waited. */
+		/* The last user of TOP may have removed it while we waited for the lock. */
 		if (fstat(fd, &st) < 0)
 			return -errno;
 		if (st.st_nlink > 0)
@@ -149,7 +149,7 @@ int rundir_create(const char *top, const char *name, struct rundir *out)
 	return 0;
 }
 
-/* TOP itself, if it is empty: a sandbox leaves nothing behind. TOP is locked. */
+/* Removes TOP itself if it is empty: a sandbox leaves nothing behind. TOP is locked. */
 static void remove_top(int top_fd)
 {
 	char link[32], path[4096];
@@ -165,7 +165,7 @@ static void remove_top(int top_fd)
 
 void rundir_remove(struct rundir *rd)
 {
-	/* No new client between the end of the socket and that of the folder. */
+	/* Lock TOP, so that nobody comes upon a folder whose socket is gone. */
 	if (rd->top_fd >= 0)
 		(void)flock(rd->top_fd, LOCK_EX);
 	if (rd->listen_fd >= 0)

@@ -27,7 +27,7 @@ void control_hang_up(struct control_client *client)
 	if (client->dead)
 		return;
 	client->dead = true;
-	/* Makes the event in which it is freed. */
+	/* The loop reports the hang-up; client_event() frees the client then. */
 	(void)shutdown(client->src.fd, SHUT_RDWR);
 }
 
@@ -317,7 +317,10 @@ static void listen_event(struct loop_source *src, uint32_t events)
 
 	(void)events;
 	if (fd < 0) {
-		/* Out of descriptors: who waits would be announced again at once; see client_free(). */
+		/*
+		 * No descriptor to accept with. The waiting client keeps the socket readable,
+		 * so stop watching it until client_free() frees one.
+		 */
 		if (errno == EMFILE || errno == ENFILE)
 			loop_remove(src);
 		return;

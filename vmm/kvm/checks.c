@@ -20,7 +20,7 @@ const struct kvm_places kvm_host_places = {
 	.modules = "/sys/module",
 };
 
-/* What the machine is built on; all of it is in Linux 5.4 on any x86-64 with VT-x or AMD-V. */
+/* What the machine is built on: all of it is in Linux 5.4 on any x86-64 with VT-x or AMD-V. */
 static const struct {
 	int number;
 	const char *name;
@@ -73,7 +73,7 @@ static bool module_loaded(const struct kvm_places *places, const char *name)
 static int report(struct kvm_report *out, enum kvm_state state, const char *cause,
 		  const char *cure_fmt, ...) PRINTF_LIKE(4, 5);
 
-/* Fills *out in; the error that stands for the state. */
+/* Fills *out in and returns the errno that stands for the state. */
 static int report(struct kvm_report *out, enum kvm_state state, const char *cause,
 		  const char *cure_fmt, ...)
 {
@@ -159,7 +159,7 @@ int kvm_open_at(const struct kvm_places *places, struct kvm_report *why, int *ou
 	char cause[sizeof(why->cause)];
 	int r;
 
-	/* Said before permission: being let in would not help. */
+	/* Look for hardware before permission: without it, permission would not help. */
 	if ((fd >= 0 || not_allowed) && !vendor_driver && !kvm_cpu_flag(places)) {
 		snprintf(cause, sizeof(cause), "%s has no hardware behind it%s", places->device,
 			 module_loaded(places, "kvm_pvm") ? " (it is kvm_pvm, in software)" : "");

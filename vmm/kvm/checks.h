@@ -7,7 +7,7 @@
 
 #include "common/util.h"
 
-/* Where to look; tests make their own. */
+/* The files that are looked at; tests make their own. */
 struct kvm_places {
 	const char *device; /* /dev/kvm */
 	const char *cpuinfo; /* /proc/cpuinfo */
@@ -46,7 +46,7 @@ const char *kvm_cpu_flag(const struct kvm_places *places);
  */
 int kvm_open_at(const struct kvm_places *places, struct kvm_report *why, int *fd) MUST_CHECK;
 
-/* The same for this host; logs on failure. */
+/* Does the same for this host; logs on failure. */
 int kvm_open(int *fd) MUST_CHECK;
 
 #endif

@@ -29,7 +29,7 @@ static int count_one(int fd, const struct kvm_stats_header *h, uint32_t index, s
 	if (r < 0)
 		return r;
 	memcpy(&desc, entry, sizeof(desc));
-	/* No histograms, and nothing that says how it is now instead of how often it was. */
+	/* Take counts only: no histograms, and no gauges, which say how something is now. */
 	if (desc.size != 1 || (desc.flags & KVM_STATS_TYPE_MASK) != KVM_STATS_TYPE_CUMULATIVE)
 		return 0;
 	r = read_all(fd, &value, sizeof(value), (uint64_t)h->data_offset + desc.offset);

@@ -18,7 +18,7 @@
 #include "vmm/kvm/counters.h"
 #include "vmm/kvm/vcpu_priv.h"
 
-/* Only there to make KVM_RUN return; see vcpu_stop(). */
+/* Handles the signal that makes KVM_RUN return, and does nothing; see vcpu_stop(). */
 #define SIG_KICK SIGRTMIN
 
 enum { FAULT_TRIES = 4, BUS_LOCK_PAUSE_NS = 1000000 };
@@ -46,7 +46,7 @@ static int let_sigbus_in(const struct vcpu *vcpu)
 	return ioctl(vcpu->fd, KVM_SET_SIGNAL_MASK, mask) < 0 ? -errno : 0;
 }
 
-/* Whether that is why KVM_RUN returned. */
+/* Returns whether broken memory is why KVM_RUN returned. */
 static bool met_broken_memory(void)
 {
 	const struct timespec now = {0};

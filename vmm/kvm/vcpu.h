@@ -49,7 +49,7 @@ int vcpu_start(struct vcpu *vcpu) MUST_CHECK;
 /* Stops and joins it. Not from a vCPU thread. Never started or stopped twice is fine. */
 void vcpu_stop(struct vcpu *vcpu);
 /*
- * Notes what it did: its thread's clock once it was started, KVM's counters
+ * Notes in `tl` what it did: its thread's clock once it was started, KVM's counters
  * (left out where KVM has none). Not while the other end uses `tl`.
  * The counters only while it does not run: KVM would not answer before its next exit.
  */

@@ -26,7 +26,7 @@ struct vcpu {
 	bool locked_bus; /* its own thread's: the guest was seen to lock the host's bus */
 };
 
-/* CPUID, model-specific registers; before the first run. */
+/* Sets CPUID and model-specific registers, before the first run. */
 int x86_vcpu_features(struct vcpu *vcpu, unsigned int n_vcpus) MUST_CHECK;
 
 #endif

@@ -43,7 +43,7 @@ static int wire_msi_new(struct wiring *w, int eventfd, unsigned int *route)
 	msi = vm->n_msi++;
 	pthread_mutex_unlock(&vm->route_lock);
 
-	/* The line has no route yet: KVM ignores a signal on it. */
+	/* Without a route KVM ignores a signal on this line. */
 	r = wire_irqfd(vm, GSI_PINS + msi, eventfd);
 	if (r == 0)
 		*route = msi;

@@ -36,7 +36,7 @@ int vm_new(int kvm_fd, uint64_t memory, struct vm **out) MUST_CHECK;
 void vm_free(struct vm *vm); /* NULL and half-built are fine */
 
 /*
- * Whether KVM spins for a moment before a CPU of the guest that has nothing to do
+ * Sets whether KVM spins for a moment before a CPU of the guest that has nothing to do
  * sleeps, as it does from the start: faster to wake, and power for nothing on a
  * battery. Any thread; a host that cannot be told stays as it is.
  */

@@ -56,7 +56,7 @@ void agent_buffer_fini(struct agent_buffer *buf);
 
 /*
  * These append one message. -E2BIG: more than SC_BODY_MAX_HOST bytes; -ENOMEM.
- * buf is as it was then.
+ * On failure buf is unchanged.
  */
 int agent_wire_setup(struct agent_buffer *buf, const struct sandbox_config *cfg) MUST_CHECK;
 int agent_wire_exec(struct agent_buffer *buf, const struct command_spec *spec,

@@ -154,7 +154,7 @@ static int emit(struct writer *w, const void *table, size_t len, gpa_t *addr)
 	return 0;
 }
 
-/* A table that begins with a struct sdt_header; sets its checksum. */
+/* Places a table that begins with a struct sdt_header and sets its checksum. */
 static int emit_sdt(struct writer *w, struct sdt_header *h, gpa_t *addr)
 {
 	h->checksum = 0;

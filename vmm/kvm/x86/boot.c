@@ -87,7 +87,7 @@ static int read_headers(struct loader *l)
 	return read_at(l->fd, l->phdrs, eh.e_phnum * sizeof(Elf64_Phdr), eh.e_phoff);
 }
 
-/* The same into memory that is zero already: holes of the file are passed over. */
+/* Reads into memory that is zero already: holes of the file are passed over. */
 static int read_sparse(int fd, uint8_t *dst, size_t len, uint64_t off)
 {
 	uint64_t end = off + len;
@@ -127,7 +127,7 @@ static int load_segment(struct loader *l, const Elf64_Phdr *ph)
 		return -ENOSPC;
 	if (ph->p_paddr + ph->p_memsz > l->end)
 		l->end = ph->p_paddr + ph->p_memsz;
-	/* What p_memsz has more is zero already: fresh memory. */
+	/* The rest, up to p_memsz, is zero already: the memory is fresh. */
 	return read_sparse(l->fd, dst, ph->p_filesz, ph->p_offset);
 }
 

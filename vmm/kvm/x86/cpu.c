@@ -48,7 +48,7 @@ static int set_cpuid(struct vcpu *vcpu, unsigned int n)
 	return ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid) < 0 ? -errno : 0;
 }
 
-/* What firmware would have set: string instructions in microcode, memory cached by default. */
+/* Sets what firmware would have set: string instructions in microcode, memory cached by default. */
 static int set_msrs(struct vcpu *vcpu)
 {
 	static const struct kvm_msr_entry entries[] = {
@@ -61,7 +61,7 @@ static int set_msrs(struct vcpu *vcpu)
 		return -ENOMEM;
 	msrs->nmsrs = ARRAY_SIZE(entries);
 	memcpy(msrs->entries, entries, sizeof(entries));
-	/* Fewer set than asked is no harm: both are there to save time. */
+	/* KVM may set fewer than asked, which does no harm: both are there to save time. */
 	return ioctl(vcpu->fd, KVM_SET_MSRS, msrs) < 0 ? -errno : 0;
 }
 
