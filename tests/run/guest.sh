@@ -3,42 +3,66 @@
 
 labs=() # the L1s that this call keeps up
 
-# guest_stage DURATION FILTER: as many L1 as there are CPUs, each with a share of the tests.
+# guest_stage DURATION FILTER: as many L1 as there are CPUs. Each takes the next test of one list as
+# soon as it has done one, the tests for the ordinary user before those for root.
 guest_stage()
 {
-	local k shares=1
+	local k who shares=1
 
 	need lab
-	{ build_quietly gcc '' '' && make_package; } || { count 0 1 0; return; }
-	on_this_machine || shares=$jobs
+	{ build_quietly gcc '' && make_package; } || { count 0 1 0; return; }
+	for who in user root; do
+		tests/guest/run.sh --list "$who" "$2" >"$scratch/tests.$who"
+	done
+	if ! on_this_machine; then
+		shares=$(cat "$scratch"/tests.* | wc -l)
+		[ "$shares" -le "$jobs" ] || shares=$jobs
+	elif [ -s "$scratch/tests.root" ] && [ "$(id -u)" -ne 0 ]; then
+		echo "The tests for root are left out: on this machine they need root."
+		: >"$scratch/tests.root"
+	fi
 	for ((k = 1; k <= shares; k++)); do
 		on_this_machine || labs+=("test-$$-$k")
-		guest_share "$1" "$2" "$k/$shares" "${labs[k - 1]-}" &
+		guest_share "$1" "$k" "${labs[k - 1]-}" &
 	done
 	wait
 	labs_down
 	for k in "$scratch"/guest.*; do
-		count_guest "$k"
+		[ ! -e "$k" ] || count_guest "$k"
 	done
 }
 
-# guest_share DURATION FILTER K/N [L1]: one share, the tests for the ordinary user and those for root.
+# next_test WHO: takes the first test off the list; an empty line if there is none.
+next_test()
+{
+	(
+		flock 9
+		head -n 1 "$scratch/tests.$1" | grep . || echo
+		sed -i 1d "$scratch/tests.$1"
+	) 9>"$scratch/lock.$1"
+}
+
+# guest_share DURATION K [L1]: one L1's work, by its log in guest.K.WHO.
 guest_share()
 {
-	local who out lab=${4:-up}
+	local who line names lab=${3:-up}
 
-	if [ -n "${4-}" ] && ! tests/lab/lab.sh --name "$lab" --up; then
-		: >"$scratch/guest.${3%/*}"
+	if [ -n "${3-}" ] && ! tests/lab/lab.sh --name "$lab" --up; then
+		: >"$scratch/guest.$2.user"
 		return
 	fi
 	for who in user root; do
-		if [ "$who" = root ] && [ -z "${4-}" ] && [ "$(id -u)" -ne 0 ]; then
-			echo "The tests for root are left out: on this machine they need root."
-			continue
-		fi
-		out=$scratch/guest.${3%/*}.$who
+		[ -s "$scratch/tests.$who" ] || continue
+		mkfifo "$scratch/names.$2.$who"
+		exec {names}<>"$scratch/names.$2.$who"
+		next_test "$who" >&"$names"
 		tests/lab/lab.sh --name "$lab" "--$who" --timeout "$1" -- \
-			tests/guest/run.sh "$who" "$2" "$3" 2>&1 </dev/null | tee "$out"
+			tests/guest/run.sh --asked <&"$names" 2>&1 |
+			while IFS= read -r line; do
+				printf '%s\n' "$line"
+				[[ ! $line =~ ^(ok|FAIL|skip)\  ]] || next_test "$who" >&"$names"
+			done | tee "$scratch/guest.$2.$who"
+		exec {names}>&-
 	done
 }
 
