@@ -11,7 +11,5 @@ elseif(SANDCASTLE_SANITIZE STREQUAL "thread")
   add_link_options(-fsanitize=thread)
 endif()
 if(SANDCASTLE_FUZZ)
-  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
-    -fno-omit-frame-pointer)
-  add_link_options(-fsanitize=address,undefined)
+  add_compile_options(-fsanitize=fuzzer-no-link)
 endif()

@@ -48,7 +48,7 @@ bench_control()
 	done
 	[[ $runs =~ ^[1-9][0-9]{0,2}$ && $row =~ ^[0-9]{1,5}$ ]] || die "bench control: --runs and --row take numbers"
 	need lab bench
-	build_quietly gcc '' '' || die "bench: the build failed"
+	build_quietly gcc '' || die "bench: the build failed"
 	ninja -C build bench_exec >"$log" 2>&1 || die "bench: bench_exec does not build"
 	echo "counted microseconds: what, best, median, of how many"
 	tests/lab/lab.sh --counted --timeout 30m -- tests/bench/control.sh times "$runs" || return
@@ -74,7 +74,7 @@ bench_image()
 		shift || break
 	done
 	need lab bench
-	{ build_quietly gcc '' '' && ninja -C build bench_base_image >"$log"; } || die "bench: the build failed"
+	{ build_quietly gcc '' && ninja -C build bench_base_image >"$log"; } || die "bench: the build failed"
 	mkdir -p build/bench
 	echo "The base image of this machine, medians of 7:"
 	XDG_CACHE_HOME=$repo/build/bench/cache build/tests/bench/bench_base_image || return
@@ -94,7 +94,7 @@ bench_memory()
 
 	[ $# -eq 0 ] || parts=("$@")
 	need lab bench
-	build_quietly gcc '' '' || die "bench: the build failed"
+	build_quietly gcc '' || die "bench: the build failed"
 	for part in "${parts[@]}"; do
 		case $part in
 		# Time plays no part.
@@ -125,7 +125,7 @@ bench_start()
 	done
 	[[ $runs =~ ^[1-9][0-9]?$ ]] || die "bench $what: --runs takes a number from 1 to 99"
 	need lab bench
-	{ build_quietly gcc '' '' && ninja -C build bench_no_pv_eoi >"$log"; } || die "bench: the build failed"
+	{ build_quietly gcc '' && ninja -C build bench_no_pv_eoi >"$log"; } || die "bench: the build failed"
 	mkdir -p build/bench
 	tests/lab/lab.sh "${lab[@]}" --root --timeout "$limit" -- tests/bench/start.sh --what "$what" --runs "$runs" \
 		>"$out" </dev/null || echo "$what: not all runs came to their end"
@@ -181,7 +181,7 @@ compare_start()
 start_begin()
 {
 	need lab
-	exec {start_fd}< <(log=$scratch/start.log && build_quietly gcc '' '' && start_figure 3 2>&1)
+	exec {start_fd}< <(log=$scratch/start.log && build_quietly gcc '' && start_figure 3 2>&1)
 }
 
 start_stage()
@@ -268,7 +268,7 @@ cmd_bench()
 	done
 	[[ $runs =~ ^[1-9][0-9]?$ ]] || die "bench: --runs takes a number from 1 to 99"
 	need lab bench
-	build_quietly gcc '' '' || die "bench: the build failed"
+	build_quietly gcc '' || die "bench: the build failed"
 	mkdir -p build/bench
 	host="lab, counted"
 	case $action in

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Sourced by ./dev: ./dev lint. A function check_NAME and a word in lint_checks is one more check.
 
-lint_checks=(format graph prose tidy cppcheck scripts)
+lint_checks=(format graph prose headers tidy cppcheck scripts)
 
 c_sources()
 {
@@ -25,7 +25,7 @@ check_format()
 
 check_tidy()
 {
-	build_quietly gcc '' '' || return
+	build_quietly gcc '' || return
 	c_sources | grep '\.c$' | while read -r file; do
 		! grep -qF "$repo/${file#./}\"" build/compile_commands.json || echo "$file"
 	done | xargs -r -n 1 -P "$jobs" clang-tidy -p build --quiet 2>/dev/null
@@ -54,6 +54,16 @@ check_scripts()
 check_graph()
 {
 	tests/style/graph.sh
+}
+
+# Each header compiles by itself, whatever was included before it.
+check_headers()
+{
+	local -a flags
+
+	read -r -a flags < <(pkg-config --cflags libxml-2.0)
+	c_sources | grep '\.h$' | xargs -r -n 16 -P "$jobs" gcc -fsyntax-only -x c -std=c11 -D_GNU_SOURCE \
+		-I . "${flags[@]}" -Wall -Wextra -Werror
 }
 
 check_prose()

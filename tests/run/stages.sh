@@ -7,9 +7,9 @@ stages()
 {
 	#     KIND   TITLE                                  COMMAND...
 	stage unit "unit tests, gcc" ctest_stage gcc '' unit "$pattern"
+	background start start_begin
 	stage unit "unit tests, clang with ASan and UBSan" ctest_stage clang address 'unit|stress' "$pattern"
 	stage stress "stress tests, clang with TSan" ctest_stage clang thread stress "$pattern"
-	background start start_begin
 	stage fuzz "fuzz targets, $seconds s each" fuzz_stage "$seconds" "$pattern"
 	stage lint "lint" lint_stage "$pattern"
 	stage start "start of a sandbox, in counted time" start_stage
@@ -44,7 +44,7 @@ stage()
 
 cmd_test()
 {
-	local seconds=20 limit=25m kind='' kinds='' pattern=''
+	local seconds=10 limit=25m kind='' kinds='' pattern=''
 
 	while [ $# -gt 0 ]; do
 		case $1 in

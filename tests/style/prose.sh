@@ -31,9 +31,9 @@ for page in "${pages[@]}"; do
 		[ "${#line}" -le 100 ] || complain "$page:$number: ${#line} columns, more than 100"
 	done < <(prose "$page")
 	# [text](target), but for other sites and places in the page itself.
-	for target in $(grep -oE '\]\([^)#]+' "$page" | sed 's/^](//' | grep -v '://'); do
+	while read -r target; do
 		[ -e "$(dirname "$page")/$target" ] || complain "$page: links to $target, which is not there"
-	done
+	done < <(grep -oE '\]\([^)#]+' "$page" | sed 's/^](//' | grep -v '://')
 	for target in $(prose "$page" | grep -oE '\b(docs|tests|devices|vmm|image|launcher|library|common|balloon|battery|guest-agent|gpu|desktop|examples)/[A-Za-z0-9_./-]+\.(md|[chS]|sh|asl)\b'); do
 		there "$page" "$target" || complain "$page: names $target, which is not there"
 	done
