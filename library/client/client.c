@@ -17,6 +17,7 @@ enum { HELLO_LIMIT_MS = 10 * 1000 };
 
 struct client {
 	int fd;
+	int came; /* the descriptor of the last message; -1: none */
 	int64_t last_id;
 	json_t *hello;
 	json_t *kept; /* array: events that came before a reply */
@@ -35,6 +36,42 @@ static int connect_in(int dir_fd, int flags)
 	return steal_fd(&fd);
 }
 
+/* The descriptor that came with mh, in place of the one before; there is room for one only. */
+static void take_came(struct client *c, struct msghdr *mh)
+{
+	struct cmsghdr *head = CMSG_FIRSTHDR(mh);
+
+	if (c->came >= 0)
+		close(c->came);
+	c->came = -1;
+	if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS &&
+	    head->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(&c->came, CMSG_DATA(head), sizeof(int));
+}
+
+static ssize_t receive_packet(struct client *c)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec iov = {.iov_base = c->buf, .iov_len = sizeof(c->buf)};
+	struct msghdr mh = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes),
+	};
+	ssize_t n;
+
+	do
+		n = recvmsg(c->fd, &mh, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n >= 0)
+		take_came(c, &mh);
+	return n;
+}
+
 /* One packet from the socket. */
 static int receive(struct client *c, int timeout_ms, json_t **out)
 {
@@ -48,9 +85,7 @@ static int receive(struct client *c, int timeout_ms, json_t **out)
 		if (r <= 0)
 			return r < 0 ? -errno : -EAGAIN;
 	}
-	do
-		n = recv(c->fd, c->buf, sizeof(c->buf), 0);
-	while (n < 0 && errno == EINTR);
+	n = receive_packet(c);
 	if (n == 0 || (n < 0 && errno == ECONNRESET))
 		return -EPIPE;
 	if (n < 0)
@@ -91,6 +126,7 @@ static int open_client(int dir_fd, int flags, struct client **out)
 
 	if (!c)
 		return -ENOMEM;
+	c->came = -1;
 	c->kept = json_array();
 	c->fd = connect_in(dir_fd, flags);
 	r = c->fd < 0 ? c->fd : c->kept ? 0 : -ENOMEM;
@@ -127,6 +163,8 @@ void client_free(struct client *c)
 		return;
 	if (c->fd >= 0)
 		close(c->fd);
+	if (c->came >= 0)
+		close(c->came);
 	json_decref(c->hello);
 	json_decref(c->kept);
 	free(c);
@@ -232,4 +270,9 @@ int client_call(struct client *c, json_t *request, const int *fds, size_t n_fds,
 			r = -ENOMEM;
 	}
 	return r;
+}
+
+int client_take_fd(struct client *c)
+{
+	return steal_fd(&c->came);
 }

@@ -55,4 +55,10 @@ int client_receive(struct client *c, int timeout_ms, json_t **out) MUST_CHECK;
 int client_call(struct client *c, json_t *request, const int *fds, size_t n_fds,
 		json_t **reply) MUST_CHECK;
 
+/*
+ * The descriptor that came with the last message that was received, the caller's from now on; -1:
+ * none did. One that nobody takes is closed with the next message.
+ */
+int client_take_fd(struct client *c);
+
 #endif

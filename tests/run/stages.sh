@@ -10,6 +10,7 @@ stages()
 	background start start_begin
 	stage unit "unit tests, clang with ASan and UBSan" ctest_stage clang address 'unit|stress' "$pattern"
 	stage stress "stress tests, clang with TSan" ctest_stage clang thread stress "$pattern"
+	stage window "the window, under Xvfb" ctest_stage gcc '' window "$pattern"
 	stage fuzz "fuzz targets, $seconds s each" fuzz_stage "$seconds" "$pattern"
 	stage lint "lint" lint_stage "$pattern"
 	stage start "start of a sandbox, in counted time" start_stage

@@ -1,0 +1,400 @@
+#!/bin/bash
+# sandcastle-window under Xvfb, before a sandbox that fake_display.c plays: run.sh WINDOW FAKE [TEST].
+# With PICTURES=DIR each state of the window is kept there as a picture. Exit code 77: skipped.
+set -u
+
+window=$1 fake=$2 only=${3:-}
+for program in Xvfb xdotool; do
+	command -v "$program" >/dev/null || { echo "no $program"; exit 77; }
+done
+XDG_RUNTIME_DIR=$(mktemp -d)
+export XDG_RUNTIME_DIR
+unset WAYLAND_DISPLAY
+Xvfb -displayfd 3 -screen 0 1600x1000x24 -nolisten tcp 3>"$XDG_RUNTIME_DIR/display" 2>/dev/null &
+xvfb=$!
+finish()
+{
+	kill "$xvfb"
+	wait "$xvfb" 2>/dev/null
+	rm -rf "$XDG_RUNTIME_DIR"
+}
+trap finish EXIT
+for _ in {1..200}; do
+	[ ! -s "$XDG_RUNTIME_DIR/display" ] || break
+	sleep 0.05
+done
+DISPLAY=:$(cat "$XDG_RUNTIME_DIR/display")
+export DISPLAY
+
+passed=0 failed=0 test='' wrong=0
+
+fail()
+{
+	echo "$test: $*"
+	wrong=1
+}
+
+# What the fake is to do; what it says comes by `expect`.
+tell()
+{
+	echo "$*" >&"${fake_process[1]}"
+}
+
+# The next line of the fake that matches the pattern $1 ([[ == ]]), others in between are passed over.
+expect()
+{
+	local line
+
+	while IFS= read -r -t 10 line <&"${fake_process[0]}"; do
+		# shellcheck disable=SC2053
+		[[ $line != $1 ]] || { last=$line; return 0; }
+		passed_over=$line
+	done
+	fail "no \"$1\"; last was \"${passed_over:-}\""
+	return 1
+}
+
+# Until the picture is right: a window draws when it has its turn.
+expect_same()
+{
+	local line
+
+	for _ in {1..50}; do
+		tell compare
+		while IFS= read -r -t 10 line <&"${fake_process[0]}"; do
+			[[ $line != same\ $1 ]] || return 0
+			[[ $line != differs* && $line != same* && $line != no\ window ]] || break
+		done
+		sleep 0.1
+	done
+	fail "the picture: \"$line\", not \"same $1\""
+}
+
+window_id()
+{
+	tell window
+	expect 'window [1-9]*' && id=${last#window }
+}
+
+picture()
+{
+	[ -z "${PICTURES:-}" ] || { sleep 0.5; import -window root "$PICTURES/$1.png"; }
+}
+
+# Starts both; the fake is $1.
+start()
+{
+	coproc fake_process { exec "$fake" "$1"; }
+	expect listening
+	"$window" "$1" 2>"$XDG_RUNTIME_DIR/stderr" &
+	window_process=$!
+	tell window
+	for _ in {1..100}; do
+		IFS= read -r -t 10 last <&"${fake_process[0]}"
+		[[ $last != window\ [1-9]* ]] || break
+		sleep 0.05
+		tell window
+	done
+	id=${last#window }
+	# There is no window manager to give it the keyboard.
+	xdotool windowfocus "$id"
+	expect 'focus 1'
+}
+
+start_drawn()
+{
+	start "$1"
+	tell hello
+	tell scanout 0 "$2" "$3"
+	tell frame 0
+	expect 'shown 0 1'
+}
+
+# The window is to end by itself with exit code $1.
+ends_with()
+{
+	local code
+
+	for _ in {1..100}; do
+		kill -0 "$window_process" 2>/dev/null || break
+		sleep 0.05
+	done
+	kill -9 "$window_process" 2>/dev/null
+	wait "$window_process"
+	code=$?
+	[ "$code" = "$1" ] || fail "the window's exit code is $code, not $1"
+}
+
+stop()
+{
+	kill -9 "$window_process" 2>/dev/null
+	wait "$window_process" 2>/dev/null
+	[ -z "${fake_process_PID:-}" ] || { kill "$fake_process_PID"; wait "$fake_process_PID"; } 2>/dev/null
+}
+
+test_starting()
+{
+	start quiet-dune
+	tell hello
+	tell state 'Waits for the agent in the guest (3 of 5)'
+	picture starting
+}
+
+test_picture_at_its_size()
+{
+	start_drawn pattern 640 480
+	expect_same 640x480
+	picture running
+	for size in '800 600' '1024 768' '333 251'; do
+		# shellcheck disable=SC2086
+		tell scanout 0 $size
+		tell frame 0
+		expect_same "${size/ /x}"
+	done
+}
+
+test_resize_scales_and_tells()
+{
+	start_drawn resized 640 480
+	xdotool windowsize "$id" 900 480
+	expect 'size 0 900 480'
+	expect_same 900x480
+	# A burst is told once, by its last size.
+	for width in 700 710 720 730; do
+		xdotool windowsize "$id" "$width" 700
+	done
+	expect 'size 0 *'
+	[ "$last" = 'size 0 730 700' ] || fail "of a burst it told \"$last\""
+	expect_same 730x700
+	tell scanout 0 730 700
+	tell frame 0
+	expect_same 730x700
+}
+
+test_resize_while_frames_come()
+{
+	start_drawn busy 640 480
+	tell frames 400
+	for width in 500 600 700 800 900; do
+		xdotool windowsize "$id" "$width" 600
+		sleep 0.05
+	done
+	expect "done"
+	expect_same 900x600
+}
+
+test_keys()
+{
+	start_drawn keys 640 480
+	xdotool key --delay 20 a Return F12 Up
+	for usage in 0x4 0x28 0x45 0x52; do
+		expect "key $usage 1"
+		expect "key $usage 0"
+	done
+	xdotool keydown shift keydown q
+	expect 'key 0xe1 1'
+	expect 'key 0x14 1'
+	# Held keys repeat in X; the guest repeats by itself.
+	sleep 0.7
+	xdotool keyup q keyup shift
+	expect 'key*'
+	[ "$last" = 'key 0x14 0' ] || fail "after a held key came \"$last\""
+	expect 'key 0xe1 0'
+	tell window
+	expect 'window *'
+}
+
+test_pointer()
+{
+	start_drawn pointer 640 480
+	xdotool mousemove --window "$id" 0 0
+	xdotool mousemove --window "$id" 639 479
+	expect 'pointer 0 32767 32767'
+	xdotool mousemove --window "$id" 320 240 click 1 click 3 click 4 click 5
+	expect 'pointer 0 164?? 164??'
+	expect 'button 0 1'
+	expect 'button 0 0'
+	expect 'button 2 1'
+	expect 'button 2 0'
+	expect 'wheel 120 0'
+	expect 'wheel -120 0'
+	tell cursor 1
+	tell cursor 0
+}
+
+test_letterbox_pointer()
+{
+	start_drawn letterbox 400 400
+	xdotool windowsize "$id" 800 400
+	expect 'size 0 800 400'
+	expect_same 800x400
+	# 200 pixels of black on each side: outside counts as the edge.
+	xdotool mousemove --window "$id" 100 200
+	expect 'pointer 0 0 164??'
+	xdotool mousemove --window "$id" 400 200
+	expect 'pointer 0 164?? 164??'
+	xdotool mousemove --window "$id" 750 399
+	expect 'pointer 0 32767 32767'
+}
+
+test_capture()
+{
+	start_drawn capture 640 480
+	xdotool mousemove --window "$id" 320 240
+	xdotool keydown ctrl keydown alt key g keyup alt keyup ctrl
+	expect 'key 0xe0 0'
+	xdotool getwindowname "$id" | grep -q 'captured, Ctrl+Alt+G' || fail "the title does not say how to leave"
+	tell cursor 1
+	tell pointer 100 100
+	xdotool mousemove_relative 7 5
+	expect 'motion *'
+	picture captured
+	xdotool keydown ctrl keydown alt key g keyup alt keyup ctrl
+	expect 'key 0xe0 0'
+	xdotool mousemove --window "$id" 10 10
+	expect 'pointer 0 *'
+}
+
+test_focus_lost()
+{
+	start_drawn focus 640 480
+	xdotool keydown a
+	expect 'key 0x4 1'
+	xdotool windowunmap "$id"
+	expect 'focus 0'
+	xdotool keyup a
+	xdotool windowmap "$id"
+	expect 'hidden 0 0'
+}
+
+test_full_screen()
+{
+	start_drawn full 640 480
+	xdotool keydown ctrl keydown alt key f keyup alt keyup ctrl
+	expect 'size 0 1600 1000'
+	picture full-screen
+}
+
+test_close_asks()
+{
+	start_drawn close 640 480
+	tell close
+	sleep 0.3
+	picture question
+	# Nothing of what is typed now is the guest's.
+	xdotool key a
+	xdotool key Escape
+	sleep 0.3
+	expect_same 640x480
+	xdotool key b
+	expect 'key*'
+	[ "$last" = 'key 0x5 1' ] || fail "after the question came \"$last\""
+	tell close
+	sleep 0.3
+	xdotool key Return
+	expect 'op stop'
+	tell 'control {"type":"event","event":"ended","reason":"stopped","message":""}'
+	ends_with 0
+}
+
+test_failed_start()
+{
+	start failed
+	tell hello
+	tell 'control {"type":"event","event":"ended","reason":"failed","message":"the kernel /boot/vmlinuz-6.1.0-18-amd64 has no virtio_pci: apt install linux-image-amd64"}'
+	sleep 0.3
+	picture failed
+	kill -0 "$window_process" || fail "the window went without telling the cause"
+	tell close
+	ends_with 1
+}
+
+test_guest_switched_off()
+{
+	start_drawn off 640 480
+	tell 'control {"type":"event","event":"ended","reason":"powered-off","message":""}'
+	ends_with 0
+}
+
+test_sandbox_killed()
+{
+	start_drawn killed 640 480
+	kill -9 "$fake_process_PID"
+	sleep 1
+	picture killed
+	kill -0 "$window_process" || fail "the window went with the sandbox"
+	xdotool windowfocus "$id" key a
+	kill "$window_process"
+	ends_with 143
+}
+
+test_no_such_sandbox()
+{
+	timeout 2 "$window" nobody 2>"$XDG_RUNTIME_DIR/stderr"
+	grep -q 'nobody: no sandbox of that name runs' "$XDG_RUNTIME_DIR/stderr" ||
+		fail "stderr: $(cat "$XDG_RUNTIME_DIR/stderr")"
+}
+
+# A message that may not come ends the connection, not the window; so does a hang-up before each.
+test_hostile_sandbox()
+{
+	local bad
+
+	for bad in $("$fake" --bad); do
+		start_drawn hostile 64 48
+		tell bad "$bad"
+		expect 'hung up' || echo "  (at $bad)"
+		kill -0 "$window_process" || fail "$bad ended the window"
+		stop
+	done
+}
+
+test_dead_at_each_message()
+{
+	local steps=(hello 'state x' 'scanout 0 64 48' 'frame 0' 'cursor 1' 'pointer 1 1') i j
+
+	for i in "${!steps[@]}"; do
+		start dead
+		for ((j = 0; j < i; j++)); do
+			tell "${steps[j]}"
+		done
+		tell hangup
+		sleep 0.7
+		kill -0 "$window_process" || fail "a hang-up before \"${steps[i]}\" ended the window"
+		stop
+	done
+}
+
+# Not judged: what a frame costs the window, and what it holds.
+test_cost()
+{
+	local before after
+
+	start_drawn cost 1280 960
+	before=$(awk '{ print $14 + $15 }' "/proc/$window_process/stat")
+	tell frames 500
+	expect "done"
+	after=$(awk '{ print $14 + $15 }' "/proc/$window_process/stat")
+	echo "  1280x960: $(((after - before) * 10000 / 500)) us of CPU a whole frame," \
+		"$(awk '/^Private/ { n += $2 } END { print n }' "/proc/$window_process/smaps_rollup") KiB private," \
+		"$(awk '/^VmRSS/ { print $2 }' "/proc/$window_process/status") KiB resident," \
+		"$(find "/proc/$window_process/task" -mindepth 1 -maxdepth 1 | wc -l) threads"
+	! grep -qE 'libGL|swrast|llvmpipe' "/proc/$window_process/maps" || fail "a GL library is loaded"
+}
+
+for function in $(compgen -A function test_); do
+	test=${function#test_}
+	[[ $test == *$only* ]] || continue
+	wrong=0 id='' last='' fake_process_PID='' window_process=
+	"$function"
+	[ -z "$window_process" ] || stop
+	if [ "$wrong" = 0 ]; then
+		passed=$((passed + 1))
+		echo "ok $test"
+	else
+		failed=$((failed + 1))
+		echo "FAILED $test"
+	fi
+done
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
