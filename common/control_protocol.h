@@ -29,6 +29,8 @@ enum {
 #define CONTROL_E_UNKNOWN_OP  "unknown-op"
 #define CONTROL_E_NO_COMMAND  "no-such-command"
 #define CONTROL_E_NO_SHARE    "no-such-share"
+#define CONTROL_E_NO_DISPLAY  "no-display"
+#define CONTROL_E_NO_PICTURE  "no-picture"
 #define CONTROL_E_TAKEN	      "taken"
 #define CONTROL_E_EXEC_FAILED "exec-failed"
 #define CONTROL_E_TOO_LARGE   "too-large"

@@ -318,26 +318,21 @@ static void serve_cursor(struct gpu *gpu)
 	virtq_push(&gpu->vdev.queues[GPU_Q_CURSOR], gpu->chain.head, written);
 }
 
+static bool serve(struct virtio_device *vdev, unsigned int q)
+{
+	if (q == GPU_Q_CONTROL)
+		serve_control(to_gpu(vdev));
+	else
+		serve_cursor(to_gpu(vdev));
+	return true;
+}
+
 static void gpu_queue_kick(struct virtio_device *vdev, unsigned int q)
 {
 	struct gpu *gpu = to_gpu(vdev);
-	int r = 1;
 
-	for (unsigned int n = 0; n < VIRTIO_KICK_BUDGET && r > 0; n++) {
-		r = virtq_pop(&vdev->queues[q], &gpu->chain);
-		if (r > 0 && q == GPU_Q_CONTROL)
-			serve_control(gpu);
-		else if (r > 0)
-			serve_cursor(gpu);
-	}
-	if (r < 0) {
-		virtio_device_break(vdev, "a queue is malformed");
-		return;
-	}
-	if (r > 0)
-		virtio_device_kick_later(vdev, q);
+	(void)virtio_device_serve(vdev, q, &gpu->chain, serve);
 	gpu_work(gpu);
-	virtio_device_flush(vdev, q);
 }
 
 /* The device */
@@ -400,6 +395,7 @@ static const struct virtio_device_ops gpu_ops = {
 	.type = VIRTIO_ID_GPU,
 	.n_queues = GPU_N_QUEUES,
 	.queue_max = {GPU_QUEUE_SIZE, GPU_CURSOR_QUEUE_SIZE},
+	.chain_max = {GPU_MAX_CHAIN},
 	.features = 1ull << VIRTIO_GPU_F_EDID | 1ull << VIRTIO_GPU_F_RESOURCE_BLOB,
 	.attach = gpu_attach,
 	.queue_kick = gpu_queue_kick,

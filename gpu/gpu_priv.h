@@ -20,6 +20,7 @@ enum {
 	GPU_CURSOR_QUEUE_SIZE = 16,
 	/* A blob of GPU_MAX_BLOB in single pages: its list fills 512 pages, and there are two headers. */
 	GPU_MORE_SEGS = 514 - VIRTQ_MAX_SEGS,
+	GPU_MAX_CHAIN = (2 << 20) + 8192, /* bytes of such a command */
 	GPU_SETTLE_MS = 100, /* a window's size is its last one after so long */
 };
 

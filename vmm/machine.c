@@ -29,10 +29,12 @@
 #include "devices/board/pci.h"
 #include "devices/console.h"
 #include "devices/fs/fs.h"
+#include "devices/input.h"
 #include "devices/rng.h"
 #include "devices/serial.h"
 #include "devices/virtio/pci.h"
 #include "devices/vsock/vsock.h"
+#include "gpu/display.h"
 #include "image/base/base.h"
 #include "vmm/config/timeline.h"
 #include "vmm/guest_kernel.h"
@@ -42,7 +44,7 @@
 #include "vmm/session/shares.h"
 #include "vmm/threads.h"
 
-enum { MACHINE_MAX_FUNCTIONS = 8 };
+enum { MACHINE_MAX_FUNCTIONS = 16 };
 
 #define DAX_WINDOW_MAX (512ull << 20)
 
@@ -77,6 +79,9 @@ struct machine {
 	/* The host's power supplies block on its firmware. */
 	struct side_loop power_loop;
 	struct file_server base, maps;
+	/* Copying pictures takes its time; both are there only if the configuration has a display. */
+	struct side_loop display_loop;
+	struct display display;
 
 	struct balloon_observer *keeper; /* the balloon's own */
 
@@ -451,6 +456,45 @@ static int add_balloon(struct machine *m)
 	return r < 0 ? r : add_virtio(m, vdev, m->loop);
 }
 
+static int add_gpu(struct machine *m, const struct sandbox_config *cfg)
+{
+	const struct gpu_setup setup = {
+		.mem = &m->vm->mem,
+		.name = cfg->name,
+		.width = cfg->display.width,
+		.height = cfg->display.height,
+		.input = &display_input_ops,
+		.owner = &m->display,
+	};
+	struct virtio_device *vdev = NULL;
+	int r = virtio_gpu_new(&setup, &vdev, &m->display.gpu);
+
+	return r < 0 ? r : add_virtio(m, vdev, m->display_loop.loop);
+}
+
+static int add_input(struct machine *m, enum input_kind kind, input_leds_fn leds,
+		     struct input **out)
+{
+	struct virtio_device *vdev = NULL;
+	int r = virtio_input_new(kind, leds, &m->display, &vdev, out);
+
+	return r < 0 ? r : add_virtio(m, vdev, m->display_loop.loop);
+}
+
+/* Without a display in the configuration there is nothing of it, not even a thread. */
+static int add_display(struct machine *m, const struct sandbox_config *cfg)
+{
+	int r = cfg->display.enabled ? side_loop_init(&m->display_loop) : 0;
+
+	if (r < 0 || !cfg->display.enabled)
+		return r;
+	if ((r = add_gpu(m, cfg)) < 0 ||
+	    (r = add_input(m, INPUT_KEYBOARD, display_leds, &m->display.keyboard)) < 0 ||
+	    (r = add_input(m, INPUT_TABLET, NULL, &m->display.tablet)) < 0)
+		return r;
+	return add_input(m, INPUT_MOUSE, NULL, &m->display.mouse);
+}
+
 static int add_vcpus(struct machine *m, unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++) {
@@ -492,7 +536,7 @@ static int add_devices(struct machine *m, const struct machine_setup *setup)
 	/* PCI, in the order of their numbers. */
 	if ((r = add_host_bridge(m)) < 0 || (r = add_vsock(m)) < 0 ||
 	    (r = add_files(m, setup)) < 0 || (r = add_rng(m)) < 0 || (r = add_console(m)) < 0 ||
-	    (r = add_balloon(m)) < 0)
+	    (r = add_balloon(m)) < 0 || (r = add_display(m, setup->config)) < 0)
 		return r;
 
 	/* The buses are final from here on. */
@@ -527,6 +571,7 @@ int machine_build(const struct machine_setup *setup, struct machine **out)
 	m->owner = setup->owner;
 	m->files = (struct side_loop){.name = "files", .failed = side_failed, .owner = m};
 	m->power_loop = (struct side_loop){.name = "power", .failed = side_failed, .owner = m};
+	m->display_loop = (struct side_loop){.name = "display", .failed = side_failed, .owner = m};
 	m->end_event.fd = -1;
 	pthread_mutex_init(&m->end_lock, NULL);
 
@@ -578,6 +623,11 @@ struct device *machine_battery(struct machine *m)
 	return m->battery;
 }
 
+struct display *machine_display(struct machine *m)
+{
+	return m->display.gpu ? &m->display : NULL;
+}
+
 void machine_files(const struct machine *m, struct shares_files *out)
 {
 	*out = (struct shares_files){
@@ -597,6 +647,8 @@ int machine_start(struct machine *m)
 	if (r == 0 && m->power)
 		r = side_loop_start(&m->power_loop);
 
+	if (r == 0 && m->display_loop.loop)
+		r = side_loop_start(&m->display_loop);
 	for (unsigned int i = 0; r == 0 && i < m->n_vcpus; i++) {
 		r = vcpu_start(m->vcpus[i]);
 		vcpu_add_clock(m->vcpus[i], m->timeline);
@@ -622,6 +674,7 @@ void machine_free(struct machine *m)
 		vcpu_add_counters(m->vcpus[i], m->timeline);
 	side_loop_stop(&m->files);
 	side_loop_stop(&m->power_loop);
+	side_loop_stop(&m->display_loop);
 	timeline_mark(m->timeline, TIMELINE_TEAR_DOWN, "stop the threads");
 	for (unsigned int i = 0; i < m->n_vcpus; i++)
 		vcpu_free(m->vcpus[i]);
@@ -632,6 +685,7 @@ void machine_free(struct machine *m)
 	}
 	pci_bus_fini(&m->pci);
 	side_loop_fini(&m->files);
+	side_loop_fini(&m->display_loop);
 	power_source_free(m->power);
 	if (m->battery)
 		m->battery->ops->destroy(m->battery);

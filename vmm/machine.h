@@ -11,6 +11,7 @@
 struct balloon_observer;
 struct console;
 struct device;
+struct display;
 struct machine;
 struct shares_files;
 struct timeline;
@@ -60,6 +61,8 @@ struct console *machine_console(struct machine *m);
 struct balloon_observer *machine_keeper(struct machine *m);
 /* What the guest knows of power (battery/battery.h). */
 struct device *machine_battery(struct machine *m);
+/* The guest's screen, keyboard and pointers (gpu/display.h); NULL: it has none. */
+struct display *machine_display(struct machine *m);
 /* The file server, whose exports may be changed from then on. */
 void machine_files(const struct machine *m, struct shares_files *out);
 

@@ -490,6 +490,7 @@ static int add_services(struct sandbox *sb)
 		.console = machine_console(sb->machine),
 		.keeper = machine_keeper(sb->machine),
 		.battery = machine_battery(sb->machine),
+		.display = machine_display(sb->machine),
 		.kernel = sb->setup->kernel->release,
 		.tied = sb->setup->tie_fd >= 0,
 		.ops = &control_ops,

@@ -35,6 +35,12 @@ static json_t *strings_json(char **strings)
 	return list;
 }
 
+static json_t *display_json(const struct config_display *d)
+{
+	return d->enabled ? json_sprintf("%" PRIu32 "x%" PRIu32, d->width, d->height)
+			  : json_string("none");
+}
+
 /* What a setting is; null where nothing is said. */
 static json_t *value_of(const struct option_row *row, const struct sandbox_config *cfg)
 {
@@ -47,6 +53,8 @@ static json_t *value_of(const struct option_row *row, const struct sandbox_confi
 		return json_integer((json_int_t) * (const uint64_t *)at);
 	if (row->flags & SETTING_COUNT)
 		return json_integer(*(const unsigned int *)at);
+	if (row->flags & SETTING_DISPLAY)
+		return display_json(at);
 	text = *(char *const *)at;
 	if (row->at == offsetof(struct sandbox_config, name) && cfg->name_is_generated)
 		text = NULL;

@@ -11,7 +11,14 @@
 #include "launcher/config/name.h"
 #include "launcher/config/timeline_file.h"
 
-enum { DEFAULT_CPUS_MAX = 4, MEMORY_STEP = 2 << 20 };
+enum {
+	DEFAULT_CPUS_MAX = 4,
+	MEMORY_STEP = 2 << 20,
+	DISPLAY_WIDTH = 1280,
+	DISPLAY_HEIGHT = 800,
+	DISPLAY_MAX = 8192,
+};
+
 #define DEFAULT_MEMORY_MAX (8ull << 30)
 
 static int out_of_memory(void)
@@ -187,6 +194,40 @@ static int set_flag(struct call *call, const char *text)
 	return 0;
 }
 
+/* "WIDTHxHEIGHT", each from 1 to DISPLAY_MAX. */
+static bool parse_pixels(const char *text, struct config_display *out)
+{
+	const char *x = strchr(text, 'x');
+	uint64_t width, height;
+	char first[8];
+
+	if (!x || (size_t)(x - text) >= sizeof(first))
+		return false;
+	memcpy(first, text, (size_t)(x - text));
+	first[x - text] = '\0';
+	if (parse_number(first, 1, DISPLAY_MAX, &width) < 0 ||
+	    parse_number(x + 1, 1, DISPLAY_MAX, &height) < 0)
+		return false;
+	*out = (struct config_display){true, (uint32_t)width, (uint32_t)height};
+	return true;
+}
+
+static int set_display(struct call *call, const char *text)
+{
+	struct settings *s = CONTAINER_OF(call, struct settings, call);
+
+	if (strcmp(text, "none") == 0)
+		s->cfg->display = (struct config_display){0};
+	else if (strcmp(text, "on") == 0)
+		s->cfg->display = (struct config_display){true, DISPLAY_WIDTH, DISPLAY_HEIGHT};
+	else if (!parse_pixels(text, &s->cfg->display)) {
+		log_error("%s '%s': give on, none or a size such as 1920x1080, at most %dx%d",
+			  call->what, text, DISPLAY_MAX, DISPLAY_MAX);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 static int set_map(struct call *call, const char *text)
 {
 	struct settings *s = CONTAINER_OF(call, struct settings, call);
@@ -262,6 +303,9 @@ const struct option_row settings_rows[] = {
 	{"battery", 0, "host|none|FILE", set_text, AT(battery), SETTING_FILE | SETTING_PATH,
 	 "what it knows of batteries and mains: what this\n"
 	 "host does (default), nothing, or a timeline"},
+	{"display", 0, "on|none|WxH", set_display, AT(display), SETTING_FILE | SETTING_DISPLAY,
+	 "a screen of that many pixels, keyboard and pointer:\n"
+	 "1920x1080; on: 1280x800 (default: none)"},
 	{"timeline", 0, "FILE", set_timeline, AT(timeline), 0,
 	 "write to FILE.svg or FILE.json what the run's time\n"
 	 "was spent on"},
@@ -275,7 +319,6 @@ const struct option_row settings_rows[] = {
 	{"verbose", 'v', NULL, set_verbose, 0, 0, "say what is done; twice: in detail"},
 	{"network", 0, "none", NULL, 0, SETTING_FILE, "the sandbox has no network"},
 	{"gpu", 0, "none", NULL, 0, SETTING_FILE, "the sandbox has no GPU"},
-	{"display", 0, "none", NULL, 0, SETTING_FILE, "the sandbox has no window"},
 	{"priority", 0, "normal", NULL, 0, SETTING_FILE, "it runs as any process does"},
 	{0},
 };

@@ -26,6 +26,7 @@ enum setting_flags {
 	SETTING_BYTES = 16, /* uint64_t */
 	SETTING_MS = 32, /* uint64_t */
 	SETTING_COUNT = 64, /* unsigned int */
+	SETTING_DISPLAY = 128, /* struct config_display */
 };
 
 /* `at` is an offset in struct sandbox_config; set() takes the call of a struct settings. */

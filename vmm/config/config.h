@@ -25,6 +25,12 @@ struct config_map {
 	bool is_file;
 };
 
+/* The guest's first monitor, and with it a keyboard and pointers; there is none unless enabled. */
+struct config_display {
+	bool enabled;
+	uint32_t width, height; /* pixels, 1 to 8192 */
+};
+
 struct config_user {
 	char *name;
 	char *home;
@@ -61,6 +67,7 @@ struct sandbox_config {
 	uint64_t timeout_ms; /* 0: none */
 	bool tie_to_parent; /* end when the process that started us does */
 	char *battery; /* --battery: "host" or NULL, "none", or a timeline's file */
+	struct config_display display;
 	char *timeline; /* --timeline FILE; NULL: none */
 	bool debug_console;
 	bool no_dax; /* --no-dax: files are read, never mapped */

@@ -31,12 +31,19 @@ void control_hang_up(struct control_client *client)
 	(void)shutdown(client->src.fd, SHUT_RDWR);
 }
 
+static void free_packet(struct control_packet *packet)
+{
+	if (packet->fd >= 0)
+		close(packet->fd);
+	free(packet);
+}
+
 static void free_queue(struct control_client *client)
 {
 	while (client->queue) {
 		struct control_packet *next = client->queue->next;
 
-		free(client->queue);
+		free_packet(client->queue);
 		client->queue = next;
 	}
 	client->queue_end = &client->queue;
@@ -64,12 +71,27 @@ static void client_free(struct control_client *client)
 }
 
 /* 1: sent; 0: no room; the client is hung up on when it cannot be. */
-static int send_packet(struct control_client *client, const char *text, size_t len)
+static int send_packet(struct control_client *client, const char *text, size_t len, int fd)
 {
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = {.align = {.cmsg_len = CMSG_LEN(sizeof(int)),
+			       .cmsg_level = SOL_SOCKET,
+			       .cmsg_type = SCM_RIGHTS}};
+	struct iovec iov = {.iov_len = len};
+	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
 	ssize_t n;
 
+	/* An iovec cannot say that it is only read. */
+	memcpy(&iov.iov_base, &text, sizeof(text));
+	if (fd >= 0) {
+		memcpy(CMSG_DATA(&control.align), &fd, sizeof(fd));
+		mh.msg_control = control.bytes;
+		mh.msg_controllen = sizeof(control.bytes);
+	}
 	do
-		n = send(client->src.fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+		n = sendmsg(client->src.fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
 	if (n >= 0)
 		return 1;
@@ -79,7 +101,8 @@ static int send_packet(struct control_client *client, const char *text, size_t l
 	return 1;
 }
 
-static void queue_packet(struct control_client *client, const char *text, size_t len)
+/* Takes fd over. */
+static void queue_packet(struct control_client *client, const char *text, size_t len, int fd)
 {
 	struct control_packet *packet = NULL;
 
@@ -87,11 +110,14 @@ static void queue_packet(struct control_client *client, const char *text, size_t
 		packet = malloc(sizeof(*packet) + len);
 	if (!packet || (!client->queue && loop_modify(&client->src, EPOLLIN | EPOLLOUT) < 0)) {
 		free(packet);
+		if (fd >= 0)
+			close(fd);
 		control_hang_up(client);
 		return;
 	}
 	packet->next = NULL;
 	packet->len = len;
+	packet->fd = fd;
 	memcpy(packet->text, text, len);
 	*client->queue_end = packet;
 	client->queue_end = &packet->next;
@@ -103,18 +129,19 @@ static void flush_queue(struct control_client *client)
 	while (client->queue && !client->dead) {
 		struct control_packet *packet = client->queue;
 
-		if (send_packet(client, packet->text, packet->len) == 0)
+		if (send_packet(client, packet->text, packet->len, packet->fd) == 0)
 			return;
 		client->queue = packet->next;
 		client->queued -= packet->len;
-		free(packet);
+		free_packet(packet);
 	}
 	client->queue_end = &client->queue;
 	if (!client->dead && loop_modify(&client->src, EPOLLIN) < 0)
 		control_hang_up(client);
 }
 
-void control_send(struct control_client *client, json_t *message)
+/* Takes message and fd over. */
+static void send_with(struct control_client *client, json_t *message, int fd)
 {
 	char *text = message ? json_dumps(message, JSON_COMPACT) : NULL;
 	size_t len = text ? strlen(text) : 0;
@@ -122,12 +149,24 @@ void control_send(struct control_client *client, json_t *message)
 	json_decref(message);
 	if (!text || len > CONTROL_MESSAGE_MAX)
 		control_hang_up(client);
-	else if (!client->dead && (client->queue || send_packet(client, text, len) == 0))
-		queue_packet(client, text, len);
+	else if (!client->dead && (client->queue || send_packet(client, text, len, fd) == 0))
+		queue_packet(client, text, len, steal_fd(&fd));
+	if (fd >= 0)
+		close(fd);
 	free(text);
 }
 
+void control_send(struct control_client *client, json_t *message)
+{
+	send_with(client, message, -1);
+}
+
 void control_reply(struct control_client *client, int64_t id, json_t *members)
+{
+	control_reply_with(client, id, members, -1);
+}
+
+void control_reply_with(struct control_client *client, int64_t id, json_t *members, int fd)
 {
 	json_t *reply =
 		json_pack("{s:s, s:I, s:b}", "type", "reply", "id", (json_int_t)id, "ok", 1);
@@ -137,7 +176,7 @@ void control_reply(struct control_client *client, int64_t id, json_t *members)
 		reply = NULL;
 	}
 	json_decref(members);
-	control_send(client, reply);
+	send_with(client, reply, fd);
 }
 
 void control_refuse(struct control_client *client, int64_t id, const char *error, int err,

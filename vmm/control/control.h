@@ -11,6 +11,7 @@
 struct balloon_observer;
 struct command;
 struct console;
+struct display;
 struct control;
 struct device;
 struct guest_log;
@@ -49,6 +50,7 @@ struct control_setup {
 	struct console *console;
 	struct balloon_observer *keeper;
 	struct device *battery;
+	struct display *display; /* the machine's; NULL: it has none */
 	const char *kernel; /* its release */
 	bool tied; /* for "info" */
 	const struct control_ops *ops;

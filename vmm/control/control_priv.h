@@ -14,6 +14,7 @@
 struct control_packet {
 	struct control_packet *next;
 	size_t len;
+	int fd; /* goes with it; -1: none */
 	char text[];
 };
 
@@ -102,6 +103,8 @@ struct control_request {
 void control_send(struct control_client *client, json_t *message);
 /* "ok", with further members (taken over; NULL: none). */
 void control_reply(struct control_client *client, int64_t id, json_t *members);
+/* The same with a descriptor, which is taken over. */
+void control_reply_with(struct control_client *client, int64_t id, json_t *members, int fd);
 /* error: CONTROL_E_*; err: a positive errno, 0: none. */
 void control_refuse(struct control_client *client, int64_t id, const char *error, int err,
 		    const char *fmt, ...) PRINTF_LIKE(5, 6);
@@ -145,6 +148,13 @@ void control_startup(struct control *ctl);
 void control_watch_console(struct control *ctl);
 void control_attach(struct control *ctl, struct control_request *req);
 void control_detach_all(struct control *ctl);
+
+/* ---- control_display.c ---- */
+
+void control_display(struct control *ctl, struct control_request *req);
+void control_screenshot(struct control *ctl, struct control_request *req);
+/* What "stats" says of it; NULL without memory, null without a display. */
+json_t *control_display_figures(const struct control *ctl);
 
 /* ---- control_share.c ---- */
 

@@ -157,12 +157,13 @@ static void serve_info(struct control *ctl, struct control_request *req)
 static void got_figures(void *owner, const struct figures *memory)
 {
 	struct control *ctl = owner;
-	json_t *stats = json_pack("{s:I, s:I, s:i, s:i, s:o, s:o}", "uptime_ms",
+	json_t *stats = json_pack("{s:I, s:I, s:i, s:i, s:o, s:o, s:o}", "uptime_ms",
 				  (json_int_t)(now_ms() - ctl->started_ns / 1000000), "cpu_ms",
 				  (json_int_t)clock_ms(CLOCK_PROCESS_CPUTIME_ID), "commands",
 				  (int)(ctl->n_commands + (ctl->main ? 1u : 0u)), "clients",
 				  (int)ctl->n_clients, "memory", figures_json(memory), "power",
-				  battery_json(ctl->setup.battery));
+				  battery_json(ctl->setup.battery), "display",
+				  control_display_figures(ctl));
 
 	for (struct control_client *c = ctl->clients; c; c = c->next) {
 		if (c->stats_id < 0)
@@ -268,10 +269,19 @@ static const struct {
 	const char *op;
 	void (*serve)(struct control *ctl, struct control_request *req);
 } requests[] = {
-	{"exec", control_exec},	  {"signal", serve_signal},	{"winsize", serve_winsize},
-	{"stop", serve_stop},	  {"watch", serve_watch},	{"info", serve_info},
-	{"stats", serve_stats},	  {"logs", serve_logs},		{"attach", control_attach},
-	{"share", control_share}, {"unshare", control_unshare},
+	{"exec", control_exec},
+	{"signal", serve_signal},
+	{"winsize", serve_winsize},
+	{"stop", serve_stop},
+	{"watch", serve_watch},
+	{"info", serve_info},
+	{"stats", serve_stats},
+	{"logs", serve_logs},
+	{"attach", control_attach},
+	{"share", control_share},
+	{"unshare", control_unshare},
+	{"display", control_display},
+	{"screenshot", control_screenshot},
 };
 
 void control_serve(struct control *ctl, struct control_request *req)

@@ -21,6 +21,7 @@ struct fs_server *server;
 static pthread_mutex_t server_lock = PTHREAD_MUTEX_INITIALIZER;
 struct shares *all_shares;
 uint64_t detach_limit_ms = 1000000;
+struct display *peers_display;
 struct control *control;
 struct guest_log guest_log;
 struct console console;
@@ -275,6 +276,7 @@ void peers_setup(void)
 		.log = &guest_log,
 		.console = &console,
 		.keeper = &keeper.obs,
+		.display = peers_display,
 		.kernel = "6.1",
 		.ops = &ops,
 	};

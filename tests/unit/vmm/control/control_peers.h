@@ -36,6 +36,7 @@ extern size_t agent_read; /* of what the agent got */
 extern uint64_t stop_timeout;
 extern unsigned int stops, forced, idles;
 
+extern struct display *peers_display; /* the sandbox's, NULL: none; as the next */
 extern uint64_t detach_limit_ms; /* of the shares; to be set before peers_setup() */
 
 void peers_setup(void);

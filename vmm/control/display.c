@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "gpu/display.h"
+#include "vmm/control/control_priv.h"
+
+/* False after a refusal. */
+static bool has_display(const struct control *ctl, const struct control_request *req)
+{
+	if (!ctl->setup.display)
+		control_refuse(req->client, req->id, CONTROL_E_NO_DISPLAY, 0,
+			       "the sandbox was started without --display");
+	return ctl->setup.display;
+}
+
+/* A window is to show it: the other end of the pair is the window's. */
+void control_display(struct control *ctl, struct control_request *req)
+{
+	int ends[2];
+
+	if (!has_display(ctl, req))
+		return;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0) {
+		control_refuse(req->client, req->id, CONTROL_E_FAILED, errno, "no socket: %s",
+			       strerror(errno));
+		return;
+	}
+	gpu_attach_window(ctl->setup.display->gpu, ends[0]);
+	control_reply_with(req->client, req->id, NULL, ends[1]);
+}
+
+void control_screenshot(struct control *ctl, struct control_request *req)
+{
+	const json_t *monitor = json_object_get(req->body, "monitor");
+	const json_int_t n = monitor ? json_integer_value(monitor) : 1;
+	struct gpu_picture p;
+	int r;
+
+	if (!has_display(ctl, req))
+		return;
+	if (n < 1 || n > GPU_SCANOUTS) {
+		control_refuse(req->client, req->id, CONTROL_E_BAD_REQUEST, 0,
+			       "monitor: a number from 1 to %d is needed", GPU_SCANOUTS);
+		return;
+	}
+	r = gpu_screenshot(ctl->setup.display->gpu, (unsigned int)n - 1, &p);
+	if (r == -ENODATA)
+		control_refuse(req->client, req->id, CONTROL_E_NO_PICTURE, 0,
+			       "the guest shows nothing on monitor %d", (int)n);
+	else if (r < 0)
+		control_refuse(req->client, req->id, CONTROL_E_FAILED, -r, "no picture: %s",
+			       strerror(-r));
+	else
+		control_reply_with(req->client, req->id,
+				   json_pack("{s:I, s:I, s:I}", "width", (json_int_t)p.width,
+					     "height", (json_int_t)p.height, "stride",
+					     (json_int_t)p.stride),
+				   p.fd);
+}
+
+static json_t *monitors(const struct gpu_figures *f)
+{
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < GPU_SCANOUTS; i++)
+		(void)json_array_append_new(
+			list,
+			f->scanouts[i].width
+				? json_pack("{s:I, s:I}", "width", (json_int_t)f->scanouts[i].width,
+					    "height", (json_int_t)f->scanouts[i].height)
+				: json_null());
+	return list;
+}
+
+json_t *control_display_figures(const struct control *ctl)
+{
+	struct gpu_figures f;
+
+	if (!ctl->setup.display)
+		return json_null();
+	gpu_get_figures(ctl->setup.display->gpu, &f);
+	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:o}", "window", (int)f.window, "flushes",
+			 (json_int_t)f.flushes, "frames", (json_int_t)f.frames, "copied",
+			 (json_int_t)f.copied, "dropped", (json_int_t)f.dropped, "errors",
+			 (json_int_t)f.errors, "monitors", monitors(&f));
+}
