@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Sourced by ./dev: ./dev lint. A function check_NAME and a word in lint_checks is one more check.
 
-lint_checks=(format graph prose headers tidy cppcheck scripts)
+lint_checks=(format graph prose tested headers tidy cppcheck scripts)
 
 c_sources()
 {
@@ -64,6 +64,11 @@ check_headers()
 	read -r -a flags < <(pkg-config --cflags libxml-2.0)
 	c_sources | grep '\.h$' | xargs -r -n 16 -P "$jobs" gcc -fsyntax-only -x c -std=c11 -D_GNU_SOURCE \
 		-I . "${flags[@]}" -Wall -Wextra -Werror
+}
+
+check_tested()
+{
+	tests/style/tested.sh
 }
 
 check_prose()

@@ -1,0 +1,84 @@
+#!/bin/bash
+# Each source file has a test of its name, tests/unit/FOLDER/test_NAME.c, or a line in the table below:
+# which test runs it, and why there is none of its name. Run from the root of the tree.
+set -u
+
+code=0
+
+complain()
+{
+	echo "$*"
+	code=1
+}
+
+# FILE TEST: what tests FILE instead. A folder stands for all of its files.
+table=$(cat <<'END_OF_TABLE'
+balloon/pin.c tests/guest/test_memory_root.sh
+battery/source_file.c tests/unit/battery/test_source.c
+battery/source_host.c tests/unit/battery/test_source.c
+devices/acpi_events.c tests/unit/devices/test_board.c
+devices/fs/inode.c tests/unit/devices/fs/test_lookup.c
+devices/input_keys.c tests/unit/devices/test_input.c
+devices/serial.c tests/unit/devices/test_board.c
+devices/virtio/pci.c tests/unit/devices/virtio/test_virtio_pci.c
+devices/vsock/conn.c tests/unit/devices/vsock/test_vsock.c
+gpu tests/unit/gpu/test_gpu.c
+guest-agent/command.c tests/stress/agent_exec.c
+guest-agent/etc.c tests/guest/test_run.sh
+guest-agent/exec.c tests/stress/agent_exec.c
+guest-agent/link.c tests/stress/agent_exec.c
+guest-agent/main.c tests/guest/test_run.sh
+guest-agent/mounts.c tests/guest/test_share.sh
+guest-agent/session.c tests/stress/agent_exec.c
+guest-agent/stream.c tests/stress/agent_exec.c
+image/archive_lib.c tests/unit/image/kernel/test_unpack.c
+image/base tests/unit/image/base/test_base.c
+image/initramfs/initramfs_cache.c tests/unit/image/initramfs/test_initramfs.c
+launcher/cmd tests/guest/test_control.sh
+launcher/config/cmd.c tests/guest/test_config.sh
+launcher/config/config_file.c tests/unit/launcher/config/test_config_ini.c
+launcher/config/config_print.c tests/unit/launcher/config/test_config_apply.c
+launcher/config/path.c tests/unit/launcher/config/test_map.c
+launcher/config/run_host.c tests/guest/test_run.sh
+launcher/config/settings.c tests/unit/launcher/config/test_run_options.c
+launcher/config/xml_lib.c tests/unit/launcher/config/test_config_wsb.c
+launcher/control_call.c tests/guest/test_control.sh
+launcher/copy tests/unit/launcher/copy/test_tar.c
+launcher/doctor tests/guest/test_errors.sh
+launcher/launch.c tests/guest/test_run.sh
+launcher/main.c tests/guest/test_errors.sh
+library tests/unit/library/test_library.c
+vmm/config/config.c tests/unit/launcher/config/test_config_apply.c
+vmm/control tests/unit/vmm/control/test_control.c
+vmm/kvm/acpi/tables.c tests/unit/vmm/kvm/test_acpi_tables.c
+vmm/kvm/vcpu.c tests/guest/test_run.sh
+vmm/kvm/vm.c tests/guest/test_run.sh
+vmm/kvm/x86/boot.c tests/unit/vmm/kvm/test_boot.c
+vmm/kvm/x86/cpu.c tests/guest/test_run.sh
+vmm/kvm/x86/cpuid.c tests/unit/vmm/kvm/test_cpuid.c
+vmm/kvm/x86/surface.c tests/unit/vmm/kvm/test_cpuid.c
+vmm/machine.c tests/guest/test_run.sh
+vmm/sandbox.c tests/guest/test_run.sh
+vmm/session tests/unit/vmm/session/test_session.c
+END_OF_TABLE
+)
+
+# instead FILE: prints the test of the table's line for it, or for a folder it is in.
+instead()
+{
+	awk -v file="$1" '$1 == file || index(file, $1 "/") == 1 { print $2; exit }' <<<"$table"
+}
+
+while read -r file; do
+	name=$(basename "$file" .c)
+	folder=$(dirname "$file")
+	[ ! -e "tests/unit/$folder/test_$name.c" ] || continue
+	[ -n "$(instead "$file")" ] ||
+		complain "$file: no tests/unit/$folder/test_$name.c, and no line in tests/style/tested.sh"
+done < <(git ls-files '*.c' | grep -vE '^(tests|examples)/')
+
+while read -r file test; do
+	[ -e "$file" ] || complain "tests/style/tested.sh: $file is not there"
+	[ -e "$test" ] || complain "tests/style/tested.sh: $test, for $file, is not there"
+done <<<"$table"
+exit "$code"
