@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/terminal.h"
+
 enum { GUEST_LINES_MAX = 10, GUEST_LINES_SECONDS = 5 };
 
 static enum log_level level = LOG_LEVEL_WARN;
@@ -38,6 +40,8 @@ static void emit(const char *prefix, const char *fmt, va_list ap)
 
 	if (body > 0)
 		len += min_size((size_t)body, sizeof(line) - (size_t)head - 3);
+	/* Names of files are anybody's. */
+	terminal_clean(line, len);
 	/* A terminal in raw mode needs the carriage return; a file is better off without. */
 	if (isatty(STDERR_FILENO))
 		line[len++] = '\r';

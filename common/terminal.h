@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* common/terminal.h - the user's terminal, when a command runs on a pty of the guest. */
+/* common/terminal.h - the user's terminal: raw for a pty of the guest, and kept from what names may hold. */
 #ifndef COMMON_TERMINAL_H
 #define COMMON_TERMINAL_H
 
@@ -17,6 +17,11 @@ struct terminal {
 
 /* Every key goes to the guest, ^C included. -errno when fd is no terminal. */
 int terminal_raw(struct terminal *t, int fd) MUST_CHECK;
+/*
+ * Makes text of unknown origin harmless to a terminal: each control character becomes "?", but for
+ * "\n" and "\t". UTF-8 stays.
+ */
+void terminal_clean(char *text, size_t len);
 /* Back to what it was; not raw is fine. */
 void terminal_restore(struct terminal *t);
 

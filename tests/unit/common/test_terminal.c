@@ -73,3 +73,31 @@ Test(terminal, what_is_none)
 	close(ends[1]);
 	cr_assert_eq(terminal_raw(&t, -1), -EBADF);
 }
+
+Test(terminal, control_characters_do_not_reach_it)
+{
+	static const struct {
+		const char *text, *clean;
+	} cases[] = {
+		{"plain\ttext\n", "plain\ttext\n"},
+		{"\033[31mred", "?[31mred"},
+		{"\033]0;title\007", "?]0;title?"},
+		{"a\rb\bc\177d", "a?b?c?d"},
+		{"gr\303\274n \342\202\254 \360\237\217\260",
+		 "gr\303\274n \342\202\254 \360\237\217\260"},
+		{"\302\2331mC1", "??1mC1"},
+		{"\2331mC1", "?1mC1"},
+		{"cut \303", "cut ?"},
+		{"\300\233 overlong", "?? overlong"},
+		{"\377", "?"},
+		{"", ""},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char text[64];
+
+		strcpy(text, cases[i].text);
+		terminal_clean(text, strlen(text));
+		cr_expect_str_eq(text, cases[i].clean, "%zu: %s", i, text);
+	}
+}
