@@ -61,6 +61,7 @@ enum index_how {
 	INDEX_LEFT_SPECIAL, /* neither file, directory nor link */
 	INDEX_LEFT_MOUNT, /* something is mounted there */
 	INDEX_LEFT_CHANGED, /* changed, and the original is not to be had */
+	INDEX_LEFT_SECRET, /* it holds what looks like a key or a password */
 	INDEX_HOW_END,
 };
 

@@ -20,7 +20,7 @@ enum {
 	PROGRESS_AFTER_MS = 500,
 	RULES_FILE_MAX = 1 << 20,
 	/* Part of the stamp: to be counted up when the same rules lead to another image. */
-	BUILD_VERSION = 3,
+	BUILD_VERSION = 4,
 	HALF_STAMP = INDEX_STAMP / 2,
 	NOTE_NAME = 128,
 	YOUNG_SECONDS = 2,
@@ -58,15 +58,24 @@ static int read_rules(struct base *b)
 		log_error("cannot read %s: %s", dir, strerror(-r));
 	if (r == 0) {
 		r = rules_parse(&b->rules, text.data, text.len, &line);
-		if (r < 0)
+		b->rules.n_own = b->rules.n;
+		if (r == -E2BIG)
+			log_error("%s has too many rules, from line %u on; \"**\" counts for "
+				  "several",
+				  dir, line);
+		else if (r < 0)
 			log_error("%s, line %u, is no rule; write VERB PATTERN # REASON, see "
 				  "docs/base-image.md",
 				  dir, line);
 	} else if (r == -ENOENT || r == -ENOTDIR) {
 		r = 0;
 	}
-	if (r == 0)
+	if (r == 0) {
 		r = rules_parse(&b->rules, rules_builtin, builtin, &line);
+		if (r == -E2BIG)
+			log_error("%s has too many rules: there is no room for the built-in ones",
+				  dir);
+	}
 	sha256_init(&hash);
 	sha256_update(&hash, sizeof(version), (const uint8_t *)&version);
 	sha256_update(&hash, builtin, (const uint8_t *)rules_builtin);
@@ -363,6 +372,21 @@ static int make_and_store(const struct base *b, int dir, const char *path, struc
 	return r;
 }
 
+/* The user's cache is nobody else's business; the one for everybody is read by everybody. */
+static int open_cache(const char *path)
+{
+	bool system = strcmp(path, SYSTEM_CACHE) == 0;
+	AUTO_CLOSE int dir = cache_dir_open(path), above = -1;
+
+	if (dir < 0 || !system)
+		return steal_fd(&dir);
+	/* It may have been made private before, for kernels. */
+	above = openat(dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fchmod(dir, 0755) < 0 || above < 0 || fchmod(above, 0755) < 0)
+		log_debug("base image: %s stays private: %s", path, strerror(errno));
+	return steal_fd(&dir);
+}
+
 /* Everything is in *b; *ix and *path are what was found, or NULL. */
 static int update(const struct base *b, struct index **ix, char **path)
 {
@@ -373,7 +397,7 @@ static int update(const struct base *b, struct index **ix, char **path)
 		return *ix ? 0 : -ENOENT;
 	if (b->want == BASE_CURRENT && is_current(b, *ix))
 		return 0;
-	dir = dir_path ? cache_dir_open(dir_path) : -ENOENT;
+	dir = dir_path ? open_cache(dir_path) : -ENOENT;
 	if (dir >= 0)
 		lock = cache_lock(dir);
 	if (dir >= 0 && lock < 0)

@@ -183,6 +183,7 @@ int image_build(const struct build_input *in, uint8_t **out, size_t *len)
 		accounts_fini(&b->accounts);
 		free(b->done);
 		free(b->bytes.data);
+		free(b->profiles.data);
 	}
 	free(b);
 	free(w);

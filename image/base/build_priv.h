@@ -32,6 +32,7 @@ struct builder {
 	const struct build_input *in;
 	struct index_writer *writer;
 	struct buffer bytes;
+	struct buffer profiles; /* of /usr/share/pam-configs, once they were asked for */
 	struct declared declared;
 	struct accounts accounts;
 	bool *done; /* of declared.paths: it is in the image */
@@ -48,6 +49,7 @@ struct builder {
 struct walk {
 	int fd;
 	uint32_t dir; /* in the writer */
+	uint32_t above; /* the directory it is in, in the writer */
 	uint32_t old; /* in the old index; BUILD_NO_OLD: not there */
 	unsigned int depth;
 	bool pristine;
@@ -55,6 +57,16 @@ struct walk {
 };
 
 /* build.c */
+
+/* A directory of which nothing is known; its rules are set by rules_enter(). */
+static inline void build_begin(struct walk *w)
+{
+	w->fd = -1;
+	w->dir = w->above = w->depth = 0;
+	w->old = BUILD_NO_OLD;
+	w->pristine = false;
+	w->rules.n = 0;
+}
 
 static inline int64_t build_nanoseconds(const struct timespec *t)
 {
@@ -92,6 +104,8 @@ void build_declare_owner(const struct builder *b, const struct declared_path *d,
 
 /* walk.c: adds what is in a directory, whose descriptor is w->fd. */
 int build_walk(struct builder *b, const struct walk *w) MUST_CHECK;
+/* Looks at a name without following it; false: it is not there. */
+bool build_look(int dir, const char *name, struct stat *st, bool *mounted);
 
 /* host_file.c: adds or leaves out a regular file, a symbolic link. */
 int build_add_file(struct builder *b, const struct walk *w, const char *name, const struct stat *st,

@@ -1,53 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "image/base/declared.h"
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <linux/openat2.h>
-#include <stdio.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include "image/base/declared_priv.h"
 
 enum { FILE_LIMIT = 1 << 20 };
 
-typedef int (*parse_fn)(struct declared *d, const char *text, size_t len);
+struct reader {
+	struct package_reader base;
+	int (*parse)(struct declared *d, const char *text, size_t len);
+	struct declared *d;
+};
 
-static int is_conf(const struct dirent *e)
+static int parse_file(struct package_reader *base, const char *text, size_t len)
 {
-	size_t n = strlen(e->d_name);
+	struct reader *r = CONTAINER_OF(base, struct reader, base);
 
-	return n > 5 && strcmp(e->d_name + n - 5, ".conf") == 0;
-}
-
-static int compare_names(const struct dirent **a, const struct dirent **b)
-{
-	return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static int read_dir(const struct packages *p, const char *dir, parse_fn parse, struct declared *d)
-{
-	struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
-			       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-	AUTO_CLOSE int fd = (int)syscall(SYS_openat2, p->root, dir, &how, sizeof(how));
-	struct buffer text = {NULL, 0, 0};
-	struct dirent **names = NULL;
-	char path[256];
-	int n = fd < 0 ? 0 : scandirat(fd, ".", &names, is_conf, compare_names), r = 0;
-
-	for (int i = 0; i < n; i++) {
-		if (r == 0 &&
-		    (size_t)snprintf(path, sizeof(path), "/%s/%s", dir, names[i]->d_name) <
-			    sizeof(path) &&
-		    packages_owner(p, path) &&
-		    packages_slurp(p->root, path + 1, FILE_LIMIT, &text) == 0)
-			r = parse(d, text.data, text.len);
-		free(names[i]);
-	}
-	free(names);
-	free(text.data);
-	return r;
+	return r->parse(r->d, text, len);
 }
 
 static int read_os(const struct packages *p, struct declared *d)
@@ -65,12 +33,14 @@ static int read_os(const struct packages *p, struct declared *d)
 
 int declared_read(const struct packages *p, struct declared *d)
 {
+	struct reader reader = {{parse_file}, declared_parse_sysusers, d};
 	int r = read_os(p, d);
 
 	if (r == 0)
-		r = read_dir(p, "usr/lib/sysusers.d", declared_parse_sysusers, d);
+		r = packages_read_dir(p, "usr/lib/sysusers.d", ".conf", &reader.base);
+	reader.parse = declared_parse_tmpfiles;
 	if (r == 0)
-		r = read_dir(p, "usr/lib/tmpfiles.d", declared_parse_tmpfiles, d);
+		r = packages_read_dir(p, "usr/lib/tmpfiles.d", ".conf", &reader.base);
 	return r < 0 ? r : declared_finish(d);
 }
 

@@ -19,6 +19,7 @@ static const struct {
 	{"empty", "", 0644},
 	{"hostname", "sandcastle\n", 0644},
 	{"hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n", 0644},
+	{"networks", "default\t\t0.0.0.0\nloopback\t127.0.0.0\nlink-local\t169.254.0.0\n", 0644},
 	{"resolv", "# A sandbox has the resolver that its network gives it.\n", 0644},
 	{"fstab", "# A sandbox mounts nothing of its own.\n", 0644},
 	{"sudoers", "Defaults\tenv_reset\nroot\tALL=(ALL:ALL) ALL\n", 0440},

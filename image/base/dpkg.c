@@ -21,7 +21,7 @@
 #define DPKG "var/lib/dpkg/"
 #define UCF  "var/lib/ucf/"
 
-enum { UCF_FILE_MAX = 256 << 10, UCF_MAX = 1024 };
+enum { UCF_FILE_MAX = 256 << 10, UCF_MAX = 1024, DIVERSIONS_MAX = 4096 };
 
 /* The value of "Field: value" if the line is that. */
 static bool field(struct slice line, const char *name, struct slice *value)
@@ -114,9 +114,20 @@ static int add_conffiles(struct packages *p, struct slice text)
 	return 0;
 }
 
+/* The list is the last file that dpkg writes when it has unpacked a package. */
+static void note_list(struct packages *p, uint32_t package, const char *path)
+{
+	struct stat st;
+
+	if (fstatat(p->root, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return;
+	p->list[package].installed = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+	p->list[package].noted = (int64_t)st.st_ctim.tv_sec * 1000000000 + st.st_ctim.tv_nsec;
+}
+
 static int read_list(struct packages *p, uint32_t package, struct buffer *text)
 {
-	struct slice rest, line;
+	struct slice rest, line, last = {NULL, 0};
 	char path[512];
 	int r;
 
@@ -125,6 +136,7 @@ static int read_list(struct packages *p, uint32_t package, struct buffer *text)
 	/* One without a list owns nothing that could be shown. */
 	if (r < 0)
 		return r == -ENOMEM ? r : 0;
+	note_list(p, package, path);
 	rest = (struct slice){text->data, text->len};
 	while (slice_line(&rest, &line)) {
 		/* "/." is the root. */
@@ -133,7 +145,9 @@ static int read_list(struct packages *p, uint32_t package, struct buffer *text)
 		r = packages_own(p, package, line.p, line.len);
 		if (r < 0)
 			return r;
+		last = line;
 	}
+	packages_sample(p, last.p, last.len);
 	return 0;
 }
 
@@ -154,7 +168,18 @@ static int add_package(struct packages *p, const struct paragraph *para)
 	return packages_add(p, &package);
 }
 
-/* Three lines each: the path, where it was moved, and for whom. What was moved is still owned. */
+static const struct package *find_package(const struct packages *p, struct slice name)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (slice_is(name, p->list[i].name))
+			return &p->list[i];
+	return NULL;
+}
+
+/*
+ * Three lines each: the path, where it was moved, and for whom. ":" is the administrator, whose own
+ * file then has the path.
+ */
 static int read_diversions(struct packages *p, struct buffer *text)
 {
 	struct slice rest, from, to, by;
@@ -163,30 +188,15 @@ static int read_diversions(struct packages *p, struct buffer *text)
 	if (r < 0)
 		return r == -ENOMEM ? r : 0;
 	rest = (struct slice){text->data, text->len};
-	while (slice_line(&rest, &from) && slice_line(&rest, &to) && slice_line(&rest, &by)) {
-		char path[PATH_MAX];
+	for (unsigned int i = 0; r == 0 && i < DIVERSIONS_MAX && slice_line(&rest, &from) &&
+				 slice_line(&rest, &to) && slice_line(&rest, &by);
+	     i++) {
+		const struct package *owner = find_package(p, by);
 
-		if (from.len >= sizeof(path))
-			continue;
-		memcpy(path, from.p, from.len);
-		path[from.len] = '\0';
-		for (uint32_t i = 0; r == 0 && i < p->n; i++)
-			if (!slice_is(by, p->list[i].name) && packages_owner(p, path)) {
-				r = packages_own(p, i, to.p, to.len);
-				break;
-			}
-		if (r < 0)
-			return r;
+		r = packages_divert(p, from, to,
+				    owner ? (uint32_t)(owner - p->list) : PACKAGES_NOBODY);
 	}
-	return 0;
-}
-
-static const struct package *find_package(const struct packages *p, struct slice name)
-{
-	for (size_t i = 0; i < p->n; i++)
-		if (slice_is(name, p->list[i].name))
-			return &p->list[i];
-	return NULL;
+	return r;
 }
 
 /* The checksum that ucf noted for a path: a line "md5  path" of its hashfile. */
@@ -259,28 +269,39 @@ static int dpkg_read(struct packages *p)
 	return r;
 }
 
+/* The package's md5sums, which many are asked of in a row. Empty if there is none. */
+static struct slice read_sums(const struct packages *p, uint32_t package)
+{
+	struct package_sums *sums = p->sums;
+	char file[512];
+
+	if (sums->package != package) {
+		snprintf(file, sizeof(file), DPKG "info/%s.md5sums", p->list[package].file);
+		sums->package = package;
+		if (packages_slurp(p->root, file, PACKAGES_FILE_MAX, &sums->text) < 0)
+			sums->text.len = 0;
+	}
+	return (struct slice){sums->text.data, sums->text.len};
+}
+
 static int dpkg_md5(const struct packages *p, uint32_t package, const char *path,
 		    uint8_t out[PACKAGES_MD5])
 {
-	struct buffer text = {NULL, 0, 0};
-	struct slice rest, line, word;
-	char file[512];
-	int r;
+	const size_t head = 2 * (size_t)PACKAGES_MD5;
+	struct slice rest = read_sums(p, package), line;
 
-	snprintf(file, sizeof(file), DPKG "info/%s.md5sums", p->list[package].file);
-	r = packages_slurp(p->root, file, PACKAGES_FILE_MAX, &text);
-	rest = (struct slice){text.data, r == 0 ? text.len : 0};
-	r = -ENOENT;
-	while (r < 0 && slice_line(&rest, &line)) {
+	path = packages_undiverted(p, path);
+	while (slice_line(&rest, &line)) {
+		const char *md5 = line.p;
+
 		/* "md5  path", the path without its first slash; it may hold blanks. */
-		if (!slice_word(&line, &word) || line.len < 3)
+		if (line.len < head + 3)
 			continue;
-		if (slice_is((struct slice){line.p + 2, line.len - 2}, path + 1) &&
-		    packages_parse_md5(word.p, word.len, out))
-			r = 0;
+		slice_skip(&line, head + 2);
+		if (packages_is_spelling(p, line, path) && packages_parse_md5(md5, head, out))
+			return 0;
 	}
-	free(text.data);
-	return r;
+	return -ENOENT;
 }
 
 /* A file's bytes, if everyone may read them and they have that checksum. */
@@ -350,7 +371,7 @@ static int dpkg_original(const struct packages *p, uint32_t package, const char 
 	if (conf && conf->made)
 		return made_original(p, conf, max, out);
 	return deb_original(p->root, "var/cache/apt/archives", pkg->name, pkg->version, pkg->arch,
-			    path, max, out);
+			    packages_undiverted(p, path), max, out);
 }
 
 /*

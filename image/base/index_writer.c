@@ -117,14 +117,24 @@ int index_writer_add(struct index_writer *w, uint32_t dir, const char *name,
 	return 0;
 }
 
-void index_writer_set(struct index_writer *w, uint32_t dir, const struct index_entry *e)
+const struct index_entry *index_writer_find(const struct index_writer *w, uint32_t dir,
+					    const char *name)
 {
-	struct index_entry *d = &node_at(w, dir)->e;
+	const size_t len = strlen(name);
+	const uint32_t slot = w->names[index_checksum(name, len) % NAMES_HASH];
+	/* Mostly its text is kept once, and where that is says all. */
+	bool once = slot && slot - 1 + len <= w->strings.len &&
+		    memcmp(w->strings.data + slot - 1, name, len) == 0;
 
-	d->mode = e->mode;
-	d->uid = e->uid;
-	d->gid = e->gid;
-	d->mtime = e->mtime;
+	for (uint32_t i = node_at(w, dir)->child; i; i = node_at(w, i)->next) {
+		const struct index_entry *e = &node_at(w, i)->e;
+
+		if (e->name_len == len && w->strings.data[e->name] == name[0] &&
+		    ((once && e->name == slot - 1) ||
+		     memcmp(w->strings.data + e->name, name, len) == 0))
+			return e;
+	}
+	return NULL;
 }
 
 static int compare_nodes(const void *a, const void *b, void *writer)

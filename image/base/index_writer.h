@@ -19,8 +19,9 @@ void index_writer_free(struct index_writer *w); /* NULL is fine */
 int index_writer_add(struct index_writer *w, uint32_t dir, const char *name,
 		     const struct index_entry *e, const void *text, size_t len,
 		     uint32_t *out) MUST_CHECK;
-/* The attributes of a directory that was added before. */
-void index_writer_set(struct index_writer *w, uint32_t dir, const struct index_entry *e);
+/* What was added by that name to a directory; NULL: nothing. Valid until the next is added. */
+const struct index_entry *index_writer_find(const struct index_writer *w, uint32_t dir,
+					    const char *name);
 
 /* The whole file in memory, malloc'ed; stamp, probe_ino and built are taken from `head`. */
 int index_writer_finish(struct index_writer *w, const struct index_header *head, uint8_t **out,

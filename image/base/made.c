@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "image/base/build_priv.h"
+#include "image/base/content.h"
 
 enum {
 	/* Of what is declared as a copy, in all, an entry counted as so many bytes. */
@@ -17,10 +18,16 @@ enum {
 /* The bytes for a default rule; -ENOENT: none, so the file is treated as any other. */
 int build_default_bytes(struct builder *b, const struct rule *rule, struct default_file *file)
 {
+	int r;
+
 	*file = (struct default_file){.mode = 0644};
 	if (rule->source[0] == '@')
 		return default_make(&b->accounts, rule->source + 1, &b->bytes, file);
-	return packages_slurp(b->in->root, rule->source + 1, BUILD_COPY_MAX, &b->bytes);
+	if (packages_owner(b->in->packages, rule->source))
+		return packages_slurp_vouched(b->in->packages, rule->source, BUILD_COPY_MAX,
+					      &b->bytes);
+	r = packages_slurp(b->in->root, rule->source + 1, BUILD_COPY_MAX, &b->bytes);
+	return r == 0 && content_is_secret(b->bytes.data, b->bytes.len) ? -ENOENT : r;
 }
 
 static bool same_as_found(struct builder *b, const struct walk *w, const char *name)
@@ -39,7 +46,7 @@ static int add_defaults(struct builder *b, const struct walk *w)
 
 	for (unsigned int i = 0; i < w->rules.n; i++) {
 		const struct rule *rule = &rules->list[w->rules.at[i].rule];
-		const char *name = rule->parts[w->rules.at[i].part];
+		const char *name = rule->parts[w->rules.at[i].part].text;
 		struct stat st = {.st_mtim.tv_sec = b->in->head->built};
 		struct default_file file;
 		enum index_how how = INDEX_MADE;
@@ -89,6 +96,7 @@ static bool stat_source(const struct builder *b, const char *source, struct stat
 	struct rule_state rules, below;
 	char path[PATH_MAX];
 	dev_t dev = 0;
+	bool mounted;
 
 	if (strncmp(source, "/usr/", 5) != 0 || !packages_owner(b->in->packages, source))
 		return false;
@@ -103,12 +111,12 @@ static bool stat_source(const struct builder *b, const char *source, struct stat
 		*end = '\0';
 		rule = rules_enter(b->in->rules, &rules, name, &below);
 		if ((rule && rule->verb == RULE_DENY) || strcmp(name, "..") == 0 ||
-		    fstatat(b->in->root, path + 1, st, AT_SYMLINK_NOFOLLOW) < 0 || !others_may(st))
+		    !build_look(b->in->root, path + 1, st, &mounted) || !others_may(st))
 			return false;
 		/* Nor what is mounted there. */
-		dev = dev ? dev : st->st_dev;
-		if (S_ISDIR(st->st_mode) && st->st_dev != dev)
+		if (name > path + 1 && (mounted || (S_ISDIR(st->st_mode) && st->st_dev != dev)))
 			return false;
+		dev = st->st_dev;
 		if (last)
 			return true;
 		if (!S_ISDIR(st->st_mode) || (rule && rule->verb == RULE_EMPTY))
@@ -133,13 +141,14 @@ static int copy_folder(struct builder *b, const struct walk *w, struct copying *
 		close(fd);
 	while (dir && r == 0 && (d = readdir(dir)) != NULL) {
 		size_t before = b->path_len, len = c->len, n = strlen(d->d_name);
-		struct walk below = {.fd = -1};
+		struct walk below;
 		struct default_file unused;
 		const struct rule *rule;
 
 		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0 ||
 		    len + n + 2 > sizeof(c->source) || !build_push(b, d->d_name))
 			continue;
+		build_begin(&below);
 		c->source[len] = '/';
 		memcpy(c->source + len + 1, d->d_name, n + 1);
 		c->len += 1 + n;
@@ -184,7 +193,7 @@ static int add_copy(struct builder *b, const struct walk *w, const char *name, s
 		build_mark_done(b, here);
 		return build_add_entry(b, w, name, &e, target, (size_t)n, NULL);
 	case S_IFREG:
-		r = packages_slurp(b->in->root, c->source + 1, BUILD_COPY_MAX, &b->bytes);
+		r = packages_slurp_vouched(b->in->packages, c->source, BUILD_COPY_MAX, &b->bytes);
 		if (r < 0)
 			return r == -ENOMEM ? r : 0;
 		b->copied += b->bytes.len;
@@ -249,9 +258,10 @@ int build_add_made(struct builder *b, const struct walk *w)
 	for (size_t i = 0; r == 0 && w->pristine && i < b->declared.n_paths; i++) {
 		const struct declared_path *d = &b->declared.paths[i];
 		size_t before = b->path_len;
-		struct walk below = {.fd = -1};
+		struct walk below;
 		const struct rule *rule;
 
+		build_begin(&below);
 		if (b->done[i] || strncmp(d->path, b->path, before) != 0 ||
 		    d->path[before] != '/' || strchr(d->path + before + 1, '/'))
 			continue;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "image/base/packages.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -15,6 +16,12 @@
 
 /* Components and links of one path: this much stack a malformed database may cost. */
 enum { RESOLVE_DEPTH = 128 };
+
+/* With fewer files than that it is not known if times of change mean anything. */
+enum { SAMPLES_MIN = 32, READ_DIR_MAX = 1 << 20 };
+
+/* ns: how far two times of one moment may be apart. */
+#define ROUNDING ((int64_t)2000000000)
 
 static const struct package_kind *const kinds[] = {&package_kind_dpkg};
 
@@ -136,7 +143,10 @@ int packages_read(int root, struct packages **out)
 		return -ENOMEM;
 	p->kind = kind;
 	p->root = root;
-	r = kind->read(p);
+	p->sums = calloc(1, sizeof(*p->sums));
+	if (p->sums)
+		p->sums->package = PACKAGES_NOBODY;
+	r = p->sums ? kind->read(p) : -ENOMEM;
 	if (r < 0) {
 		packages_free(p);
 		return r;
@@ -251,8 +261,16 @@ void packages_free(struct packages *p)
 		package_fini(&p->list[i]);
 	for (size_t i = 0; i < p->n_conffiles; i++)
 		free(p->conffiles[i].path);
+	for (size_t i = 0; i < p->n_diversions; i++) {
+		free(p->diversions[i].from);
+		free(p->diversions[i].to);
+	}
 	free(p->list);
 	free(p->conffiles);
+	free(p->diversions);
+	if (p->sums)
+		free(p->sums->text.data);
+	free(p->sums);
 	table_fini(&p->owners);
 	table_fini(&p->dirs);
 	free(p);
@@ -460,7 +478,100 @@ const struct package *packages_owner(const struct packages *p, const char *path)
 {
 	const struct package_slot *owner = table_find(&p->owners, path, strlen(path));
 
-	return owner ? &p->list[owner->value] : NULL;
+	return owner && owner->value != PACKAGES_NOBODY ? &p->list[owner->value] : NULL;
+}
+
+static int64_t nanoseconds(const struct timespec *t)
+{
+	return (int64_t)t->tv_sec * 1000000000 + t->tv_nsec;
+}
+
+enum packages_verdict packages_judge(const struct packages *p, const struct package *owner,
+				     const char *path, const struct stat *st,
+				     uint8_t md5[PACKAGES_MD5])
+{
+	bool by_change = p->sampled >= SAMPLES_MIN && p->sampled_older >= p->sampled / 8 * 7;
+	int64_t late = nanoseconds(&st->st_mtim) - owner->installed;
+
+	if (late <= 0 && !(by_change && nanoseconds(&st->st_ctim) > owner->noted))
+		return PACKAGES_SAME;
+	if (p->kind->md5(p, (uint32_t)(owner - p->list), path, md5) == 0)
+		return PACKAGES_COMPARE;
+	/* Nothing to compare with: file systems, and what restores them, round times. */
+	return late > ROUNDING ? PACKAGES_CHANGED : PACKAGES_SAME;
+}
+
+void packages_sample(struct packages *p, const char *path, size_t len)
+{
+	char name[PATH_MAX];
+	struct stat st;
+
+	if (len < 2 || len >= sizeof(name))
+		return;
+	memcpy(name, path, len);
+	name[len] = '\0';
+	if (fstatat(p->root, name + 1, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+		return;
+	p->sampled++;
+	p->sampled_older += nanoseconds(&st.st_ctim) <= p->list[p->n - 1].noted;
+}
+
+int packages_divert(struct packages *p, struct slice from, struct slice to, uint32_t by)
+{
+	char real_from[PATH_MAX], real_to[PATH_MAX];
+	struct package_slot *dir, *owner;
+	struct package_diversion *d;
+	void *list = p->diversions;
+	uint32_t was;
+	int r = resolve_path(p, from.p, from.len, real_from, &dir);
+
+	if (r == 0)
+		r = resolve_path(p, to.p, to.len, real_to, &dir);
+	owner = r == 0 ? table_find(&p->owners, real_from, strlen(real_from)) : NULL;
+	if (!owner || owner->value == PACKAGES_NOBODY)
+		return r == -ENOMEM ? r : 0;
+	was = owner->value;
+	owner->value = by;
+	r = grow(&list, p->n_diversions, &p->room_diversions, sizeof(*d));
+	if (r < 0)
+		return r;
+	p->diversions = list;
+	d = &p->diversions[p->n_diversions++];
+	*d = (struct package_diversion){strdup(real_from), strdup(real_to)};
+	if (!d->from || !d->to)
+		return -ENOMEM;
+	return packages_own(p, was, to.p, to.len);
+}
+
+const char *packages_undiverted(const struct packages *p, const char *path)
+{
+	for (size_t i = 0; i < p->n_diversions; i++)
+		if (strcmp(p->diversions[i].to, path) == 0)
+			return p->diversions[i].from;
+	return path;
+}
+
+bool packages_is_spelling(const struct packages *p, struct slice spelt, const char *path)
+{
+	const char *last = strrchr(path, '/') + 1, *up;
+	const struct package_slot *dir;
+	size_t n = strlen(last), above;
+	char name[PATH_MAX];
+
+	/* Most are told by their last component. */
+	if (spelt.len + 1 >= sizeof(name) || spelt.len < n || spelt.p[spelt.len - n] != *last ||
+	    memcmp(spelt.p + spelt.len - n, last, n) != 0)
+		return false;
+	if (slice_is(spelt, path + 1))
+		return true;
+	above = spelt.len - n;
+	if (above == 0 || spelt.p[above - 1] != '/')
+		return false;
+	name[0] = '/';
+	memcpy(name + 1, spelt.p, above);
+	dir = table_find(&p->dirs, name, above);
+	up = dir ? dir_resolved(p, dir) : "";
+	return dir && strlen(up) == (size_t)(last - 1 - path) && memcmp(up, path, strlen(up)) == 0;
 }
 
 const struct package_conffile *packages_conffile(const struct packages *p, const char *path)
@@ -471,4 +582,62 @@ const struct package_conffile *packages_conffile(const struct packages *p, const
 	return p->n_conffiles
 		       ? bsearch(&key, p->conffiles, p->n_conffiles, sizeof(key), compare_paths)
 		       : NULL;
+}
+
+int packages_slurp_vouched(const struct packages *p, const char *path, size_t max,
+			   struct buffer *out)
+{
+	const struct package *owner = packages_owner(p, path);
+	enum packages_verdict verdict;
+	uint8_t md5[PACKAGES_MD5];
+	struct stat st;
+	int r;
+
+	if (!owner || fstatat(p->root, path + 1, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -ENOENT;
+	r = packages_slurp(p->root, path + 1, max, out);
+	if (r < 0)
+		return r;
+	verdict = packages_judge(p, owner, path, &st, md5);
+	return verdict == PACKAGES_SAME ||
+			       (verdict == PACKAGES_COMPARE && packages_has_md5(out, md5))
+		       ? 0
+		       : -ENOENT;
+}
+
+static int compare_names(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static bool has_suffix(const char *name, const char *suffix)
+{
+	size_t n = strlen(name), more = strlen(suffix);
+
+	return n > more && strcmp(name + n - more, suffix) == 0;
+}
+
+int packages_read_dir(const struct packages *p, const char *dir, const char *suffix,
+		      struct package_reader *reader)
+{
+	struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+			       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+	AUTO_CLOSE int fd = (int)syscall(SYS_openat2, p->root, dir, &how, sizeof(how));
+	struct buffer text = {NULL, 0, 0};
+	struct dirent **names = NULL;
+	char path[PATH_MAX];
+	int n = fd < 0 ? 0 : scandirat(fd, ".", &names, NULL, compare_names), r = 0;
+
+	for (int i = 0; i < n; i++) {
+		const char *name = names[i]->d_name;
+
+		if (r == 0 && has_suffix(name, suffix) &&
+		    (size_t)snprintf(path, sizeof(path), "/%s/%s", dir, name) < sizeof(path) &&
+		    packages_slurp_vouched(p, path, READ_DIR_MAX, &text) == 0)
+			r = reader->read(reader, text.data, text.len);
+		free(names[i]);
+	}
+	free(names);
+	free(text.data);
+	return r;
 }

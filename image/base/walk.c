@@ -4,10 +4,14 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "image/base/build_priv.h"
 
 enum { PROGRESS_EVERY = 8192 };
+
+/* Walked last in its directory: compiled Python is in the image if its source is. */
+static const char python_cache[] = "__pycache__";
 
 static int enter_dir(struct builder *b, const struct walk *w, const char *name,
 		     const struct stat *st, struct walk *below);
@@ -24,11 +28,22 @@ static uint32_t old_dir(const struct builder *b, const struct walk *w, const cha
 	return old;
 }
 
+/* True if the rule lets in a thing of that mode which no package owns. */
+static bool lets_in(const struct rule *rule, mode_t mode)
+{
+	if (!rule || rule->verb == RULE_DENY)
+		return false;
+	if (rule->verb != RULE_LINKS)
+		return !S_ISDIR(mode) || rule->verb != RULE_DEFAULT;
+	return S_ISLNK(mode) ||
+	       (S_ISDIR(mode) && rule->parts[rule->n_parts - 1].shape == SHAPE_ANY_DEPTH);
+}
+
 static int add_dir(struct builder *b, const struct walk *w, const char *name, const struct stat *st,
 		   const struct rule *rule, struct walk *below)
 {
 	struct index_entry e = build_entry(b, st, INDEX_DIR, INDEX_AS_FOUND);
-	bool by_rule = rule && rule->verb != RULE_LINKS && rule->verb != RULE_DEFAULT;
+	bool by_rule = lets_in(rule, st->st_mode);
 	bool owned = packages_owner(b->in->packages, b->path) != NULL;
 	const struct declared_path *d = build_declared_here(b);
 	int r;
@@ -47,6 +62,7 @@ static int add_dir(struct builder *b, const struct walk *w, const char *name, co
 	if (r < 0 || w->depth == BUILD_DEPTH_MAX)
 		return r;
 	below->depth = w->depth + 1;
+	below->above = w->dir;
 	below->pristine =
 		w->depth == 0 ? !strcmp(name, "etc") || !strcmp(name, "var") : w->pristine;
 	/* What not everyone may list or pass has nothing to show. */
@@ -61,7 +77,7 @@ static int add_type(struct builder *b, const struct walk *w, const char *name,
 		    const struct stat *st, const struct rule *rule, struct walk *below)
 {
 	const struct declared_path *d = build_declared_here(b);
-	bool by_rule = rule && (rule->verb != RULE_LINKS || S_ISLNK(st->st_mode));
+	bool by_rule = lets_in(rule, st->st_mode);
 
 	if (rule && rule->verb == RULE_DENY)
 		return build_leave_out(b, w, name, st, INDEX_LEFT_DENIED, rule);
@@ -90,25 +106,49 @@ static void copy_name(const struct builder *b, const struct index_entry *e, char
 	out[e->name_len] = '\0';
 }
 
+bool build_look(int dir, const char *name, struct stat *st, bool *mounted)
+{
+	struct statx sx;
+
+	if (statx(dir, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_BASIC_STATS, &sx) < 0)
+		return false;
+	*st = (struct stat){
+		.st_dev = makedev(sx.stx_dev_major, sx.stx_dev_minor),
+		.st_ino = sx.stx_ino,
+		.st_mode = sx.stx_mode,
+		.st_uid = sx.stx_uid,
+		.st_gid = sx.stx_gid,
+		.st_size = (off_t)sx.stx_size,
+		.st_mtim = {.tv_sec = sx.stx_mtime.tv_sec, .tv_nsec = sx.stx_mtime.tv_nsec},
+		.st_ctim = {.tv_sec = sx.stx_ctime.tv_sec, .tv_nsec = sx.stx_ctime.tv_nsec},
+	};
+	*mounted = (sx.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+	return true;
+}
+
 /* Looks at one name. */
 static int add_name(struct builder *b, const struct walk *w, const char *name)
 {
 	size_t before = b->path_len;
 	struct default_file unused;
 	const struct rule *rule;
-	struct walk below = {.fd = -1};
+	struct walk below;
 	struct stat st;
+	bool mounted;
 	int r;
 
 	if (!build_push(b, name))
 		return 0;
+	build_begin(&below);
 	rule = rules_enter(b->in->rules, &w->rules, name, &below.rules);
 	if (rule && rule->verb == RULE_DEFAULT && build_default_bytes(b, rule, &unused) < 0)
 		rule = NULL;
 	r = 0;
-	if (!(rule && rule->verb == RULE_DEFAULT) &&
-	    fstatat(w->fd, name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) == 0)
-		r = add_type(b, w, name, &st, rule, &below);
+	if (!(rule && rule->verb == RULE_DEFAULT) && build_look(w->fd, name, &st, &mounted))
+		/* The directories at the top may be mounted. */
+		r = mounted && w->depth > 0 && !(rule && rule->verb == RULE_DENY)
+			    ? build_leave_out(b, w, name, &st, INDEX_LEFT_MOUNT, NULL)
+			    : add_type(b, w, name, &st, rule, &below);
 	build_pop(b, before);
 	if (++b->files % PROGRESS_EVERY == 0 && b->in->progress)
 		b->in->progress->step(b->in->progress, b->files);
@@ -149,6 +189,7 @@ static int take_over(struct builder *b, const struct walk *w)
 {
 	const struct index *old = b->in->old;
 	const struct index_entry *dir = &old->entries[w->old];
+	bool has_cache = false;
 
 	for (uint32_t i = index_first(dir); i < index_first(dir) + index_count(dir); i++) {
 		const struct index_entry *e = &old->entries[i];
@@ -158,6 +199,10 @@ static int take_over(struct builder *b, const struct walk *w)
 		int r;
 
 		copy_name(b, e, name);
+		if (e->kind == INDEX_DIR && strcmp(name, python_cache) == 0) {
+			has_cache = true;
+			continue;
+		}
 		if (e->kind == INDEX_LINK) {
 			text = old->strings + index_first(e);
 			len = index_count(e);
@@ -171,12 +216,13 @@ static int take_over(struct builder *b, const struct walk *w)
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	return has_cache ? add_name(b, w, python_cache) : 0;
 }
 
 int build_walk(struct builder *b, const struct walk *w)
 {
 	const struct dirent *d;
+	bool has_cache = false;
 	DIR *dir;
 	int fd, r = 0;
 
@@ -188,10 +234,15 @@ int build_walk(struct builder *b, const struct walk *w)
 			close(fd);
 		return -errno;
 	}
-	while (r == 0 && (d = readdir(dir)) != NULL)
-		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
+	while (r == 0 && (d = readdir(dir)) != NULL) {
+		if (strcmp(d->d_name, python_cache) == 0)
+			has_cache = true;
+		else if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
 			r = add_name(b, w, d->d_name);
+	}
 	closedir(dir);
+	if (r == 0 && has_cache)
+		r = add_name(b, w, python_cache);
 	return r < 0 ? r : build_add_made(b, w);
 }
 

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "common/log.h"
+#include "common/terminal.h"
 #include "image/base/base.h"
 #include "launcher/commands.h"
 #include "launcher/options.h"
@@ -95,6 +96,7 @@ static const char *const how_texts[INDEX_HOW_END] = {
 	[INDEX_LEFT_UNREADABLE] = "not readable by everyone",
 	[INDEX_LEFT_SPECIAL] = "neither file, directory nor link",
 	[INDEX_LEFT_MOUNT] = "something is mounted there",
+	[INDEX_LEFT_SECRET] = "it holds what looks like a key or a password",
 	[INDEX_LEFT_CHANGED] = "changed on the host, and the original is not in apt's cache",
 };
 
@@ -115,7 +117,17 @@ static bool is_listed(const struct image_options *o, const struct index_entry *e
 	return (o->changed && is_changed(e)) || (o->left_out && e->kind == INDEX_LEFT_OUT);
 }
 
-/* Calls for each entry that was asked for, in order of the index. */
+/* One line a name, whatever it holds. */
+static void print_line(char *path, const char *text)
+{
+	for (char *p = path; *p; p++)
+		if (*p == '\n' || *p == '\t')
+			*p = '?';
+	terminal_clean(path, strlen(path));
+	printf("/%s\t%s\n", path, text);
+}
+
+/* Lists each entry that was asked for, in order of the index. */
 static int list(const struct image_options *o, const struct base_image *image, json_t *array)
 {
 	for (uint32_t i = 0; i < image->index->n; i++) {
@@ -126,7 +138,7 @@ static int list(const struct image_options *o, const struct base_image *image, j
 		if (!is_listed(o, e) || index_path(image->index, i, path, sizeof(path), &top) < 0)
 			continue;
 		if (!array)
-			printf("/%s\t%s\n", path, reason_of(image, e));
+			print_line(path, reason_of(image, e));
 		else if (json_array_append_new(array, json_pack("{s:s+, s:s}", "path", "/", path,
 								"reason", reason_of(image, e))) < 0)
 			/* A name that is not UTF-8. */
@@ -275,7 +287,7 @@ static int image_verify(const struct image_options *o)
 		if (array)
 			(void)json_array_append_new(array, json_pack("s+", "/", path));
 		else
-			printf("/%s\tnot as it was when the index was made\n", path);
+			print_line(path, "not as it was when the index was made");
 	}
 	if (array)
 		(void)print_json(json_pack("{s:b, s:b, s:o}", "sound", (int)sound, "current",

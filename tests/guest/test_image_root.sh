@@ -13,8 +13,9 @@ plant()
 	my ($tree, $list) = @ARGV;
 	open(my $in, "<", $list) or die;
 	open(my $out, ">", "planted") or die;
+	open(my $owned, ">", "owned") or die;
 	while (<$in>) {
-		my ($mode, $path) = split;
+		my ($mode, $path, $package) = split;
 		next if -e "$tree$path";
 		my ($dir) = "$tree$path" =~ m|^(.+)/|;
 		make_path($dir) if defined $dir;
@@ -22,8 +23,12 @@ plant()
 		print $f "SECRET-MARK $path\n" x 8000;
 		chmod oct($mode), $f;
 		print $out "$path\n";
+		# Of a package, and edited: younger than its list.
+		next unless $package;
+		print $owned "$path\n";
+		utime 2000000000, 2000000000, "$tree$path";
 	}' "$1" "$LAB_REPO/tests/support/secrets.txt" || fail "the secrets cannot be planted"
-	[ "$(wc -l <planted)" -ge 40 ] || fail "only $(wc -l <planted) secrets were planted"
+	[ "$(wc -l <planted)" -ge 120 ] || fail "only $(wc -l <planted) secrets were planted"
 	ln -s /home/jane/.ssh/id_rsa "$1/usr/bin/leak"
 	ln -s ../../../home/jane "$1/usr/share/leak"
 	# In L1 itself /home is another file system.
@@ -142,7 +147,9 @@ test_no_secret_in_an_image_made_among_them()
 		printf '%s\n' /bin /usr/bin /usr/bin/busybox /usr/bin/sh /usr/bin/leak /usr/share \
 			/usr/share/mounted/secret /usr/share/private
 		grep -v -e ^/usr -e ^/opt -e ^/tmp -e ^/swapfile -e ^/data planted
+		cat owned
 	} >"$info/a.list"
+	sed 's|^/|00000000000000000000000000000000  |' owned >"$info/a.md5sums"
 	mount -t tmpfs none "$tree/usr/share/mounted"
 	echo SECRET-MARK mounted >"$tree/usr/share/mounted/secret"
 	echo SECRET-MARK unreadable >"$tree/usr/share/private"

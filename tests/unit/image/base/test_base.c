@@ -109,7 +109,9 @@ static void make_tree(void)
 	tree_write_text(tree, "usr/local/bin/mine", "mine");
 	tree_write_text(tree, "usr/local/etc/token", "secret");
 	tree_write_text(tree, "opt/app/.env", "secret");
-	tree_write_text(tree, "opt/app/run", "run");
+	tree_write_text(tree, "opt/app/run", "#!/bin/run\n");
+	set_mode("opt/app/run", 0755);
+	tree_write_text(tree, "opt/app/notes", "run");
 	tree_write_text(tree, "etc/kept.conf", "as packaged\n");
 	tree_write_text(tree, "etc/changed.conf", "password=secret\n");
 	tree_write_text(tree, "etc/secret.conf", "secret");
@@ -196,6 +198,7 @@ Test(base, what_is_shared_and_what_is_not)
 	cr_expect_not_null(find("usr/lib64/ld.so"), "listed by another name of its directory");
 	cr_expect_not_null(find("usr/local/bin/mine"));
 	cr_expect_not_null(find("opt/app/run"));
+	cr_expect_eq(left_out("opt/app", "notes"), INDEX_LEFT_UNOWNED);
 	cr_expect_eq(left_out("usr/bin", "hidden"), INDEX_LEFT_UNREADABLE);
 	cr_expect_eq(left_out("usr/bin", "stranger"), INDEX_LEFT_UNOWNED);
 	cr_expect_eq(left_out("usr/local", "etc"), INDEX_LEFT_DENIED);
@@ -296,6 +299,21 @@ static void touch(const char *name, time_t when)
 
 	in_tree(name, path);
 	cr_assert_eq(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+/* A further package, that owns these paths and has these checksums. */
+static void own(const char *list, const char *sums)
+{
+	FILE *f;
+	char path[4096];
+
+	in_tree("var/lib/dpkg/status", path);
+	f = fopen(path, "ae");
+	cr_assert_not_null(f);
+	fputs("\nPackage: extra\nStatus: install ok installed\nArchitecture: all\nVersion: 1\n", f);
+	fclose(f);
+	tree_write_text(tree, "var/lib/dpkg/info/extra.list", list);
+	tree_write_text(tree, "var/lib/dpkg/info/extra.md5sums", sums);
 }
 
 /* Makes the database look written to at another time. */
@@ -798,28 +816,35 @@ Test(base, a_tree_of_an_ordinary_users_is_roots_in_the_image)
 	}
 }
 
-/* The places a real machine has them, the same as in the guest tests. */
+/* The places a real machine has them, the same as in the guest tests; the third word is what a package ships. */
 static void plant_secrets(void)
 {
 	FILE *f = fopen(SC_SECRETS_FILE, "re");
-	char path[256];
+	char text[512], path[256], owned[16], list[8192] = "", sums[8192] = "";
 	unsigned int mode, n = 0;
 
 	cr_assert_not_null(f);
-	for (; fscanf(f, "%o %255s", &mode, path) == 2; n++) {
+	for (; fgets(text, sizeof(text), f); n++) {
+		int words = sscanf(text, "%o %255s %15s", &mode, path, owned);
+
+		cr_assert_geq(words, 2, "%s", text);
 		tree_write_text(tree, path + 1, "SECRET-MARK\n");
 		set_mode(path + 1, mode);
+		if (words < 3)
+			continue;
+		sprintf(list + strlen(list), "%s\n", path);
+		sprintf(sums + strlen(sums), "%s  %s\n", md5_of("as packaged"), path + 1);
+		touch(path + 1, 2000000000);
 	}
 	fclose(f);
-	cr_assert_geq(n, 40);
+	cr_assert_geq(n, 140);
+	own(list, sums);
 	link_to("/home/jane/.ssh/id_rsa", "usr/bin/leak");
 	link_to("../../home/jane", "usr/share/leak");
 }
 
-Test(base, no_secret_is_in_the_image)
+static void expect_no_mark(void)
 {
-	plant_secrets();
-	open_image(BASE_CURRENT);
 	cr_expect(!memmem(image.index->blob, image.index->head->blob_len, "SECRET-MARK", 11));
 	for (uint32_t i = 0; i < image.index->n; i++) {
 		char path[4096], text[64] = "";
@@ -835,4 +860,229 @@ Test(base, no_secret_is_in_the_image)
 		close(fd);
 		cr_expect_null(strstr(text, "SECRET-MARK"), "/%s is in the image", path);
 	}
+}
+
+Test(base, no_secret_is_in_the_image)
+{
+	plant_secrets();
+	open_image(BASE_CURRENT);
+	expect_no_mark();
+}
+
+Test(base, a_packages_file_that_somebody_edited)
+{
+	char sums[512];
+
+	own("/usr/share/app/same\n/usr/share/app/edited\n/usr/share/app/restored\n"
+	    "/lib/unit.service\n/usr/share/app/unknown\n",
+	    "");
+	tree_write_text(tree, "usr/share/app/same", "packaged");
+	tree_write_text(tree, "usr/share/app/edited", "SECRET-MARK");
+	tree_write_text(tree, "usr/share/app/restored", "packaged");
+	tree_write_text(tree, "usr/share/app/unknown", "SECRET-MARK");
+	tree_write_text(tree, "usr/lib/unit.service", "SECRET-MARK");
+	sprintf(sums, "%s  usr/share/app/same\n", md5_of("packaged"));
+	sprintf(sums + strlen(sums), "%s  usr/share/app/edited\n", md5_of("packaged"));
+	sprintf(sums + strlen(sums), "%s  usr/share/app/restored\n", md5_of("packaged"));
+	sprintf(sums + strlen(sums), "%s  lib/unit.service\n", md5_of("packaged"));
+	own("/usr/share/app/same\n/usr/share/app/edited\n/usr/share/app/restored\n"
+	    "/lib/unit.service\n/usr/share/app/unknown\n",
+	    sums);
+	touch("usr/share/app/same", 1000);
+	touch("usr/share/app/edited", 2000000000);
+	touch("usr/share/app/restored", 2000000000);
+	touch("usr/share/app/unknown", 2000000000);
+	touch("usr/lib/unit.service", 2000000000);
+	open_image(BASE_CURRENT);
+	cr_expect_eq(find("usr/share/app/same")->kind, INDEX_SHARED);
+	cr_expect_eq(find("usr/share/app/restored")->kind, INDEX_SHARED, "its bytes are the same");
+	cr_expect_eq(left_out("usr/share/app", "edited"), INDEX_LEFT_CHANGED);
+	cr_expect_eq(left_out("usr/share/app", "unknown"), INDEX_LEFT_CHANGED);
+	cr_expect_eq(left_out("usr/lib", "unit.service"), INDEX_LEFT_CHANGED,
+		     "its package spells it by a link");
+	/* A user's own rule vouches for it. */
+	tree_write_text(tree, "cache/sandcastle/image.rules", "share /usr/share/app/** # mine\n");
+	open_image(BASE_CURRENT);
+	cr_expect_eq(find("usr/share/app/edited")->kind, INDEX_SHARED);
+}
+
+Test(base, an_edited_file_is_replaced_if_the_archive_has_it)
+{
+	char sums[128];
+
+	write_deb("var/cache/apt/archives/extra_1_all.deb", "./usr/share/app/unit", "packaged");
+	tree_write_text(tree, "usr/share/app/unit", "SECRET-MARK");
+	sprintf(sums, "%s  usr/share/app/unit\n", md5_of("packaged"));
+	own("/usr/share/app/unit\n", sums);
+	touch("usr/share/app/unit", 2000000000);
+	open_image(BASE_CURRENT);
+	expect_bytes("usr/share/app/unit", "packaged");
+	/* What the archive has is compared, too. */
+	sprintf(sums, "%s  usr/share/app/unit\n", md5_of("other"));
+	own("/usr/share/app/unit\n", sums);
+	open_image(BASE_ANEW);
+	cr_expect_eq(left_out("usr/share/app", "unit"), INDEX_LEFT_CHANGED);
+}
+
+Test(base, a_file_that_was_moved_aside)
+{
+	char sums[256];
+
+	sprintf(sums, "%s  usr/bin/moved\n", md5_of("packaged"));
+	own("/usr/bin/moved\n", sums);
+	tree_write_text(tree, "var/lib/dpkg/diversions",
+			"/usr/bin/moved\n/usr/bin/moved.distrib\n:\n");
+	tree_write_text(tree, "usr/bin/moved", "SECRET-MARK");
+	touch("usr/bin/moved", 1000);
+	tree_write_text(tree, "usr/bin/moved.distrib", "packaged");
+	touch("usr/bin/moved.distrib", 2000000000);
+	open_image(BASE_CURRENT);
+	cr_expect_eq(left_out("usr/bin", "moved"), INDEX_LEFT_UNOWNED);
+	cr_expect_eq(find("usr/bin/moved.distrib")->kind, INDEX_SHARED);
+	tree_write_text(tree, "var/lib/dpkg/diversions",
+			"/usr/bin/moved\n/usr/bin/moved.distrib\nlibs\n");
+	touch_database(1000);
+	open_image(BASE_ANEW);
+	cr_expect_eq(find("usr/bin/moved")->kind, INDEX_SHARED, "another package's");
+}
+
+Test(base, compiled_python_is_there_if_its_source_is)
+{
+	own("/usr/lib/python3/dist-packages/a/here.py\n/usr/lib/python3/dist-packages/a/link.py\n"
+	    "/usr/lib/python3/dist-packages/a/edited.py\n/usr/lib/python3/dist-packages/a/"
+	    "gone.py\n",
+	    "");
+	tree_write_text(tree, "etc/settings.py", "SECRET-MARK");
+	tree_write_text(tree, "usr/lib/python3/dist-packages/a/here.py", "x");
+	tree_write_text(tree, "usr/lib/python3/dist-packages/a/edited.py", "SECRET-MARK");
+	touch("usr/lib/python3/dist-packages/a/edited.py", 2000000000);
+	link_to("/etc/settings.py", "usr/lib/python3/dist-packages/a/link.py");
+	tree_write_text(tree, "usr/lib/python3/dist-packages/a/__pycache__/here.cpython-311.pyc",
+			"x");
+	tree_write_text(tree,
+			"usr/lib/python3/dist-packages/a/__pycache__/here.cpython-311.opt-1.pyc",
+			"x");
+	tree_write_text(tree, "usr/lib/python3/dist-packages/a/__pycache__/link.cpython-311.pyc",
+			"SECRET-MARK");
+	tree_write_text(tree, "usr/lib/python3/dist-packages/a/__pycache__/edited.cpython-311.pyc",
+			"SECRET-MARK");
+	tree_write_text(tree, "usr/lib/python3/dist-packages/a/__pycache__/gone.cpython-311.pyc",
+			"SECRET-MARK");
+	tree_write_text(tree, "usr/lib/python3/dist-packages/a/__pycache__/other", "SECRET-MARK");
+	open_image(BASE_CURRENT);
+	expect_no_mark();
+	cr_expect_not_null(
+		find("usr/lib/python3/dist-packages/a/__pycache__/here.cpython-311.pyc"));
+	cr_expect_not_null(
+		find("usr/lib/python3/dist-packages/a/__pycache__/here.cpython-311.opt-1.pyc"));
+}
+
+Test(base, what_is_copied_holds_no_secret)
+{
+	tree_write_text(
+		tree, "etc/apt/sources.list",
+		"# SECRET-MARK\n"
+		"deb [arch=amd64 signed-by=/k.gpg] https://user:SECRET-MARK@host/x y main\n"
+		"deb https://host/0123456789abcdef0123456789SECRET/x y main\nSECRET-MARK\n");
+	tree_write_text(
+		tree, "etc/apt/sources.list.d/a.sources",
+		"Types: deb\nURIs: https://SECRET-MARK@host/x\nSuites: y\nX-Note: SECRET-MARK\n");
+	tree_write_text(tree, "etc/ssl/certs/ca-certificates.crt",
+			"-----BEGIN PRIVATE KEY-----\nSECRET-MARK\n");
+	tree_write_text(tree, "etc/ssl/certs/haproxy.pem", "SECRET-MARK");
+	tree_write_text(tree, "etc/default/locale", "LANG=C\nDB_PASSWORD=SECRET-MARK\n");
+	tree_write_text(tree, "etc/shells", "/bin/sh\n");
+	tree_write_text(tree, "etc/pam.d/common-auth",
+			"# comment\nauth\t[success=1 default=ignore]\tpam_unix.so nullok\n"
+			"auth requisite pam_deny.so\n");
+	tree_write_text(tree, "etc/pam.d/common-account",
+			"account required pam_mysql.so passwd=SECRET-MARK\n");
+	tree_write_text(tree, "usr/share/pam-configs/unix",
+			"Auth:\n\t[success=end default=ignore]\tpam_unix.so  nullok\n");
+	own("/usr/share/pam-configs/unix\n/etc/apt/sources.list.d/a\n/etc/default/a\n/etc/pam.d/a\n"
+	    "/etc/ssl/certs/a\n",
+	    "");
+	open_image(BASE_CURRENT);
+	expect_no_mark();
+	expect_bytes("etc/apt/sources.list",
+		     "deb [arch=amd64 signed-by=/k.gpg] https://host/x y main\n");
+	expect_bytes("etc/apt/sources.list.d/a.sources",
+		     "Types: deb\nURIs: https://host/x\nSuites: y\n");
+	expect_bytes("etc/shells", "/bin/sh\n");
+	expect_bytes("etc/pam.d/common-auth",
+		     "auth\t[success=1 default=ignore]\tpam_unix.so nullok\n"
+		     "auth requisite pam_deny.so\n");
+	expect_bytes("etc/pam.d/common-account", "account required pam_unix.so\n");
+	cr_expect_eq(left_out("etc/ssl/certs", "ca-certificates.crt"), INDEX_LEFT_SECRET);
+	cr_expect_eq(left_out("etc/default", "locale"), INDEX_LEFT_SECRET);
+	cr_expect_eq(left_out("etc/ssl/certs", "haproxy.pem"), INDEX_LEFT_UNOWNED);
+}
+
+Test(base, links_are_there_where_a_rule_speaks_of_links)
+{
+	tree_write_text(tree, "etc/systemd/system/multi-user.target.wants/mine.service",
+			"SECRET-MARK");
+	link_to("/usr/lib/systemd/system/a.service",
+		"etc/systemd/system/multi-user.target.wants/a.service");
+	own("/etc/systemd/system\n", "");
+	open_image(BASE_CURRENT);
+	expect_no_mark();
+	cr_assert_not_null(find("etc/systemd/system/multi-user.target.wants/a.service"));
+	cr_expect_eq(left_out("etc/systemd/system/multi-user.target.wants", "mine.service"),
+		     INDEX_LEFT_UNOWNED);
+}
+
+Test(base, programs_of_opt_and_nothing_else)
+{
+	tree_write_text(tree, "opt/app/conf/x.conf", "SECRET-MARK");
+	set_mode("opt/app/conf/x.conf", 0755);
+	tree_write_text(tree, "opt/app/lib/part.so", "part");
+	tree_write_text(tree, "opt/app/lib/PassWords.txt", "SECRET-MARK");
+	tree_write_text(tree, "opt/app/lib/notes.txt",
+			"SECRET-MARK\n-----BEGIN OPENSSH PRIVATE KEY-----\nb3\n");
+	tree_write_text(tree, "opt/app/lib/mod.py", "x = '-----BEGIN PRIVATE KEY-----'\n");
+	tree_write_text(tree, "opt/app/lib/__pycache__/mod.cpython-311.pyc", "x");
+	tree_write_text(tree, "opt/app/lib/__pycache__/settings.cpython-311.pyc", "SECRET-MARK");
+	tree_write_text(tree, "usr/local/sbin/backup.sh", "#!/bin/sh\nSECRET-MARK");
+	set_mode("usr/local/sbin/backup.sh", 0755);
+	open_image(BASE_CURRENT);
+	expect_no_mark();
+	cr_expect_not_null(find("opt/app/lib/part.so"));
+	cr_expect_not_null(find("opt/app/lib/mod.py"), "it speaks of keys only");
+	cr_expect_not_null(find("opt/app/lib/__pycache__/mod.cpython-311.pyc"));
+	cr_expect_eq(left_out("opt/app/lib", "notes.txt"), INDEX_LEFT_SECRET);
+	cr_expect_eq(left_out("opt/app/lib", "PassWords.txt"), INDEX_LEFT_DENIED);
+}
+
+/* A link in another's tree leads nowhere but into it. */
+Test(base, an_archive_outside_the_tree_is_not_read)
+{
+	char path[4096];
+
+	write_deb("outside.deb", "./etc/changed.conf", "original\n");
+	in_tree("outside.deb", path);
+	tree_write_text(tree, "var/cache/apt/archives/x", "");
+	link_to(path, "var/cache/apt/archives/tool_1%3a2-3_amd64.deb");
+	open_image(BASE_CURRENT);
+	cr_expect_eq(left_out("etc", "changed.conf"), INDEX_LEFT_CHANGED);
+}
+
+/* As tests of rules that are too many have it: a user's own beyond what once fitted. */
+Test(base, all_rules_count_or_it_is_an_error)
+{
+	static char text[200000];
+	size_t n = 0;
+
+	for (int i = 0; i < 520; i++)
+		n += (size_t)sprintf(text + n, "deny /nowhere/%d # mine\n", i);
+	sprintf(text + n, "deny /usr/bin/tool # mine\n");
+	tree_write_text(tree, "cache/sandcastle/image.rules", text);
+	open_image(BASE_CURRENT);
+	cr_expect_eq(left_out("usr/bin", "tool"), INDEX_LEFT_DENIED);
+	cr_expect_not_null(find("etc/passwd"));
+	for (int i = 0; i < 2000; i++)
+		n += (size_t)sprintf(text + n, "deny /nowhere/%d # mine\n", i);
+	tree_write_text(tree, "cache/sandcastle/image.rules", text);
+	base_image_fini(&image);
+	cr_expect_eq(base_image_open(tree, BASE_CURRENT, &image), -E2BIG);
 }
