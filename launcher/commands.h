@@ -15,6 +15,7 @@ extern const struct command cmd_list;
 extern const struct command cmd_stats;
 extern const struct command cmd_logs;
 extern const struct command cmd_screenshot;
+extern const struct command cmd_connect;
 extern const struct command cmd_attach;
 extern const struct command cmd_wait;
 extern const struct command cmd_stop;

@@ -95,6 +95,16 @@ static void answer_display(json_int_t id)
 	close(pair[1]);
 }
 
+/* A sandbox named "headless" has no display. */
+static void answer_stats(json_int_t id)
+{
+	char reply[128];
+
+	snprintf(reply, sizeof(reply), "{\"type\":\"reply\",\"id\":%d,\"ok\":true,\"display\":%s}",
+		 (int)id, strcmp(fake.name, "headless") != 0 ? "{}" : "null");
+	send_control(reply, -1);
+}
+
 static void read_client(void)
 {
 	char buf[4096];
@@ -109,6 +119,8 @@ static void read_client(void)
 	}
 	if (op && strcmp(op, "display") == 0)
 		answer_display(json_integer_value(json_object_get(m, "id")));
+	else if (op && strcmp(op, "stats") == 0)
+		answer_stats(json_integer_value(json_object_get(m, "id")));
 	else if (op)
 		printf("op %s\n", op);
 	fflush(stdout);

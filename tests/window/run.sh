@@ -4,6 +4,7 @@
 set -u
 
 window=$1 fake=$2 only=${3:-}
+opener=("$window")
 for program in Xvfb xdotool; do
 	command -v "$program" >/dev/null || { echo "no $program"; exit 77; }
 done
@@ -86,7 +87,7 @@ start()
 {
 	coproc fake_process { exec "$fake" "$1"; }
 	expect listening
-	"$window" "$1" 2>"$XDG_RUNTIME_DIR/stderr" &
+	"${opener[@]}" "$1" 2>"$XDG_RUNTIME_DIR/stderr" &
 	window_process=$!
 	tell window
 	for _ in {1..100}; do
@@ -333,6 +334,39 @@ test_no_such_sandbox()
 	timeout 2 "$window" nobody 2>"$XDG_RUNTIME_DIR/stderr"
 	grep -q 'nobody: no sandbox of that name runs' "$XDG_RUNTIME_DIR/stderr" ||
 		fail "stderr: $(cat "$XDG_RUNTIME_DIR/stderr")"
+}
+
+# The command becomes the window.
+test_connect()
+{
+	local opener=("$(dirname "$window")/sandcastle" connect)
+
+	start_drawn connected 640 480
+	expect_same 640x480
+}
+
+test_connect_without_a_display()
+{
+	coproc fake_process { exec "$fake" headless; }
+	expect listening
+	"$(dirname "$window")/sandcastle" connect headless 2>"$XDG_RUNTIME_DIR/stderr"
+	[ $? = 125 ] || fail "not refused"
+	grep -q "'headless' was started without --display" "$XDG_RUNTIME_DIR/stderr" ||
+		fail "stderr: $(cat "$XDG_RUNTIME_DIR/stderr")"
+	kill "$fake_process_PID"
+}
+
+test_connect_without_the_package()
+{
+	mkdir "$XDG_RUNTIME_DIR/bin"
+	cp "$(dirname "$window")/sandcastle" "$XDG_RUNTIME_DIR/bin"
+	coproc fake_process { exec "$fake" alone; }
+	expect listening
+	PATH=/nowhere "$XDG_RUNTIME_DIR/bin/sandcastle" connect alone 2>"$XDG_RUNTIME_DIR/stderr"
+	[ $? = 125 ] || fail "not refused"
+	grep -q 'apt install sandcastle-desktop' "$XDG_RUNTIME_DIR/stderr" ||
+		fail "stderr: $(cat "$XDG_RUNTIME_DIR/stderr")"
+	kill "$fake_process_PID"
 }
 
 # A message that may not come ends the connection, not the window; so does a hang-up before each.

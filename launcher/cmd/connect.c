@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "launcher/commands.h"
+#include "launcher/control_call.h"
+#include "launcher/options.h"
+
+#define WINDOW "sandcastle-window"
+
+/* A sandbox of that name runs and has a display; logs why not. */
+static int check(const char *name)
+{
+	struct client *c = NULL;
+	json_t *stats = NULL;
+	int r = control_open(name, &c);
+
+	if (r == 0)
+		r = control_ask(c, json_pack("{s:s}", "op", "stats"), &stats);
+	if (r == 0 && !json_is_object(json_object_get(stats, "display"))) {
+		log_error("'%s' was started without --display, so there is nothing to show", name);
+		r = -ENOTSUP;
+	}
+	json_decref(stats);
+	client_free(c);
+	return r;
+}
+
+/* The program beside our own, as in a build, before one of the PATH. */
+static void beside(char *path, size_t size)
+{
+	char self[PATH_MAX];
+	const ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash;
+
+	self[n > 0 ? n : 0] = '\0';
+	slash = strrchr(self, '/');
+	if (!slash ||
+	    (size_t)snprintf(path, size, "%.*s/" WINDOW, (int)(slash - self), self) >= size ||
+	    access(path, X_OK) < 0)
+		snprintf(path, size, "%s", WINDOW);
+}
+
+static int run(struct call *call)
+{
+	char path[PATH_MAX];
+
+	if (check(call->argv[0]) < 0)
+		return EXIT_SANDCASTLE_FAILED;
+	beside(path, sizeof(path));
+	execlp(path, WINDOW, call->argv[0], (char *)NULL);
+	if (errno == ENOENT)
+		log_error("the window is a program of its own, which is not installed: apt install "
+			  "sandcastle-desktop");
+	else
+		log_error("cannot start %s: %s", path, strerror(errno));
+	return EXIT_SANDCASTLE_FAILED;
+}
+
+const struct command cmd_connect = {
+	.name = "connect",
+	.brief = "show the screen of one in a window",
+	.usage = "NAME",
+	.about = "Opens a window that shows a sandbox which was started with --display, and\n"
+		 "gives it what is typed and clicked there. Needs the package sandcastle-desktop.\n"
+		 "A window may be opened again; of several, the last one shows the sandbox.\n",
+	.min = 1,
+	.max = 1,
+	.wants = "takes one name; write `sandcastle connect NAME`",
+	.size = sizeof(struct call),
+	.run = run,
+};
