@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/log.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,6 +29,15 @@ void log_set_subject(const char *text)
 	(void)snprintf(subject, sizeof(subject), "%s", text);
 }
 
+void log_write(const char *text, size_t len)
+{
+	struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+	/* A pipe that nobody reads takes a line only where there is a page for it (pipe(7)). */
+	if (poll(&out, 1, 0) == 1 && (out.revents & POLLOUT))
+		(void)!write(STDERR_FILENO, text, len);
+}
+
 static void emit(const char *prefix, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
 
 /* One write() per line, so that lines of several sandboxes on one terminal do not mix. */
@@ -46,7 +56,7 @@ static void emit(const char *prefix, const char *fmt, va_list ap)
 	if (isatty(STDERR_FILENO))
 		line[len++] = '\r';
 	line[len++] = '\n';
-	(void)!write(STDERR_FILENO, line, len);
+	log_write(line, len);
 }
 
 void log_error(const char *fmt, ...)

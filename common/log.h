@@ -3,6 +3,8 @@
 #ifndef COMMON_LOG_H
 #define COMMON_LOG_H
 
+#include <stddef.h>
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -40,5 +42,11 @@ void log_debug(const char *fmt, ...) PRINTF_LIKE(1, 2);
  * that more were left out.
  */
 void log_guest(const char *fmt, ...) PRINTF_LIKE(1, 2);
+
+/*
+ * Writes at most PIPE_BUF bytes to stderr, or drops them: whoever does not read our output must
+ * not hold a thread that a sandbox needs.
+ */
+void log_write(const char *text, size_t len);
 
 #endif

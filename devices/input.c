@@ -467,27 +467,20 @@ static void take_status(struct input *in, const struct virtio_input_event *event
 		in->leds(in->owner, mask);
 }
 
+static bool serve_status(struct virtio_device *vdev, unsigned int q)
+{
+	struct input *in = to_input(vdev);
+	struct virtio_input_event event;
+
+	if (chain_read(&in->chain, 0, &event, sizeof(event)) == sizeof(event))
+		take_status(in, &event);
+	virtq_push(&vdev->queues[q], in->chain.head, 0);
+	return true;
+}
+
 static void status_kick(struct input *in)
 {
-	struct virtq *vq = &in->vdev.queues[Q_STATUS];
-	struct virtio_input_event event;
-	int r = 1;
-
-	for (unsigned int n = 0; n < VIRTIO_KICK_BUDGET && r > 0; n++) {
-		r = virtq_pop(vq, &in->chain);
-		if (r <= 0)
-			break;
-		if (chain_read(&in->chain, 0, &event, sizeof(event)) == sizeof(event))
-			take_status(in, &event);
-		virtq_push(vq, in->chain.head, 0);
-	}
-	if (r < 0) {
-		virtio_device_break(&in->vdev, "the status queue is malformed");
-		return;
-	}
-	if (r > 0)
-		virtio_device_kick_later(&in->vdev, Q_STATUS);
-	virtio_device_flush(&in->vdev, Q_STATUS);
+	(void)virtio_device_serve(&in->vdev, Q_STATUS, &in->chain, serve_status);
 }
 
 static int input_attach(struct virtio_device *vdev, struct device *dev, struct loop *loop)

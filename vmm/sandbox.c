@@ -42,6 +42,8 @@ enum {
 	POWER_OFF_LIMIT_MS = 30 * 1000,
 	/* How long it may take to mount a share, and to write back what it owes one that goes. */
 	MOUNT_LIMIT_MS = 30 * 1000,
+	/* For the file server: no longer than who removes a share is to wait for a host that hangs. */
+	SERVER_LIMIT_MS = 800,
 	DETACH_LIMIT_MS = 10 * 1000,
 
 	PANIC_LINES = 24,
@@ -502,6 +504,7 @@ static int add_services(struct sandbox *sb)
 		.done = control_shared,
 		.mount_limit_ms = MOUNT_LIMIT_MS,
 		.detach_limit_ms = DETACH_LIMIT_MS,
+		.server_limit_ms = SERVER_LIMIT_MS,
 	};
 	int r;
 

@@ -68,7 +68,7 @@ void fs_server_limit(struct fs_server *server, uint64_t memory);
 void fs_server_freeze(struct fs_server *server);
 /*
  * Before the device is used, or later under its lock and on the thread of its loop. -EEXIST, -EINVAL (name, or neither
- * file nor directory), -ENAMETOOLONG, -ENOENT (empty name), -ENOSPC (128 exports), -ENFILE.
+ * file nor directory), -EOPNOTSUPP (kernel_fs_name()), -ENAMETOOLONG, -ENOENT (empty name), -ENOSPC (128 exports), -ENFILE.
  */
 int fs_server_add_export(struct fs_server *server,
 			 const struct fs_export_config *export) MUST_CHECK;

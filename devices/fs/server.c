@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/kernel_fs.h"
 #include "devices/fs/dax.h"
 #include "devices/fs/indexed.h"
 
@@ -450,6 +451,8 @@ int fs_server_add_export(struct fs_server *s, const struct fs_export_config *cfg
 		r = -errno;
 	if (r == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
 		r = -EINVAL;
+	if (r == 0 && kernel_fs_name(cfg->fd))
+		r = -EOPNOTSUPP;
 	if (r == 0 && find_export(s, cfg->name))
 		r = -EEXIST;
 	if (r == 0 && !export)

@@ -66,13 +66,13 @@ static int append_map(struct sandbox_config *cfg, struct config_map *map)
 /* Takes the place of `map->host` and checks that its owner lets us have it. */
 static int open_host(struct config_map *map)
 {
+	char why[MAP_WHY_MAX];
 	struct stat st;
-	int need;
+	int need, r;
 
 	map->fd = open(map->host, O_PATH | O_CLOEXEC | O_NOFOLLOW);
 	if (map->fd < 0 || fstat(map->fd, &st) < 0) {
-		int r = -errno;
-
+		r = -errno;
 		log_error("cannot map %s: %s", map->host, strerror(-r));
 		return r;
 	}
@@ -83,6 +83,11 @@ static int open_host(struct config_map *map)
 		return -ENOTSUP;
 	}
 	map->is_file = S_ISREG(st.st_mode);
+	r = map_check_host(map, why, sizeof(why));
+	if (r < 0) {
+		log_error("%s", why);
+		return r;
+	}
 	need = R_OK | (map->is_file ? 0 : X_OK) | (map->writable ? W_OK : 0);
 	if (access(map->host, need) < 0) {
 		log_error("cannot map %s: you may not %s it; change its permissions%s", map->host,

@@ -32,6 +32,7 @@ struct job {
 	int fd;
 	uint8_t *chunk;
 	uint64_t entries;
+	mode_t mask; /* the user's umask */
 	struct folder *folders; /* each lies in the next */
 	char path[PATH_MAX]; /* of the entry, below top */
 };
@@ -151,12 +152,16 @@ static int enter_folder(struct job *j, mode_t mode, struct timespec mtime)
 
 static int make_folder(struct job *j, int dir, const char *name, mode_t mode, struct timespec mtime)
 {
+	const bool made = mkdirat(dir, name, 0700) == 0;
 	AUTO_CLOSE int fd = -1;
 
-	if (mkdirat(dir, name, 0700) < 0 && errno != EEXIST)
+	if (!made && errno != EEXIST)
 		return -errno;
 	fd = openat(dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? -errno : enter_folder(j, mode, mtime);
+	if (fd < 0)
+		return -errno;
+	/* One that was there is the user's, and stays as it is. */
+	return made ? enter_folder(j, mode, mtime) : 0;
 }
 
 /* Notes a name for something that has none yet, in `dir`. */
@@ -255,7 +260,7 @@ static int make_link(struct job *j, int dir, const char *name, struct timespec m
 
 static int make_entry(struct job *j)
 {
-	const mode_t mode = j->lib->entry_perm(j->entry) & 0777;
+	const mode_t mode = j->lib->entry_perm(j->entry) & 0777 & ~j->mask;
 	struct timespec mtime = {
 		.tv_sec = j->lib->entry_mtime(j->entry),
 		.tv_nsec = j->lib->entry_mtime_nsec(j->entry),
@@ -406,7 +411,8 @@ int tar_extract(const struct tar_lib *lib, const struct tar_extract *x, int fd)
 	int r = -ENOMEM;
 
 	if (j && chunk) {
-		*j = (struct job){.lib = lib, .x = x, .fd = fd, .chunk = chunk};
+		*j = (struct job){.lib = lib, .x = x, .fd = fd, .chunk = chunk, .mask = umask(0)};
+		(void)umask(j->mask);
 		j->a = lib->read_new();
 	}
 	catch_signals();

@@ -4,8 +4,11 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "common/kernel_fs.h"
 #include "vmm/config/config.h"
 
 bool path_normalise(char *path)
@@ -41,6 +44,68 @@ bool path_is_below(const char *path, const char *dir)
 
 	return strcmp(dir, "/") == 0 ||
 	       (strncmp(path, dir, n) == 0 && (path[n] == '/' || path[n] == '\0'));
+}
+
+/* What is kept for us below the directory of an XDG variable, resolved as far as it is there. */
+static bool own_dir(const char *variable, const char *in_home, char own[PATH_MAX])
+{
+	const char *base = getenv(variable), *home = getenv("HOME");
+	char path[PATH_MAX];
+	size_t n;
+
+	if (base && base[0] == '/')
+		in_home = "";
+	else
+		base = in_home ? home : NULL;
+	if (!base || base[0] != '/' ||
+	    (size_t)snprintf(path, sizeof(path), "%s%s", base, in_home) >= sizeof(path))
+		return false;
+	/* A folder that does not exist yet could be made by the guest. */
+	if (!realpath(path, own))
+		memcpy(own, path, sizeof(path));
+	n = path_normalise(own) ? strlen(own) : PATH_MAX;
+	if (n + sizeof("/sandcastle") > PATH_MAX)
+		return false;
+	memcpy(own + n, "/sandcastle", sizeof("/sandcastle"));
+	return true;
+}
+
+/* True if a guest that may write below `host` may write what is at `own`. */
+static bool reaches(const char *host, const char *own)
+{
+	return path_is_below(own, host) || path_is_below(host, own);
+}
+
+int map_check_host(const struct config_map *map, char *why, size_t size)
+{
+	static const struct {
+		const char *variable, *in_home, *what;
+	} owns[] = {
+		{"XDG_CACHE_HOME", "/.cache", "cache"},
+		{"XDG_CONFIG_HOME", "/.config", "configuration"},
+		{"XDG_RUNTIME_DIR", NULL, "runtime directory"},
+	};
+	const char *fs = kernel_fs_name(map->fd);
+	char own[PATH_MAX];
+
+	if (fs) {
+		snprintf(why, size,
+			 "cannot map %s: it is on a file system of the kernel's (%s), whose files "
+			 "show and change the host itself",
+			 map->host, fs);
+		return -EOPNOTSUPP;
+	}
+	for (size_t i = 0; map->writable && i < ARRAY_SIZE(owns); i++) {
+		if (!own_dir(owns[i].variable, owns[i].in_home, own) || !reaches(map->host, own))
+			continue;
+		snprintf(
+			why, size,
+			"cannot map %s writable: sandcastle's %s is there (%s), which decides what "
+			"later sandboxes see; map a folder beside it, or leave out :rw",
+			map->host, owns[i].what, own);
+		return -EPERM;
+	}
+	return 0;
 }
 
 bool guest_path_is_reserved(const char *path)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* vmm/config/map_rules.h - where in a sandbox a map may be. Pure. */
+/* vmm/config/map_rules.h - what of a host may be a map, and where in a sandbox. */
 #ifndef VMM_CONFIG_MAP_RULES_H
 #define VMM_CONFIG_MAP_RULES_H
 
@@ -18,6 +18,14 @@ bool path_normalise(char *path);
 
 /* True if `path` is `dir` or below it; both absolute and normalised. */
 bool path_is_below(const char *path, const char *dir);
+
+/*
+ * 0 if map->host, opened as map->fd, may be shown to a guest, and if map->writable, written by
+ * it. Else why, in one line: -EOPNOTSUPP a kernel's file system; -EPERM a guest that writes there
+ * would write our own cache, configuration or runtime directory, which decide
+ * what later sandboxes see.
+ */
+int map_check_host(const struct config_map *map, char *why, size_t size) MUST_CHECK;
 
 /* True for places a map may not take: /, /proc, /usr, ... and below /proc, /sys and /dev. */
 bool guest_path_is_reserved(const char *path);

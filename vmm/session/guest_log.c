@@ -5,6 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/log.h"
+
+enum { ECHO_MAX = 4096 };
+
 void guest_log_init(struct guest_log *log, bool echo)
 {
 	pthread_mutex_init(&log->lock, NULL);
@@ -62,6 +66,28 @@ uint64_t guest_log_end(struct guest_log *log)
 	return end;
 }
 
+/* A byte of the guest's as a terminal may see it. */
+static char shown(char c)
+{
+	return isprint((unsigned char)c) || c == '\n' || c == '\t' || c == '\r' ? c : '?';
+}
+
+/* As it comes, without what would steer the terminal. */
+static void echo(const char *buf, size_t len)
+{
+	char clean[ECHO_MAX];
+
+	while (len > 0) {
+		size_t n = min_size(len, sizeof(clean));
+
+		for (size_t i = 0; i < n; i++)
+			clean[i] = shown(buf[i]);
+		log_write(clean, n);
+		buf += n;
+		len -= n;
+	}
+}
+
 static void put(struct guest_log *log, const char *p, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
@@ -75,7 +101,7 @@ void guest_log_add(struct guest_log *log, const void *buf, size_t len)
 	post(log);
 	pthread_mutex_unlock(&log->lock);
 	if (log->echo)
-		(void)!write(STDERR_FILENO, buf, len);
+		echo(buf, len);
 }
 
 void guest_log_line(struct guest_log *log, const char *line)
@@ -87,8 +113,10 @@ void guest_log_line(struct guest_log *log, const char *line)
 	put(log, "\n", 1);
 	post(log);
 	pthread_mutex_unlock(&log->lock);
-	if (log->echo)
-		dprintf(STDERR_FILENO, "%s\n", line);
+	if (log->echo) {
+		echo(line, strlen(line));
+		log_write("\n", 1);
+	}
 }
 
 /* The ring unrolled into text; returns its length. */

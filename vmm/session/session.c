@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
@@ -16,7 +17,10 @@
 #include "vmm/session/session_priv.h"
 
 /* Connections that have not said which stream they are; the agent opens one at a time. */
-enum { MAX_NEWCOMERS = 16 };
+enum {
+	MAX_NEWCOMERS = 16,
+	NEWCOMER_MS = 500, /* for a stream to say whom it is for, where another needs its place */
+};
 
 /* A connection to SC_PORT_STREAM, until its hello has come. */
 struct newcomer {
@@ -24,6 +28,7 @@ struct newcomer {
 	struct vsock_conn *conn; /* NULL: the slot is free */
 	uint8_t hello[sizeof(struct sc_stream_hello)];
 	size_t hello_len;
+	uint64_t since_ms; /* CLOCK_MONOTONIC */
 };
 
 struct session {
@@ -325,6 +330,14 @@ static const struct vsock_conn_ops newcomer_ops = {
 	.closed = newcomer_closed,
 };
 
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 static int accept_stream(struct vsock_conn *conn, void *owner)
 {
 	struct session *s = owner;
@@ -335,9 +348,12 @@ static int accept_stream(struct vsock_conn *conn, void *owner)
 	for (unsigned int i = 0; i < MAX_NEWCOMERS; i++) {
 		struct newcomer *nc = &s->newcomers[i];
 
-		if (nc->conn)
+		if (nc->conn && now_ms() - nc->since_ms < NEWCOMER_MS)
 			continue;
-		*nc = (struct newcomer){.session = s, .conn = conn};
+		/* Any process of the guest can connect, and say nothing. */
+		if (nc->conn)
+			vsock_conn_close(nc->conn);
+		*nc = (struct newcomer){.session = s, .conn = conn, .since_ms = now_ms()};
 		vsock_conn_set_ops(conn, &newcomer_ops, nc);
 		return 0;
 	}

@@ -117,7 +117,11 @@ static void change_exports(struct loop_task *task)
 
 static void tell_server(struct share *s, enum share_state state)
 {
+	const uint64_t limit = s->owner->setup.server_limit_ms;
+
 	s->state = state;
+	s->deadline_ms = limit ? now_ms() + limit : 0;
+	arm(s->owner);
 	s->task.fn = change_exports;
 	loop_post(s->owner->setup.files.loop, &s->task);
 }
@@ -220,7 +224,10 @@ static void exports_changed(struct loop_task *task)
 {
 	struct share *s = CONTAINER_OF(task, struct share, task);
 
-	if (s->state == SHARE_EXPORTING && s->result == 0) {
+	s->deadline_ms = 0;
+	if (s->state == SHARE_EXPORTING && s->result == 0 && s->error) {
+		tell_server(s, SHARE_REVOKING);
+	} else if (s->state == SHARE_EXPORTING && s->result == 0) {
 		tell_guest(s, SHARE_MOUNTING);
 	} else if (s->state == SHARE_EXPORTING) {
 		s->error = s->result;
@@ -241,6 +248,29 @@ static void exports_changed(struct loop_task *task)
 	}
 }
 
+/*
+ * The server's thread is in a file system of the host's that does not answer. Who asked
+ * is told; the server's task stays, and is the first that it does when it is back.
+ */
+static void server_is_late(struct share *s)
+{
+	const int error = s->error;
+
+	s->deadline_ms = 0;
+	s->error = -ETIMEDOUT;
+	if (s->state == SHARE_EXPORTING) {
+		snprintf(s->text, sizeof(s->text),
+			 "cannot share it: a file system that is shared does not answer");
+		tell(s);
+		return;
+	}
+	snprintf(s->text, sizeof(s->text),
+		 "a file system that is shared does not answer; the share is gone as soon as it "
+		 "does, and until then the guest sees of it what it has mapped");
+	tell(s);
+	s->error = error;
+}
+
 static struct share *overdue(const struct shares *sh)
 {
 	const uint64_t now = now_ms();
@@ -257,6 +287,10 @@ static void timer_fired(struct loop_timer *timer)
 	struct share *s;
 
 	while ((s = overdue(sh)) != NULL) {
+		if (s->state == SHARE_EXPORTING || s->state == SHARE_REVOKING) {
+			server_is_late(s);
+			continue;
+		}
 		guest_done(s, -ETIMEDOUT,
 			   s->state == SHARE_MOUNTING || !s->map.writable
 				   ? "the guest did not answer in time"
@@ -349,6 +383,7 @@ void shares_free(struct shares *sh)
 static int check_place(const struct shares *sh, const struct config_map *map, char *why)
 {
 	size_t n = 0;
+	int r;
 
 	if (session_state(sh->setup.session) != SESSION_READY) {
 		snprintf(why, MAP_WHY_MAX, "the sandbox is not ready yet; try again in a moment");
@@ -359,8 +394,11 @@ static int check_place(const struct shares *sh, const struct config_map *map, ch
 			 "the system in the sandbox needs %s; choose another place", map->guest);
 		return -EPERM;
 	}
+	r = map_check_host(map, why, MAP_WHY_MAX);
+	if (r < 0)
+		return r;
 	for (const struct share *s = sh->list; s; s = s->next, n++) {
-		int r = 0;
+		r = 0;
 
 		if (path_is_below(map->guest, s->map.guest)) {
 			r = map_check_pair(&s->map, map, why, MAP_WHY_MAX);

@@ -50,6 +50,7 @@ struct shares_setup {
 	const struct sandbox_config *config; /* its maps are there from the start */
 	shares_done_fn done;
 	uint64_t mount_limit_ms, detach_limit_ms; /* for the guest's answers */
+	uint64_t server_limit_ms; /* for the server's, -ETIMEDOUT after it; 0: none */
 };
 
 /* What setup points to is borrowed. */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/kernel_fs.h"
 #include "devices/fs/fs_priv.h"
 #include "tests/unit/devices/fs/fuse_client.h"
 
@@ -392,4 +393,24 @@ Test(fs_server, tables_shrink_when_the_guest_starts_over)
 		cr_assert_neq(fc_walk(&c, name), old);
 	}
 	cr_assert_eq(fc_getattr(&c, old, &(struct fuse_attr){0}), -ESTALE);
+}
+
+Test(fs_server, a_kernels_file_system_is_refused)
+{
+	static const char *const paths[] = {"/proc/self", "/proc/self/status", "/sys", "/dev/pts",
+					    "/sys/kernel"};
+	char name[16];
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(paths); i++) {
+		struct fs_export_config cfg = {.name = name,
+					       .fd = open(paths[i], O_PATH | O_CLOEXEC)};
+
+		snprintf(name, sizeof(name), "k%u", i);
+		/* Not every place has all of them mounted. */
+		if (cfg.fd < 0 || !kernel_fs_name(cfg.fd)) {
+			cr_assert(i >= 2, "%s", paths[i]);
+			continue;
+		}
+		cr_assert_eq(fs_server_add_export(c.server, &cfg), -EOPNOTSUPP, "%s", paths[i]);
+	}
 }

@@ -266,3 +266,35 @@ Test(map, normalise)
 		cr_assert_str_eq(path, cases[i].out);
 	}
 }
+
+Test(map, a_kernels_file_system_is_refused)
+{
+	cr_assert_eq(map_add(&cfg, &base, "/proc/self:/mnt"), -EOPNOTSUPP);
+	cr_assert_eq(map_add(&cfg, &base, "/proc:/mnt:rw"), -EOPNOTSUPP);
+	cr_assert_eq(cfg.n_maps, 0);
+}
+
+Test(map, what_decides_of_later_sandboxes_is_not_written)
+{
+	char path[160], text[200];
+
+	snprintf(path, sizeof(path), "%s/cache", home);
+	setenv("XDG_CACHE_HOME", path, 1);
+	unsetenv("XDG_CONFIG_HOME");
+	setenv("HOME", home, 1);
+	make_dir("home/cache");
+	make_dir("home/cache/sandcastle");
+	make_dir("home/cache/other");
+	/* Above it, it, and in it; the configuration is not even there yet. */
+	snprintf(text, sizeof(text), "%s:/mnt:rw", home);
+	cr_assert_eq(map_add(&cfg, &base, text), -EPERM);
+	snprintf(text, sizeof(text), "%s/sandcastle:/mnt:rw", path);
+	cr_assert_eq(map_add(&cfg, &base, text), -EPERM);
+	setenv("XDG_CACHE_HOME", "/nowhere", 1);
+	cr_assert_eq(map_add(&cfg, &base, home), 0);
+	snprintf(text, sizeof(text), "%s:/mnt:rw", home);
+	cr_assert_eq(map_add(&cfg, &base, text), -EPERM);
+	/* Beside it is fine, and to be read all of it. */
+	snprintf(text, sizeof(text), "%s/other:/mnt:rw", path);
+	cr_assert_eq(map_add(&cfg, &base, text), 0);
+}

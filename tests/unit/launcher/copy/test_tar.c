@@ -228,8 +228,8 @@ Test(tar, devices_and_set_id_bits_do_not_come_along)
 	cr_assert_eq(tally.skipped, 3);
 	cr_assert(mode_of("null") == 0 && mode_of("disk") == 0 && mode_of("fifo") == 0);
 	cr_assert_eq(mode_of("suid"), S_IFREG | 0755);
-	cr_assert_eq(mode_of("sgid"), S_IFDIR | 0777);
-	cr_assert_eq(mode_of("sticky"), S_IFDIR | 0777);
+	cr_assert_eq(mode_of("sgid"), S_IFDIR | 0755);
+	cr_assert_eq(mode_of("sticky"), S_IFDIR | 0755);
 }
 
 Test(tar, an_archive_that_breaks_off_or_lies)
@@ -361,4 +361,19 @@ Test(tar, who_reads_goes_away)
 	cr_assert_eq(r, -EPIPE);
 	tar_create_free(t);
 	close(ends[1]);
+}
+
+Test(tar, modes_are_the_users_to_limit)
+{
+	(void)umask(027);
+	cr_assert_eq(mkdirat(top, "there", 0700), 0);
+	put("there/", '5', 0777, "", "");
+	put("there/new/", '5', 0777, "", "");
+	put("there/new/file", '0', 0666, "", "x");
+	cr_assert_eq(extract("there", "there"), 0);
+	/* A folder that was there keeps the mode it had. */
+	cr_assert_eq(mode_of("there"), S_IFDIR | 0700);
+	cr_assert_eq(mode_of("there/new"), S_IFDIR | 0750);
+	cr_assert_eq(mode_of("there/new/file"), S_IFREG | 0640);
+	cr_assert_eq(umask(022), 027);
 }

@@ -22,6 +22,8 @@ static pthread_mutex_t server_lock = PTHREAD_MUTEX_INITIALIZER;
 struct shares *all_shares;
 uint64_t detach_limit_ms = 1000000;
 struct display *peers_display;
+uint64_t server_limit_ms;
+struct loop *files_loop;
 struct control *control;
 struct guest_log guest_log;
 struct console console;
@@ -286,6 +288,7 @@ void peers_setup(void)
 		.done = control_shared,
 		.mount_limit_ms = 1000000,
 		.detach_limit_ms = detach_limit_ms,
+		.server_limit_ms = server_limit_ms,
 	};
 	struct fs_export_config first = {.name = "map0"};
 
@@ -301,7 +304,8 @@ void peers_setup(void)
 	cr_assert_eq(fs_server_new(&server), 0);
 	first.fd = open("/tmp", O_PATH | O_CLOEXEC);
 	cr_assert_eq(fs_server_add_export(server, &first), 0);
-	sh.loop = sh.files.loop = fv.g->loop;
+	sh.loop = fv.g->loop;
+	sh.files.loop = files_loop ? files_loop : fv.g->loop;
 	sh.files.server = server;
 	sh.session = session;
 	cr_assert_eq(shares_new(&sh, &all_shares), 0);

@@ -38,6 +38,8 @@ extern unsigned int stops, forced, idles;
 
 extern struct display *peers_display; /* the sandbox's, NULL: none; as the next */
 extern uint64_t detach_limit_ms; /* of the shares; to be set before peers_setup() */
+extern uint64_t server_limit_ms; /* likewise */
+extern struct loop *files_loop; /* likewise: the file server's own; NULL: it has none */
 
 void peers_setup(void);
 void peers_teardown(void);

@@ -353,3 +353,71 @@ Test(share, shares_come_and_go_a_thousand_times)
 	ask_share(client, "/srv/more", false);
 	expect_refusal(client, "busy");
 }
+
+/* The file server's thread hangs until the test runs its loop. */
+static void setup_hanging(void)
+{
+	server_limit_ms = 1;
+	cr_assert_eq(loop_new(&files_loop), 0);
+	peers_setup();
+}
+
+static void teardown_hanging(void)
+{
+	peers_teardown();
+	loop_free(files_loop);
+}
+
+TestSuite(hanging_share, .init = setup_hanging, .fini = teardown_hanging);
+
+static void stop_files(struct loop_task *task)
+{
+	(void)task;
+	loop_stop(files_loop);
+}
+
+/* The host's file system answers: what waits for the thread is done. */
+static void server_is_back(void)
+{
+	struct loop_task stop = {.fn = stop_files};
+
+	loop_post(files_loop, &stop);
+	cr_assert_eq(loop_run(files_loop), 0);
+	settle();
+}
+
+static void let_limit_pass(void)
+{
+	static const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
+
+	nanosleep(&pause, NULL);
+	settle();
+}
+
+Test(hanging_share, a_share_is_refused_and_does_not_come_later)
+{
+	start_agent();
+	ask_share(client, "/srv/tmp", false);
+	let_limit_pass();
+	expect_refusal(client, "failed");
+	server_is_back();
+	server_is_back();
+	cr_assert_not(is_exported("map1"));
+	expect_shares((const char *const[]){"/src", NULL});
+}
+
+Test(hanging_share, a_removal_is_answered_and_done_later)
+{
+	start_agent();
+	ask_unshare(client, "/src");
+	let_limit_pass();
+	expect_refusal(client, "failed");
+	cr_assert(is_exported("map0"));
+	/* It is not asked for twice. */
+	ask_unshare(client, "/src");
+	expect_refusal(client, "busy");
+	server_is_back();
+	cr_assert_not(is_exported("map0"));
+	agent_says(SC_MSG_MAP_DONE, 1, 0, 0);
+	expect_shares((const char *const[]){NULL});
+}

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "common/log.h"
 #include "vmm/session/guest_log.h"
 
 static struct guest_log guest;
@@ -148,4 +151,54 @@ Test(guest_log, who_waits_is_told_once_for_all)
 	cr_assert_eq(tellings, 2);
 	loop_free(loop);
 	guest_log_fini(&log);
+}
+
+/* A log that echoes, with its stderr read here. Returns what came. */
+static size_t echoed(const char *text, size_t len, char *buf, size_t size)
+{
+	const int before = dup(STDERR_FILENO);
+	ssize_t n;
+	int ends[2];
+
+	cr_assert_eq(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+	cr_assert_geq(dup2(ends[1], STDERR_FILENO), 0);
+	guest_log_init(&guest, true);
+	guest_log_add(&guest, text, len);
+	cr_assert_geq(dup2(before, STDERR_FILENO), 0);
+	close(before);
+	close(ends[1]);
+	n = read(ends[0], buf, size);
+	close(ends[0]);
+	return n < 0 ? 0 : (size_t)n;
+}
+
+Test(guest_log, what_a_terminal_is_shown_does_not_steer_it)
+{
+	static const char text[] = "a\x1b[31mb\x9b\tc\r\n";
+	char buf[100];
+	size_t n = echoed(text, sizeof(text) - 1, buf, sizeof(buf));
+
+	cr_assert_eq(n, sizeof(text) - 1);
+	cr_assert_eq(memcmp(buf, "a?[31mb?\tc\r\n", n), 0);
+}
+
+/* 1 MiB into a pipe of 64 KiB: that it returns is what counts. */
+Test(guest_log, an_echo_that_nobody_reads_holds_nobody, .timeout = 60)
+{
+	static char flood[1 << 20], buf[1 << 20];
+	int ends[2];
+	const int before = dup(STDERR_FILENO);
+
+	memset(flood, 'x', sizeof(flood));
+	cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+	cr_assert_geq(dup2(ends[1], STDERR_FILENO), 0);
+	guest_log_init(&guest, true);
+	guest_log_add(&guest, flood, sizeof(flood));
+	for (unsigned int i = 0; i < 1000; i++)
+		log_error("one of a thousand lines that nobody reads");
+	cr_assert_geq(dup2(before, STDERR_FILENO), 0);
+	close(before);
+	close(ends[1]);
+	cr_assert_gt(read(ends[0], buf, sizeof(buf)), 0);
+	close(ends[0]);
 }

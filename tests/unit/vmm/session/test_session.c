@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <time.h>
 
 #include "tests/unit/vmm/session/fake_agent.h"
 
@@ -377,4 +378,21 @@ Test(session, streams_that_do_not_say_who_they_are_are_few)
 		cr_assert_eq(extra.connected, i < 16);
 		cr_assert_eq(extra.reset, i >= 16);
 	}
+}
+
+Test(session, streams_that_say_nothing_make_room_in_time)
+{
+	static const struct timespec limit = {.tv_nsec = 510 * 1000 * 1000};
+	struct fake_sock extra, *list[] = {&extra};
+
+	say_hello();
+	for (uint32_t i = 0; i < 16; i++) {
+		fake_sock_connect(&fv, &extra, SC_PORT_STREAM, 500 + i);
+		(void)fake_sock_poll(&fv, list, 1);
+		cr_assert(extra.connected);
+	}
+	cr_assert_eq(nanosleep(&limit, NULL), 0);
+	fake_sock_connect(&fv, &extra, SC_PORT_STREAM, 600);
+	(void)fake_sock_poll(&fv, list, 1);
+	cr_assert(extra.connected);
 }
