@@ -16,6 +16,7 @@ table=$(cat <<'END_OF_TABLE'
 balloon/pin.c tests/guest/test_memory_root.sh
 battery/source_file.c tests/unit/battery/test_source.c
 battery/source_host.c tests/unit/battery/test_source.c
+desktop tests/window/run.sh
 devices/acpi_events.c tests/unit/devices/test_board.c
 devices/fs/inode.c tests/unit/devices/fs/test_lookup.c
 devices/input_keys.c tests/unit/devices/test_input.c
