@@ -114,3 +114,58 @@ Test(rules, the_built_in_ones)
 	cr_expect_str_eq(match(&rules, "/home"), "/home");
 	rules_fini(&rules);
 }
+
+Test(rules, small_and_capital_letters_of_what_is_denied)
+{
+	struct rules rules;
+
+	parse(&rules, "deny /opt/**/*password* # a\ndeny /opt/**/id_* # b\ndeny /opt/**/*.KEY # c\n"
+		      "deny /opt/**/Exact # d\ndeny /opt/**/a?c # e\nshare /opt/**/Lib # f\n");
+	cr_expect_str_eq(match(&rules, "/opt/x/MyPassWords.txt"), "/opt/**/*password*");
+	cr_expect_str_eq(match(&rules, "/opt/ID_x"), "/opt/**/id_*");
+	cr_expect_str_eq(match(&rules, "/opt/x.key"), "/opt/**/*.KEY");
+	cr_expect_str_eq(match(&rules, "/opt/eXACT"), "/opt/**/Exact");
+	cr_expect_str_eq(match(&rules, "/opt/ABC"), "/opt/**/a?c");
+	cr_expect_str_eq(match(&rules, "/opt/lib"), "", "only what is denied");
+	cr_expect_str_eq(match(&rules, "/opt/Lib"), "/opt/**/Lib");
+	rules_fini(&rules);
+}
+
+Test(rules, checks_are_of_their_verbs)
+{
+	static const char *const bad[] = {"share /a = @apt # x\n", "copy /a = @python # x\n",
+					  "share /a = /b # x\n", "copy /a = @nothing # x\n",
+					  "deny /a = @apt # x\n"};
+	struct rules rules;
+
+	parse(&rules, "share /a/** = @program # x\ncopy /b = @pam # y\nshare /c # z\n");
+	cr_expect(rules.list[0].check == RULE_PROGRAM && rules.list[1].check == RULE_PAM &&
+		  rules.list[2].check == RULE_ANY_FILE);
+	rules_fini(&rules);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		unsigned int line;
+
+		rules = (struct rules){.n = 0};
+		cr_expect_eq(rules_parse(&rules, bad[i], strlen(bad[i]), &line), -EINVAL, "%s",
+			     bad[i]);
+		rules_fini(&rules);
+	}
+}
+
+/* The states of all rules have room, however deep the pattern and the path are. */
+Test(rules, too_many_are_an_error_with_its_line)
+{
+	static const char deep[] = "deny /**/a/**/a/**/a/**/a/**/a/**/a/**/a/**/a # x\n";
+	struct rules rules = {.n = 0};
+	unsigned int line = 0, i = 0;
+	int r = 0;
+
+	for (; r == 0 && i < RULE_MAX; i++)
+		r = rules_parse(&rules, deep, strlen(deep), &line);
+	cr_assert_eq(r, -E2BIG);
+	cr_expect_eq(line, 1);
+	cr_expect_leq(rules.active, RULE_ACTIVE_MAX);
+	cr_expect_str_eq(match(&rules, "/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a"),
+			 "/**/a/**/a/**/a/**/a/**/a/**/a/**/a/**/a");
+	rules_fini(&rules);
+}
