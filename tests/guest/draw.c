@@ -3,8 +3,8 @@
  * tests/guest/draw.c - draws a pattern on monitor N (from 1) by a dumb buffer of DRM, says its size,
  * and keeps it there until its input ends. Needs no library.
  */
-#include <drm/drm.h>
-#include <drm/drm_mode.h>
+#include <libdrm/drm.h>
+#include <libdrm/drm_mode.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -23,9 +23,9 @@ test_a_picture_by_dumb_buffers()
 	expect_code 0
 	run /usr/bin/python3 "$LAB_REPO/tests/guest/check_png.py" picture.png 320 200
 	expect_out 'every pixel'
-	run_sandcastle screenshot easel picture.png --monitor 2
+	run_sandcastle screenshot --monitor 2 easel second.png
 	expect_code 125
-	run_sandcastle stats easel --json
+	run_sandcastle stats --json easel
 	expect_match '"window":false'
 	expect_match '"errors":0'
 	expect_match '"width":320,"height":200'
@@ -46,7 +46,7 @@ test_without_a_display_there_is_nothing_of_it()
 	run_sandcastle exec plain -- sh -c 'cat /sys/bus/pci/devices/*/class | sort -u; ls /dev/dri /dev/input; grep -c virtio_gpu /proc/modules'
 	expect_no_match '0x0380'
 	expect_no_match '0x0980'
-	run_sandcastle stats plain --json
+	run_sandcastle stats --json plain
 	expect_match '"display":null'
 	run_sandcastle list --json
 	pid=$(grep -o '"pid": *[0-9]*' .out | grep -o '[0-9]*$')
