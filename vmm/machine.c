@@ -129,41 +129,7 @@ static void vcpu_ended(void *owner, unsigned int index, enum vcpu_end why, uint6
 {
 	struct machine_end end = {.kind = MACHINE_FAILED};
 
-	switch (why) {
-	case VCPU_TRIPLE_FAULT:
-		snprintf(end.why, sizeof(end.why), "the guest's CPU %u shut down (triple fault)",
-			 index);
-		break;
-	case VCPU_BAD_ENTRY:
-		snprintf(end.why, sizeof(end.why),
-			 "KVM cannot enter the guest (hardware reason 0x%llx); see 'sandcastle "
-			 "doctor'",
-			 (unsigned long long)detail);
-		break;
-	case VCPU_UNEMULATED:
-		snprintf(end.why, sizeof(end.why),
-			 "KVM cannot emulate an instruction of the guest (suberror %llu)",
-			 (unsigned long long)detail);
-		break;
-	case VCPU_BAD_MEMORY:
-		snprintf(end.why, sizeof(end.why),
-			 "the host has no memory, or no mapping (vm.max_map_count), for a page "
-			 "the guest touched; free some or try a smaller --memory");
-		break;
-	case VCPU_HUNG:
-		snprintf(end.why, sizeof(end.why),
-			 "the guest's CPU %u let no interrupt in and had to be stopped", index);
-		break;
-	case VCPU_BROKEN_MEMORY:
-		snprintf(end.why, sizeof(end.why),
-			 "the host's memory is broken where the guest touched it; the host's "
-			 "kernel log says more");
-		break;
-	case VCPU_KVM_ERROR:
-		snprintf(end.why, sizeof(end.why), "KVM cannot run the guest's CPU %u: %s", index,
-			 strerror((int)detail));
-		break;
-	}
+	vcpu_end_text(index, why, detail, end.why, sizeof(end.why));
 	machine_end_with(owner, &end);
 }
 

@@ -22,6 +22,9 @@ enum vcpu_end {
 	VCPU_KVM_ERROR, /* KVM_RUN failed otherwise; detail: errno */
 };
 
+/* Cause and cure in one line. */
+void vcpu_end_text(unsigned int index, enum vcpu_end why, uint64_t detail, char *buf, size_t size);
+
 /* What a vCPU tells its owner, on its own thread. */
 struct vcpu_ops {
 	/* At most once. */
