@@ -99,6 +99,11 @@ struct control_request {
 
 /* ---- control.c ---- */
 
+/* What commands without descriptors said so far is put into the log. */
+void control_collect_log(struct control *ctl);
+
+/* ---- clients.c ---- */
+
 /* Sends it, now or when there is room; message is taken over, NULL is "out of memory". */
 void control_send(struct control_client *client, json_t *message);
 /* "ok", with further members (taken over; NULL: none). */
@@ -110,12 +115,12 @@ void control_refuse(struct control_client *client, int64_t id, const char *error
 		    const char *fmt, ...) PRINTF_LIKE(5, 6);
 /* To watchers; event is taken over. */
 void control_tell(struct control *ctl, json_t *event);
-/* What commands without descriptors said so far is put into the log. */
-void control_collect_log(struct control *ctl);
 /* Its packets are not worth going on with. */
 void control_hang_up(struct control_client *client);
+/* Forgets and closes it. */
+void control_client_free(struct control_client *client);
 
-/* ---- control_requests.c ---- */
+/* ---- requests.c ---- */
 
 /* Answers every "logs" that waits for what has been said. */
 void control_logs_grew(struct control *ctl);
@@ -124,7 +129,7 @@ void control_watch_memory(struct control *ctl);
 /* Does what is asked and sees to it that a reply is sent, now or later. */
 void control_serve(struct control *ctl, struct control_request *req);
 
-/* ---- control_exec.c ---- */
+/* ---- exec.c ---- */
 
 void control_exec(struct control *ctl, struct control_request *req);
 /* The command of that number, NULL: none. */
@@ -137,12 +142,12 @@ json_t *control_list(const struct control *ctl);
 void control_forget_client(struct control *ctl, const struct control_client *client);
 void control_forget_commands(struct control *ctl);
 
-/* ---- control_startup.c ---- */
+/* ---- startup.c ---- */
 
 /* Runs the configuration's commands, one after the other. */
 void control_startup(struct control *ctl);
 
-/* ---- control_attach.c ---- */
+/* ---- attach.c ---- */
 
 /* Listens to the console from here on. */
 void control_watch_console(struct control *ctl);
@@ -156,7 +161,7 @@ void control_screenshot(struct control *ctl, struct control_request *req);
 /* What "stats" says of it; NULL without memory, null without a display. */
 json_t *control_display_figures(const struct control *ctl);
 
-/* ---- control_share.c ---- */
+/* ---- share.c ---- */
 
 void control_share(struct control *ctl, struct control_request *req);
 void control_unshare(struct control *ctl, struct control_request *req);
