@@ -4,13 +4,9 @@
 #include <errno.h>
 #include <string.h>
 
-#define DELAY_MAX_MS (24ull * 3600 * 1000)
+#include "common/text.h"
 
-/* A piece of the text. */
-struct span {
-	const char *p;
-	size_t len;
-};
+#define DELAY_MAX_MS (24ull * 3600 * 1000)
 
 static int bad(struct timeline *t, const char *problem)
 {
@@ -23,12 +19,7 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\r';
 }
 
-static bool span_is(struct span s, const char *word)
-{
-	return s.len == strlen(word) && memcmp(s.p, word, s.len) == 0;
-}
-
-static void skip_blanks(struct span *rest)
+static void skip_blanks(struct slice *rest)
 {
 	while (rest->len > 0 && is_blank(rest->p[0])) {
 		rest->p++;
@@ -37,9 +28,9 @@ static void skip_blanks(struct span *rest)
 }
 
 /* Up to the next blank or `stop`; empty at the end of the line. */
-static struct span take_word(struct span *rest, char stop)
+static struct slice take_word(struct slice *rest, char stop)
 {
-	struct span word = {rest->p, 0};
+	struct slice word = {rest->p, 0};
 
 	while (word.len < rest->len && !is_blank(word.p[word.len]) && word.p[word.len] != stop)
 		word.len++;
@@ -49,9 +40,9 @@ static struct span take_word(struct span *rest, char stop)
 }
 
 /* The line that starts at `pos`, less its comment; *next is where the following starts. */
-static struct span line_at(const struct timeline *t, size_t *next)
+static struct slice line_at(const struct timeline *t, size_t *next)
 {
-	struct span line = {t->text + t->pos, 0};
+	struct slice line = {t->text + t->pos, 0};
 	size_t whole = strcspn(line.p, "\n");
 	bool quoted = false;
 
@@ -62,13 +53,13 @@ static struct span line_at(const struct timeline *t, size_t *next)
 	return line;
 }
 
-static int parse_delay(struct timeline *t, struct span word, uint64_t *ms)
+static int parse_delay(struct timeline *t, struct slice word, uint64_t *ms)
 {
 	static const struct {
 		const char *name;
 		uint64_t ms;
 	} units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}};
-	struct span unit = word;
+	struct slice unit = word;
 	uint64_t n = 0;
 
 	while (unit.len > 0 && unit.p[0] >= '0' && unit.p[0] <= '9') {
@@ -79,22 +70,22 @@ static int parse_delay(struct timeline *t, struct span word, uint64_t *ms)
 		unit.len--;
 	}
 	for (size_t i = 0; unit.p != word.p && i < ARRAY_SIZE(units); i++)
-		if (span_is(unit, units[i].name)) {
+		if (slice_is(unit, units[i].name)) {
 			*ms = min_u64(n * units[i].ms, DELAY_MAX_MS);
 			return 0;
 		}
 	return bad(t, "a delay is a number and ms, s or m: +500ms");
 }
 
-static struct supply *find(struct supply_set *set, struct span name)
+static struct supply *find(struct supply_set *set, struct slice name)
 {
 	for (size_t i = 0; i < set->n; i++)
-		if (span_is(name, set->supplies[i].name))
+		if (slice_is(name, set->supplies[i].name))
 			return &set->supplies[i];
 	return NULL;
 }
 
-static struct supply *add(struct supply_set *set, struct span name)
+static struct supply *add(struct supply_set *set, struct slice name)
 {
 	struct supply *s = &set->supplies[set->n++];
 	const char *type = name.len >= 3 && memcmp(name.p, "BAT", 3) == 0 ? "Battery" : "Mains";
@@ -105,7 +96,7 @@ static struct supply *add(struct supply_set *set, struct span name)
 	return s;
 }
 
-static int take_value(struct timeline *t, struct span *rest, struct span *value)
+static int take_value(struct timeline *t, struct slice *rest, struct slice *value)
 {
 	if (rest->len == 0 || rest->p[0] != '"') {
 		*value = take_word(rest, '\0');
@@ -123,9 +114,9 @@ static int take_value(struct timeline *t, struct span *rest, struct span *value)
 	return 0;
 }
 
-static int apply_attr(struct timeline *t, struct supply *s, struct span *rest)
+static int apply_attr(struct timeline *t, struct supply *s, struct slice *rest)
 {
-	struct span name = take_word(rest, '='), value;
+	struct slice name = take_word(rest, '='), value;
 	enum supply_attr attr = supply_attr_find(name.p, name.len);
 	int r;
 
@@ -145,7 +136,7 @@ static int apply_attr(struct timeline *t, struct supply *s, struct span *rest)
 	return 0;
 }
 
-static void remove_supply(struct supply_set *set, struct span name)
+static void remove_supply(struct supply_set *set, struct slice name)
 {
 	struct supply *s = find(set, name);
 
@@ -156,9 +147,9 @@ static void remove_supply(struct supply_set *set, struct span name)
 }
 
 /* What is left of a line after its delay. */
-static int apply_line(struct timeline *t, struct supply_set *set, struct span rest)
+static int apply_line(struct timeline *t, struct supply_set *set, struct slice rest)
 {
-	struct span name = take_word(&rest, '\0'), peek;
+	struct slice name = take_word(&rest, '\0'), peek;
 	struct supply *s;
 	int r = 0;
 
@@ -168,7 +159,7 @@ static int apply_line(struct timeline *t, struct supply_set *set, struct span re
 		return bad(t, "a line starts with a supply's name");
 	skip_blanks(&rest);
 	peek = rest;
-	if (span_is(take_word(&peek, '\0'), "removed")) {
+	if (slice_is(take_word(&peek, '\0'), "removed")) {
 		skip_blanks(&peek);
 		if (peek.len > 0)
 			return bad(t, "nothing can follow 'removed'");
@@ -189,7 +180,7 @@ int timeline_next(struct timeline *t, struct supply_set *set, uint64_t *wait_ms)
 {
 	while (t->text[t->pos] != '\0') {
 		size_t next;
-		struct span rest = line_at(t, &next);
+		struct slice rest = line_at(t, &next);
 		uint64_t ms = 0;
 		int r = 0;
 

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-static const char digits[] = "0123456789abcdef";
+#include "common/text.h"
 
 json_t *control_bytes_new(const char *bytes)
 {
@@ -17,20 +17,8 @@ json_t *control_bytes_new(const char *bytes)
 	hex = malloc(2 * len + 1);
 	if (!hex)
 		return NULL;
-	for (size_t i = 0; i < len; i++) {
-		hex[2 * i] = digits[(unsigned char)bytes[i] >> 4];
-		hex[2 * i + 1] = digits[(unsigned char)bytes[i] & 15];
-	}
-	hex[2 * len] = '\0';
+	hex_write(bytes, len, hex);
 	return json_pack("{s:s}", "hex", hex);
-}
-
-/* 0 to 15, or -1. */
-static int digit_value(char c)
-{
-	const char *at = c ? strchr(digits, c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c) : NULL;
-
-	return at ? (int)(at - digits) : -1;
 }
 
 static int from_hex(const char *hex, size_t len, char **out)
@@ -42,11 +30,11 @@ static int from_hex(const char *hex, size_t len, char **out)
 	if (len % 2 != 0)
 		return -EINVAL;
 	for (size_t i = 0; i < len / 2; i++) {
-		const int high = digit_value(hex[2 * i]), low = digit_value(hex[2 * i + 1]);
+		const int byte = hex_byte(hex + 2 * i);
 
-		if (high < 0 || low < 0 || (high == 0 && low == 0))
+		if (byte <= 0)
 			return -EINVAL;
-		bytes[i] = (char)(high << 4 | low);
+		bytes[i] = (char)byte;
 	}
 	bytes[len / 2] = '\0';
 	*out = bytes;

@@ -4,11 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* A stretch of the file's text. */
-struct slice {
-	const char *p;
-	size_t len;
-};
+#include "common/text.h"
 
 /* Cuts what comes before `sep` off the front of s; false once s is used up. */
 static bool cut(struct slice *s, char sep, struct slice *out)
@@ -33,11 +29,6 @@ static bool cut_fields(struct slice line, struct slice *out, size_t n)
 		if (!cut(&line, ':', &out[i]))
 			return false;
 	return !line.p;
-}
-
-static bool slice_is(struct slice s, const char *str)
-{
-	return strlen(str) == s.len && memcmp(s.p, str, s.len) == 0;
 }
 
 static bool slice_copy(struct slice s, char *out, size_t size)

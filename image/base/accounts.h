@@ -3,7 +3,7 @@
 #ifndef IMAGE_BASE_ACCOUNTS_H
 #define IMAGE_BASE_ACCOUNTS_H
 
-#include "common/buffer.h"
+#include "common/text.h"
 #include "common/util.h"
 #include "image/base/declared.h"
 #include "image/base/packages.h"

@@ -6,7 +6,7 @@
 #include <limits.h>
 #include <sys/stat.h>
 
-#include "common/buffer.h"
+#include "common/text.h"
 #include "image/base/accounts.h"
 #include "image/base/build.h"
 #include "image/base/declared.h"

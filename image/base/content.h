@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "common/buffer.h"
+#include "common/text.h"
 #include "common/util.h"
 
 /*

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "common/slice.h"
+#include "common/text.h"
 
 enum { TOKEN_MIN = 20 }; /* characters: a word of more than names have */
 

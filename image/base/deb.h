@@ -3,7 +3,7 @@
 #ifndef IMAGE_BASE_DEB_H
 #define IMAGE_BASE_DEB_H
 
-#include "common/buffer.h"
+#include "common/text.h"
 #include "common/util.h"
 
 /*

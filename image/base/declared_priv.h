@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "common/slice.h"
+#include "common/text.h"
 #include "image/base/declared.h"
 
 /* How many of the fixed specifiers each format knows; those of os-release are known to both. */

@@ -3,19 +3,12 @@
 
 #include "image/base/declared_priv.h"
 
-static int hex_value(char c)
-{
-	const char *digits = "0123456789abcdef", *at = c ? strchr(digits, c | 0x20) : NULL;
-
-	return at ? (int)(at - digits) : -1;
-}
-
 /* The character behind a backslash, which is cut off; -EINVAL for those that nobody needs. */
 static int unescape(struct slice *s)
 {
 	static const char plain[] = "\\\"' nrt", means[] = "\\\"' \n\r\t";
 	const char *at = s->len && *s->p ? strchr(plain, *s->p) : NULL;
-	int high, low;
+	int byte;
 
 	if (at) {
 		slice_skip(s, 1);
@@ -23,10 +16,9 @@ static int unescape(struct slice *s)
 	}
 	if (s->len < 3 || *s->p != 'x')
 		return -EINVAL;
-	high = hex_value(s->p[1]);
-	low = hex_value(s->p[2]);
+	byte = hex_byte(s->p + 1);
 	slice_skip(s, 3);
-	return high < 0 || low < 0 || high + low == 0 ? -EINVAL : high << 4 | low;
+	return byte <= 0 ? -EINVAL : byte;
 }
 
 /* Text in which each backslash begins an escape. -EINVAL. */

@@ -5,7 +5,7 @@
 
 #include <sys/types.h>
 
-#include "common/buffer.h"
+#include "common/text.h"
 #include "common/util.h"
 #include "image/base/accounts.h"
 

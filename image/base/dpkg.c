@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "common/slice.h"
+#include "common/text.h"
 #include "image/base/deb.h"
 #include "image/base/packages.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "common/buffer.h"
+#include "common/text.h"
 
 enum { NAMES_HASH = 1 << 16 };
 

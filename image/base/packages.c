@@ -40,8 +40,6 @@ int packages_slurp(int root, const char *path, size_t max, struct buffer *out)
 			       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
 	AUTO_CLOSE int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
 	struct stat st;
-	ssize_t n = 1;
-	int r;
 
 	out->len = 0;
 	if (fd < 0 || fstat(fd, &st) < 0)
@@ -50,28 +48,7 @@ int packages_slurp(int root, const char *path, size_t max, struct buffer *out)
 		return -EINVAL;
 	if (st.st_size < 0 || (uint64_t)st.st_size > max)
 		return -EFBIG;
-	while (n > 0) {
-		r = buffer_reserve(out, out->len == 0 ? (size_t)st.st_size + 2 : 4096);
-		if (r < 0)
-			return r;
-		n = read(fd, out->data + out->len, out->room - out->len - 1);
-		if (n < 0)
-			return -errno;
-		out->len += (size_t)n;
-		if (out->len > max)
-			return -EFBIG;
-	}
-	out->data[out->len] = '\0';
-	return 0;
-}
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return -1;
+	return read_whole(fd, max, out);
 }
 
 bool packages_parse_md5(const char *text, size_t len, uint8_t out[PACKAGES_MD5])
@@ -79,11 +56,11 @@ bool packages_parse_md5(const char *text, size_t len, uint8_t out[PACKAGES_MD5])
 	if (len != 2 * (size_t)PACKAGES_MD5)
 		return false;
 	for (size_t i = 0; i < PACKAGES_MD5; i++) {
-		int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
+		int byte = hex_byte(text + 2 * i);
 
-		if (high < 0 || low < 0)
+		if (byte < 0)
 			return false;
-		out[i] = (uint8_t)(high << 4 | low);
+		out[i] = (uint8_t)byte;
 	}
 	return true;
 }

@@ -8,8 +8,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-#include "common/buffer.h"
-#include "common/slice.h"
+#include "common/text.h"
 #include "common/util.h"
 
 /*

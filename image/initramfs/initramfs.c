@@ -9,6 +9,7 @@
 
 #include "common/agent_protocol.h"
 #include "common/log.h"
+#include "common/text.h"
 #include "image/initramfs/initramfs_priv.h"
 #include "image/kernel/unpack.h"
 
@@ -28,68 +29,25 @@ enum {
 /* Where the agent will find the module in the initramfs. */
 #define MODULE_DIR "lib/modules"
 
-struct buffer {
+/* Where a compressed module is unpacked to. */
+struct module_sink {
 	struct unpack_sink base;
-	uint8_t *data;
-	size_t len, cap;
+	struct buffer *out;
 };
 
-static int buffer_reserve(struct buffer *b, size_t more)
+static int write_module(struct unpack_sink *base, const void *data, size_t len)
 {
-	size_t cap = b->cap ? b->cap : (size_t)64 * 1024;
-	uint8_t *p;
-
-	while (cap - b->len < more)
-		cap *= 2;
-	if (cap == b->cap)
-		return 0;
-	p = realloc(b->data, cap);
-	if (!p)
-		return -ENOMEM;
-	b->data = p;
-	b->cap = cap;
-	return 0;
+	return buffer_add(CONTAINER_OF(base, struct module_sink, base)->out, data, len);
 }
 
-static int buffer_write(struct unpack_sink *base, const void *data, size_t len)
-{
-	struct buffer *b = CONTAINER_OF(base, struct buffer, base);
-	int r = buffer_reserve(b, len);
-
-	if (r < 0)
-		return r;
-	memcpy(b->data + b->len, data, len);
-	b->len += len;
-	return 0;
-}
-
-/* The whole file, at most `max` bytes, and a NUL behind it that is not counted. */
-static int read_whole(int fd, uint64_t max, struct buffer *out)
+/* A regular file; anything else may never end. */
+static int read_file(int fd, size_t max, struct buffer *out)
 {
 	struct stat st;
-	ssize_t n;
-	int r;
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EINVAL;
-	if ((uint64_t)st.st_size > max)
-		return -EFBIG;
-	r = buffer_reserve(out, (size_t)st.st_size + 1);
-	if (r < 0)
-		return r;
-	while (out->len < (size_t)st.st_size) {
-		n = read(fd, out->data + out->len, (size_t)st.st_size - out->len);
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n == 0)
-			break;
-		if (n > 0)
-			out->len += (size_t)n;
-	}
-	out->data[out->len] = '\0';
-	return 0;
+	return S_ISREG(st.st_mode) ? read_whole(fd, max, out) : -EINVAL;
 }
 
 static int open_below(const char *dir, const char *name)
@@ -107,7 +65,7 @@ static int read_text(const char *dir, const char *name, struct buffer *out)
 {
 	AUTO_CLOSE int fd = open_below(dir, name);
 
-	return fd < 0 ? fd : read_whole(fd, TEXT_FILE_MAX, out);
+	return fd < 0 ? fd : read_file(fd, TEXT_FILE_MAX, out);
 }
 
 /* A module as the kernel loads it: a distribution may have compressed the file. */
@@ -115,23 +73,23 @@ static int read_module(const char *dir, const char *path, struct buffer *out)
 {
 	AUTO_CLOSE int fd = open_below(dir, path);
 	const char *dot = strrchr(path, '.');
+	struct module_sink sink = {{.write = write_module}, out};
 	struct stat st;
 
 	if (fd < 0)
 		return fd;
 	if (dot && strcmp(dot, ".ko") == 0)
-		return read_whole(fd, MODULE_MAX, out);
+		return read_file(fd, MODULE_MAX, out);
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	out->base.write = buffer_write;
-	return unpack_range(fd, 0, (uint64_t)st.st_size, MODULE_MAX, &out->base);
+	return unpack_range(fd, 0, (uint64_t)st.st_size, MODULE_MAX, &sink.base);
 }
 
 static int pad(struct buffer *image)
 {
 	static const uint8_t zeroes[CPIO_ALIGN];
 
-	return buffer_write(&image->base, zeroes, (size_t)(-image->len & (CPIO_ALIGN - 1)));
+	return buffer_add(image, zeroes, (size_t)(-image->len & (CPIO_ALIGN - 1)));
 }
 
 /* One entry of a newc archive: header, name and data, each padded to 4 bytes. */
@@ -148,13 +106,13 @@ static int add_node(struct buffer *image, const char *path, mode_t mode, dev_t r
 	snprintf(header, sizeof(header),
 		 "070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x", 0u, mode, 0u, 0u, 1u,
 		 0u, (uint32_t)len, 0u, 0u, major(rdev), minor(rdev), (uint32_t)name, 0u);
-	r = buffer_write(&image->base, header, CPIO_HEADER);
+	r = buffer_add(image, header, CPIO_HEADER);
 	if (r == 0)
-		r = buffer_write(&image->base, path, name);
+		r = buffer_add(image, path, name);
 	if (r == 0)
 		r = pad(image);
 	if (r == 0 && len > 0)
-		r = buffer_write(&image->base, data, len);
+		r = buffer_add(image, data, len);
 	return r == 0 ? pad(image) : r;
 }
 
@@ -194,7 +152,7 @@ static int add_module(struct buffer *image, const struct kernel_image *k,
 		 f->params ? " " : "", f->params ? f->params : "");
 	r = add_node(image, path, S_IFREG | 0644, 0, ko.data, ko.len);
 	if (r == 0)
-		r = buffer_write(&list->base, line, strlen(line));
+		r = buffer_add(list, line, strlen(line));
 	if (r < 0)
 		log_error("cannot build the initramfs: out of memory");
 	free(ko.data);
@@ -260,14 +218,15 @@ int initramfs_build(const struct kernel_image *k, const struct agent_image *agen
 		log_error("cannot build the initramfs: out of memory");
 		return r;
 	}
-	memset(image.data, 0, room);
+	if (room > 0)
+		memset(image.data, 0, room);
 	image.len = room;
 	r = write_archive(k, agent, modules, &image);
 	if (r < 0) {
 		free(image.data);
 		return r;
 	}
-	*out = image.data;
+	*out = (uint8_t *)image.data;
 	*out_len = image.len;
 	return 0;
 }

@@ -4,18 +4,14 @@
 #include <errno.h>
 #include <string.h>
 
-/* A piece of the text, not terminated. */
-struct span {
-	const char *at;
-	size_t len;
-};
+#include "common/text.h"
 
 /* "kernel/fs/fuse/virtiofs.ko.xz" -> "virtiofs"; false for what cannot be a module file. */
-static bool module_name(struct span path, char *out)
+static bool module_name(struct slice path, char *out)
 {
-	const char *slash = memrchr(path.at, '/', path.len);
-	const char *name = slash ? slash + 1 : path.at;
-	const size_t len = path.len - (size_t)(name - path.at);
+	const char *slash = memrchr(path.p, '/', path.len);
+	const char *name = slash ? slash + 1 : path.p;
+	const size_t len = path.len - (size_t)(name - path.p);
 	const char *ko = memmem(name, len, ".ko", 3);
 	const size_t n = ko ? (size_t)(ko - name) : 0;
 
@@ -28,9 +24,9 @@ static bool module_name(struct span path, char *out)
 }
 
 /* Relative and staying below its directory. */
-static bool path_is_inside(struct span path)
+static bool path_is_inside(struct slice path)
 {
-	const char *p = path.at, *end = path.at + path.len;
+	const char *p = path.p, *end = path.p + path.len;
 
 	if (path.len == 0 || *p == '/')
 		return false;
@@ -46,19 +42,19 @@ static bool path_is_inside(struct span path)
 }
 
 /* The next line of a text, without its newline; false at the end. */
-static bool next_line(const char **text, struct span *line)
+static bool next_line(const char **text, struct slice *line)
 {
 	const char *end;
 
 	if (**text == '\0')
 		return false;
 	end = strchrnul(*text, '\n');
-	*line = (struct span){*text, (size_t)(end - *text)};
+	*line = (struct slice){*text, (size_t)(end - *text)};
 	*text = *end ? end + 1 : end;
 	return true;
 }
 
-static bool names_module(struct span path, const char *name)
+static bool names_module(struct slice path, const char *name)
 {
 	char found[MODULE_NAME_MAX + 1];
 
@@ -67,7 +63,7 @@ static bool names_module(struct span path, const char *name)
 
 static bool is_builtin(const char *builtin, const char *name)
 {
-	struct span line;
+	struct slice line;
 
 	while (next_line(&builtin, &line))
 		if (names_module(line, name))
@@ -76,25 +72,25 @@ static bool is_builtin(const char *builtin, const char *name)
 }
 
 /* The module's line: its path, and the paths behind the colon. */
-static int find_line(const char *dep, const char *name, struct span *path, struct span *deps)
+static int find_line(const char *dep, const char *name, struct slice *path, struct slice *deps)
 {
-	struct span line;
+	struct slice line;
 
 	while (next_line(&dep, &line)) {
-		const char *colon = memchr(line.at, ':', line.len);
+		const char *colon = memchr(line.p, ':', line.len);
 
 		if (!colon)
 			return -EBADMSG;
-		*path = (struct span){line.at, (size_t)(colon - line.at)};
+		*path = (struct slice){line.p, (size_t)(colon - line.p)};
 		if (!names_module(*path, name))
 			continue;
-		*deps = (struct span){colon + 1, line.len - path->len - 1};
+		*deps = (struct slice){colon + 1, line.len - path->len - 1};
 		return 0;
 	}
 	return -ENOENT;
 }
 
-static int add_file(struct module_list *list, struct span path, bool optional)
+static int add_file(struct module_list *list, struct slice path, bool optional)
 {
 	char name[MODULE_NAME_MAX + 1];
 	struct module_file *f;
@@ -111,7 +107,7 @@ static int add_file(struct module_list *list, struct span path, bool optional)
 	if (list->n == MODULES_MAX)
 		return -E2BIG;
 	f = &list->files[list->n];
-	*f = (struct module_file){strdup(name), strndup(path.at, path.len), NULL, optional};
+	*f = (struct module_file){strdup(name), strndup(path.p, path.len), NULL, optional};
 	if (!f->name || !f->path) {
 		free(f->name);
 		free(f->path);
@@ -125,19 +121,19 @@ static int add_file(struct module_list *list, struct span path, bool optional)
  * depmod writes the whole closure on each line, the last one to be loaded
  * first, so no line has to be followed to another.
  */
-static int add_with_deps(struct module_list *list, struct span path, struct span deps,
+static int add_with_deps(struct module_list *list, struct slice path, struct slice deps,
 			 bool optional)
 {
-	const char *end = deps.at + deps.len;
+	const char *end = deps.p + deps.len;
 	int r = 0;
 
-	while (r == 0 && end > deps.at) {
-		const char *space = memrchr(deps.at, ' ', (size_t)(end - deps.at));
-		const char *start = space ? space + 1 : deps.at;
+	while (r == 0 && end > deps.p) {
+		const char *space = memrchr(deps.p, ' ', (size_t)(end - deps.p));
+		const char *start = space ? space + 1 : deps.p;
 
 		if (start < end)
-			r = add_file(list, (struct span){start, (size_t)(end - start)}, optional);
-		end = space ? space : deps.at;
+			r = add_file(list, (struct slice){start, (size_t)(end - start)}, optional);
+		end = space ? space : deps.p;
 	}
 	return r == 0 ? add_file(list, path, optional) : r;
 }
@@ -181,7 +177,7 @@ int modules_resolve(const char *dep, const char *builtin, const char *const *wan
 	for (; *wanted && r == 0; wanted++) {
 		const bool optional = **wanted == '?';
 		char name[MODULE_NAME_MAX + 1];
-		struct span path, deps;
+		struct slice path, deps;
 
 		if (!canonical_name(*wanted + optional, name)) {
 			r = -ENOENT;

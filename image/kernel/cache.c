@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "common/log.h"
+#include "common/text.h"
 
 enum {
 	HASH_HEX = 2 * SHA256_DIGEST_SIZE,
@@ -37,8 +38,7 @@ static void hash_text(struct sha256_ctx *ctx, char *out)
 	uint8_t digest[SHA256_DIGEST_SIZE];
 
 	sha256_digest(ctx, sizeof(digest), digest);
-	for (size_t i = 0; i < sizeof(digest); i++)
-		snprintf(out + 2 * i, 3, "%02x", digest[i]);
+	hex_write(digest, sizeof(digest), out);
 	memcpy(out + HASH_HEX, ".elf", sizeof(".elf"));
 }
 

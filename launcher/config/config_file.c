@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "common/log.h"
+#include "common/text.h"
 #include "launcher/config/settings.h"
 
 void config_file_init(struct config_file *f)
@@ -112,36 +113,12 @@ int config_bool(const char *word)
 	return -EINVAL;
 }
 
-/* The whole of a file that may be a pipe; malloc'ed. */
-static int read_whole(const char *path, char **out, size_t *len)
+/* The whole of a file that may be a pipe. */
+static int read_text(const char *path, struct buffer *out)
 {
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	char *text;
-	size_t n = 0;
 
-	if (fd < 0)
-		return -errno;
-	text = malloc(CONFIG_FILE_MAX_BYTES + 1);
-	if (!text)
-		return -ENOMEM;
-	for (;;) {
-		const ssize_t r = read(fd, text + n, CONFIG_FILE_MAX_BYTES + 1 - n);
-
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r < 0 || (size_t)r == CONFIG_FILE_MAX_BYTES + 1 - n) {
-			const int e = r < 0 ? -errno : -EFBIG;
-
-			free(text);
-			return e;
-		}
-		if (r == 0)
-			break;
-		n += (size_t)r;
-	}
-	*out = text;
-	*len = n;
-	return 0;
+	return fd < 0 ? -errno : read_whole(fd, CONFIG_FILE_MAX_BYTES, out);
 }
 
 /* Where the file is by the name it was given, so that a link's neighbours are meant. */
@@ -183,8 +160,7 @@ static void log_failure(const struct config_file *f, int r)
 
 int config_file_read(const char *path, struct config_file *f)
 {
-	AUTO_FREE char *text = NULL;
-	size_t len = 0;
+	struct buffer text = {0};
 	int r;
 
 	config_file_init(f);
@@ -193,18 +169,19 @@ int config_file_read(const char *path, struct config_file *f)
 		log_error("out of memory");
 		return -ENOMEM;
 	}
-	r = read_whole(path, &text, &len);
+	r = read_text(path, &text);
 	if (r == -EFBIG)
 		(void)config_fail(f, 0, "a file of settings has at most %d bytes",
 				  CONFIG_FILE_MAX_BYTES);
 	if (r == 0)
 		r = find_folder(f);
 	if (r == 0) {
-		f->format = guess_format(path, text, len);
-		r = f->format == CONFIG_FORMAT_WSB ? config_parse_wsb(f, text, len)
-						   : config_parse_ini(f, text, len);
+		f->format = guess_format(path, text.data, text.len);
+		r = f->format == CONFIG_FORMAT_WSB ? config_parse_wsb(f, text.data, text.len)
+						   : config_parse_ini(f, text.data, text.len);
 	}
 	if (r < 0)
 		log_failure(f, r);
+	free(text.data);
 	return r;
 }

@@ -5,28 +5,23 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/text.h"
 #include "launcher/config/map.h"
 
-struct text {
-	char *data;
-	size_t len;
-};
-
-static int append(struct text *t, const char *data, size_t len)
+/* A buffer with a NUL behind its text. */
+static int append(struct buffer *b, const char *data, size_t len)
 {
-	char *p = realloc(t->data, t->len + len + 1);
+	int r = buffer_reserve(b, len + 1);
 
-	if (!p)
-		return -ENOMEM;
-	memcpy(p + t->len, data, len);
-	t->data = p;
-	t->len += len;
-	p[t->len] = '\0';
-	return 0;
+	if (r == 0)
+		r = buffer_add(b, data, len);
+	if (r == 0)
+		b->data[b->len] = '\0';
+	return r;
 }
 
 /* `*at` stands on a '$'; moves it behind the variable and appends its value. */
-static int append_variable(struct text *t, const char **at, const char *end)
+static int append_variable(struct buffer *t, const char **at, const char *end)
 {
 	const char *p = *at + 1;
 	const bool braces = p < end && *p == '{';
@@ -54,7 +49,7 @@ static int append_variable(struct text *t, const char **at, const char *end)
 int path_expand(const struct map_base *base, const char *text, size_t len, char **out)
 {
 	const char *p = text, *end = text + len;
-	struct text t = {0};
+	struct buffer t = {0};
 	int r = 0;
 
 	if (len > 0 && *p == '~' && (len == 1 || p[1] == '/')) {
