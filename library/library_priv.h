@@ -95,6 +95,11 @@ int lib_watch(struct sandcastle *sb, struct source *src) MUST_CHECK;
 /* Stops watching the source and closes its fd; the control connection's stays the client's. */
 void lib_unwatch(struct sandcastle *sb, struct source *src);
 
+/* For lib_wait(): an event waits to be fetched; data is the struct sandcastle. */
+bool lib_has_event(void *data);
+/* Makes outer_fd readable exactly while an event waits. */
+void lib_show_pending(struct sandcastle *sb);
+
 /* Waits, letting go of the lock, until is_so(data). SANDCASTLE_OK or _E_TIMEOUT. */
 int lib_wait(struct sandcastle *sb, bool (*is_so)(void *data), void *data, int timeout_ms);
 /* A condition for lib_wait(); data is the struct sandcastle. */
@@ -106,6 +111,12 @@ bool lib_is_ready_or_ended(void *data);
  */
 int lib_call(struct sandcastle *sb, json_t *request, const int *fds, size_t n_fds,
 	     struct sandcastle_command *command, json_t **reply);
+
+/* A member of a message, "" if it is no string. Borrowed. */
+const char *lib_text(const json_t *message, const char *key);
+
+/* SANDCASTLE_E_ENDED, with a message that says why it ended. */
+int lib_ended_failure(struct sandcastle *sb);
 
 /* Begins `sandcastle start`. */
 int lib_spawn(struct sandcastle *sb, const struct sandcastle_options *options);

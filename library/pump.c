@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: MIT */
+/* What a sandbox's descriptors have to say is taken in here, and waited for (DOC: who waits). */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "common/clock.h"
+#include "library/client/rundir.h"
+#include "library/library_priv.h"
+
+int lib_watch(struct sandcastle *sb, struct source *src)
+{
+	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = src};
+
+	return epoll_ctl(sb->inner_fd, EPOLL_CTL_ADD, src->fd, &ev) < 0 ? -errno : 0;
+}
+
+void lib_unwatch(struct sandcastle *sb, struct source *src)
+{
+	if (src->fd < 0)
+		return;
+	(void)epoll_ctl(sb->inner_fd, EPOLL_CTL_DEL, src->fd, NULL);
+	if (src->kind != SOURCE_CONTROL)
+		close(src->fd);
+	src->fd = -1;
+}
+
+static const struct sandcastle_command *ended_command(const struct sandcastle *sb)
+{
+	for (const struct sandcastle_command *c = sb->commands; c; c = c->next)
+		if (!c->fetched && lib_command_is_done(c))
+			return c;
+	return NULL;
+}
+
+bool lib_has_event(void *data)
+{
+	const struct sandcastle *sb = data;
+
+	return (sb->client && !sb->ready_fetched) || ended_command(sb) ||
+	       sb->pressure != sb->pressure_fetched ||
+	       (sb->state == LIB_ENDED && !sb->ended_fetched);
+}
+
+void lib_show_pending(struct sandcastle *sb)
+{
+	const bool pending = lib_has_event(sb);
+	uint64_t one = 1;
+
+	if (pending == sb->pending_shown)
+		return;
+	if (pending)
+		(void)!write(sb->pending_fd, &one, sizeof(one));
+	else
+		(void)!read(sb->pending_fd, &one, sizeof(one));
+	sb->pending_shown = pending;
+}
+
+static void end(struct sandcastle *sb, int reason, const char *message)
+{
+	if (sb->state == LIB_ENDED)
+		return;
+	sb->state = LIB_ENDED;
+	sb->reason = reason;
+	snprintf(sb->end_message, sizeof(sb->end_message), "%.*s", LIB_MESSAGE_MAX - 1, message);
+	lib_unwatch(sb, &sb->name_from);
+	lib_unwatch(sb, &sb->said_from);
+	lib_unwatch(sb, &sb->control);
+	/* A sandbox that has ended is not short of memory. */
+	sb->pressure = sb->pressure_fetched;
+}
+
+static void read_said(struct sandcastle *sb)
+{
+	char buf[SAID_MAX];
+	ssize_t n = read(sb->said_from.fd, buf, sizeof(buf));
+	size_t keep;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		lib_unwatch(sb, &sb->said_from);
+		return;
+	}
+	keep = min_size(sb->said_len, SAID_MAX - 1 - min_size((size_t)n, SAID_MAX - 1));
+	memmove(sb->said, sb->said + sb->said_len - keep, keep);
+	sb->said_len = keep + min_size((size_t)n, SAID_MAX - 1);
+	memcpy(sb->said + keep, buf, sb->said_len - keep);
+	sb->said[sb->said_len] = '\0';
+}
+
+/* The last line of what the command said, which is why it could not. */
+static const char *why_not(struct sandcastle *sb)
+{
+	static const char prefix[] = "sandcastle: ";
+	char *line;
+
+	while (sb->said_len > 0 && strchr("\r\n", sb->said[sb->said_len - 1]))
+		sb->said[--sb->said_len] = '\0';
+	line = strrchr(sb->said, '\n');
+	line = line ? line + 1 : sb->said;
+	if (strncmp(line, prefix, sizeof(prefix) - 1) == 0)
+		line += sizeof(prefix) - 1;
+	return *line ? line : "the sandbox's process ended before it was ready";
+}
+
+const char *lib_text(const json_t *message, const char *key)
+{
+	const char *text = json_string_value(json_object_get(message, key));
+
+	return text ? text : "";
+}
+
+/* Takes the pressure out of an event or the reply to "watch"; either may lack it. */
+static void take_pressure(struct sandcastle *sb, const json_t *message)
+{
+	const char *word = lib_text(message, "pressure");
+
+	if (strcmp(word, "squeezing") == 0)
+		sb->pressure = SANDCASTLE_PRESSURE_SQUEEZING;
+	else if (strcmp(word, "calm") == 0)
+		sb->pressure = SANDCASTLE_PRESSURE_CALM;
+}
+
+/* Asks for the events of the whole sandbox. The reply is taken in as an event is. */
+static int watch_pressure(struct sandcastle *sb)
+{
+	int64_t id;
+
+	if (!sb->pressure_wanted)
+		return 0;
+	return client_send(sb->client, json_pack("{s:s}", "op", "watch"), NULL, 0, &id);
+}
+
+/* Connects to the sandbox, which has said its name and that it is ready. */
+static void connect_client(struct sandcastle *sb)
+{
+	int dir_fd = rundir_open(sb->top, sb->name);
+	int r = dir_fd < 0 ? dir_fd : client_new(dir_fd, &sb->client);
+	char text[128];
+
+	if (dir_fd >= 0)
+		close(dir_fd);
+	if (r == 0) {
+		sb->control.fd = client_fd(sb->client);
+		r = watch_pressure(sb);
+	}
+	if (r == 0) {
+		r = lib_watch(sb, &sb->control);
+	}
+	if (r == 0) {
+		sb->state = LIB_READY;
+		return;
+	}
+	snprintf(text, sizeof(text), "cannot connect to the sandbox: %s", strerror(-r));
+	end(sb, SANDCASTLE_REASON_FAILED, text);
+}
+
+static void read_name(struct sandcastle *sb)
+{
+	ssize_t n = read(sb->name_from.fd, sb->name + sb->name_len,
+			 sizeof(sb->name) - 1 - sb->name_len);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n > 0) {
+		sb->name_len += (size_t)n;
+		return;
+	}
+	/* The starting command has ended, or is about to. */
+	lib_unwatch(sb, &sb->name_from);
+	(void)waitpid(sb->starter, NULL, 0);
+	sb->starter = 0;
+	sb->name[strcspn(sb->name, "\n")] = '\0';
+	if (sb->name[0]) {
+		connect_client(sb);
+		return;
+	}
+	while (sb->said_from.fd >= 0) {
+		struct pollfd p = {.fd = sb->said_from.fd, .events = POLLIN};
+
+		if (poll(&p, 1, 0) <= 0)
+			break;
+		read_said(sb);
+	}
+	end(sb, SANDCASTLE_REASON_FAILED, why_not(sb));
+}
+
+static void take_reply(struct sandcastle *sb, json_t *reply)
+{
+	const json_int_t id = json_integer_value(json_object_get(reply, "id"));
+
+	for (struct call *c = sb->calls; c; c = c->next) {
+		if (c->id != id || c->reply)
+			continue;
+		c->reply = json_incref(reply);
+		/* Give it its number now: the next message may say that the command has ended. */
+		if (c->command)
+			c->command->number = json_integer_value(json_object_get(reply, "command"));
+		return;
+	}
+}
+
+static int reason_of(const char *word)
+{
+	if (strcmp(word, "stopped") == 0 || strcmp(word, "command") == 0)
+		return SANDCASTLE_REASON_STOPPED;
+	if (strcmp(word, "powered-off") == 0 || strcmp(word, "rebooted") == 0)
+		return SANDCASTLE_REASON_POWERED_OFF;
+	return strcmp(word, "panicked") == 0 ? SANDCASTLE_REASON_PANICKED
+					     : SANDCASTLE_REASON_FAILED;
+}
+
+static void read_control(struct sandcastle *sb)
+{
+	json_t *message = NULL;
+	int r = client_receive(sb->client, 0, &message);
+
+	if (r == -EAGAIN || r == -EINTR)
+		return;
+	if (r < 0) {
+		end(sb, SANDCASTLE_REASON_FAILED, "the sandbox's process was killed");
+		return;
+	}
+	take_pressure(sb, message);
+	if (strcmp(lib_text(message, "type"), "reply") == 0)
+		take_reply(sb, message);
+	else if (strcmp(lib_text(message, "event"), "ended") == 0)
+		end(sb, reason_of(lib_text(message, "reason")), lib_text(message, "message"));
+	else if (strcmp(lib_text(message, "event"), "exited") == 0)
+		lib_command_event(sb, message);
+	json_decref(message);
+}
+
+/* Takes in what can be read now; a flood of output does not keep the caller for ever. */
+static void drain(struct sandcastle *sb)
+{
+	struct epoll_event ev;
+
+	for (int i = 0; i < 64 && epoll_wait(sb->inner_fd, &ev, 1, 0) > 0; i++) {
+		struct source *src = ev.data.ptr;
+
+		switch (src->kind) {
+		case SOURCE_NAME:
+			read_name(sb);
+			break;
+		case SOURCE_SAID:
+			read_said(sb);
+			break;
+		case SOURCE_CONTROL:
+			read_control(sb);
+			break;
+		case SOURCE_OUTPUT:
+			lib_command_output(sb, src);
+			break;
+		}
+	}
+}
+
+static void wait_for_other(struct sandcastle *sb, int64_t end_ms, int timeout_ms)
+{
+	const struct timespec until = {end_ms / 1000, end_ms % 1000 * 1000000};
+
+	if (timeout_ms < 0)
+		(void)pthread_cond_wait(&sb->changed, &sb->lock);
+	else
+		(void)pthread_cond_timedwait(&sb->changed, &sb->lock, &until);
+}
+
+int lib_wait(struct sandcastle *sb, bool (*is_so)(void *data), void *data, int timeout_ms)
+{
+	const int64_t end_ms = (int64_t)now_ms() + timeout_ms;
+
+	for (;;) {
+		int64_t left;
+
+		if (!sb->pumping) {
+			sb->pumping = true;
+			drain(sb);
+			sb->pumping = false;
+			(void)pthread_cond_broadcast(&sb->changed);
+		}
+		lib_show_pending(sb);
+		if (is_so(data))
+			return SANDCASTLE_OK;
+		left = end_ms - (int64_t)now_ms();
+		if (timeout_ms >= 0 && left <= 0)
+			return SANDCASTLE_E_TIMEOUT;
+		if (sb->pumping) {
+			wait_for_other(sb, end_ms, timeout_ms);
+		} else {
+			struct pollfd p = {.fd = sb->inner_fd, .events = POLLIN};
+
+			sb->pumping = true;
+			(void)pthread_mutex_unlock(&sb->lock);
+			(void)poll(&p, 1, timeout_ms < 0 ? -1 : (int)left);
+			(void)pthread_mutex_lock(&sb->lock);
+			sb->pumping = false;
+		}
+	}
+}
+
+struct waited_call {
+	struct sandcastle *sb;
+	struct call *call;
+};
+
+static bool is_answered(void *data)
+{
+	const struct waited_call *w = data;
+
+	return w->call->reply || w->sb->state == LIB_ENDED;
+}
+
+int lib_ended_failure(struct sandcastle *sb)
+{
+	return lib_fail(sb, SANDCASTLE_E_ENDED, "the sandbox has ended%s%s",
+			sb->end_message[0] ? ": " : "", sb->end_message);
+}
+
+int lib_call(struct sandcastle *sb, json_t *request, const int *fds, size_t n_fds,
+	     struct sandcastle_command *command, json_t **reply)
+{
+	struct call call = {.command = command, .next = sb->calls};
+	struct waited_call w = {sb, &call};
+	struct call **link;
+	int r;
+
+	if (!request)
+		return lib_fail(sb, SANDCASTLE_E_MEMORY, "out of memory");
+	if (sb->state != LIB_READY) {
+		json_decref(request);
+		return sb->state == LIB_ENDED
+			       ? lib_ended_failure(sb)
+			       : lib_fail(sb, SANDCASTLE_E_INVALID, "the sandbox is not ready");
+	}
+	r = client_send(sb->client, request, fds, n_fds, &call.id);
+	if (r < 0)
+		return r == -ENOMEM || r == -E2BIG
+			       ? lib_fail(sb, SANDCASTLE_E_INVALID, "the request is too long")
+			       : lib_fail(sb, SANDCASTLE_E_ENDED, "the sandbox has ended");
+	/* cppcheck-suppress autoVariables; it is taken out below, before we return */
+	sb->calls = &call;
+	(void)lib_wait(sb, is_answered, &w, -1);
+	for (link = &sb->calls; *link != &call; link = &(*link)->next)
+		;
+	*link = call.next;
+	if (!call.reply)
+		return lib_ended_failure(sb);
+	*reply = call.reply;
+	if (json_is_true(json_object_get(call.reply, "ok")))
+		return SANDCASTLE_OK;
+	return lib_fail(sb, SANDCASTLE_E_REFUSED, "%s", lib_text(call.reply, "message"));
+}
