@@ -57,3 +57,9 @@ void terminal_clean(char *text, size_t len)
 			memset(p + i, '?', n ? n : 1);
 	}
 }
+
+void terminal_give_back(const struct terminal *t)
+{
+	if (t->raw)
+		(void)tcsetattr(t->fd, TCSANOW, &t->before);
+}

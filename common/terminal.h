@@ -24,5 +24,7 @@ int terminal_raw(struct terminal *t, int fd) MUST_CHECK;
 void terminal_clean(char *text, size_t len);
 /* Back to what it was; not raw is fine. */
 void terminal_restore(struct terminal *t);
+/* The same at once, with output still on its way, for a signal handler that ends the process. */
+void terminal_give_back(const struct terminal *t);
 
 #endif

@@ -23,6 +23,7 @@
 #include "battery/battery.h"
 #include "battery/source.h"
 #include "common/agent_protocol.h"
+#include "common/join.h"
 #include "common/log.h"
 #include "devices/acpi_events.h"
 #include "devices/board/bus.h"
@@ -44,7 +45,11 @@
 #include "vmm/session/shares.h"
 #include "vmm/threads.h"
 
-enum { MACHINE_MAX_FUNCTIONS = 16 };
+enum {
+	MACHINE_MAX_FUNCTIONS = 16,
+	/* How long all threads together have to come to rest: 0.9 s. */
+	STOP_SLICES = 900 / JOIN_SLICE_MS,
+};
 
 #define DAX_WINDOW_MAX (512ull << 20)
 
@@ -520,6 +525,20 @@ static int add_end_event(struct machine *m)
 	return m->end_event.fd < 0 ? -errno : loop_add(m->loop, &m->end_event, EPOLLIN);
 }
 
+/*
+ * What the guest has open is closed on the thread of the files: to close a file on the host can
+ * take as long as to read one. Nothing comes from the guest any more, or only to be forgotten.
+ */
+static void forget_files(void *owner)
+{
+	const struct machine *m = owner;
+	const struct file_server *maps = &m->maps;
+
+	pthread_mutex_lock(&maps->device->lock);
+	fs_server_reset(maps->server);
+	pthread_mutex_unlock(&maps->device->lock);
+}
+
 int machine_build(const struct machine_setup *setup, struct machine **out)
 {
 	struct machine *m = calloc(1, sizeof(*m));
@@ -535,7 +554,8 @@ int machine_build(const struct machine_setup *setup, struct machine **out)
 	m->timeline = setup->timeline;
 	m->ended = setup->ended;
 	m->owner = setup->owner;
-	m->files = (struct side_loop){.name = "files", .failed = side_failed, .owner = m};
+	m->files = (struct side_loop){
+		.name = "files", .failed = side_failed, .last = forget_files, .owner = m};
 	m->power_loop = (struct side_loop){.name = "power", .failed = side_failed, .owner = m};
 	m->display_loop = (struct side_loop){.name = "display", .failed = side_failed, .owner = m};
 	m->end_event.fd = -1;
@@ -629,19 +649,43 @@ void machine_power_button(struct machine *m)
 	acpi_events_raise(m->acpi_events, ACPI_EVENT_POWER_BUTTON);
 }
 
+static int join_vcpus(struct machine *m, unsigned int *slices)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; r == 0 && i < m->n_vcpus; i++)
+		r = vcpu_join(m->vcpus[i], slices);
+	return r;
+}
+
+int machine_stop(struct machine *m)
+{
+	unsigned int slices = STOP_SLICES;
+	int r;
+
+	/* All before the first is waited for, or the others would go on with the guest. */
+	for (unsigned int i = 0; i < m->n_vcpus; i++)
+		vcpu_ask_to_stop(m->vcpus[i]);
+	side_loop_ask_to_stop(&m->files);
+	side_loop_ask_to_stop(&m->power_loop);
+	side_loop_ask_to_stop(&m->display_loop);
+	r = join_vcpus(m, &slices);
+	if (r == 0)
+		r = side_loop_join(&m->files, &slices);
+	if (r == 0)
+		r = side_loop_join(&m->power_loop, &slices);
+	if (r == 0)
+		r = side_loop_join(&m->display_loop, &slices);
+	for (unsigned int i = 0; r == 0 && i < m->n_vcpus && m->timeline->detailed; i++)
+		vcpu_add_counters(m->vcpus[i], m->timeline);
+	timeline_mark(m->timeline, TIMELINE_TEAR_DOWN, "stop the threads");
+	return r;
+}
+
 void machine_free(struct machine *m)
 {
 	if (!m)
 		return;
-	/* All vCPUs stand still before anything they could reach goes away. */
-	for (unsigned int i = 0; i < m->n_vcpus; i++)
-		vcpu_stop(m->vcpus[i]);
-	for (unsigned int i = 0; i < m->n_vcpus && m->timeline->detailed; i++)
-		vcpu_add_counters(m->vcpus[i], m->timeline);
-	side_loop_stop(&m->files);
-	side_loop_stop(&m->power_loop);
-	side_loop_stop(&m->display_loop);
-	timeline_mark(m->timeline, TIMELINE_TEAR_DOWN, "stop the threads");
 	for (unsigned int i = 0; i < m->n_vcpus; i++)
 		vcpu_free(m->vcpus[i]);
 	while (m->n_functions > 0) {

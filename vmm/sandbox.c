@@ -8,13 +8,11 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "common/exit_codes.h"
 #include "common/log.h"
 #include "common/loop.h"
-#include "common/signals.h"
 #include "common/terminal.h"
 #include "vmm/config/timeline.h"
 #include "vmm/control/control.h"
@@ -24,8 +22,13 @@
 #include "vmm/session/guest_log.h"
 #include "vmm/session/session.h"
 #include "vmm/session/shares.h"
+#include "vmm/signals.h"
+#include "vmm/watchdog.h"
 
 enum {
+	/* How long after a limit the loop must have acted on it; see vmm/watchdog.h. */
+	STUCK_MS = 4 * 1000,
+
 	/*
 	 * From start until the agent has answered: 5 s on an emulated host. A guest on a
 	 * host with much more to do than CPUs for it is slow, not stuck: after the limit
@@ -49,10 +52,6 @@ enum {
 	PANIC_LINES = 24,
 };
 
-static const int signals[] = {
-	SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGPWR,
-};
-
 struct sandbox {
 	const struct sandbox_setup *setup;
 	const struct sandbox_config *cfg;
@@ -65,12 +64,14 @@ struct sandbox {
 	struct guest_log log;
 	struct terminal terminal;
 
-	struct loop_source signal_event, tie_event;
+	struct loop_source tie_event;
 	struct loop_timer boot_timer; /* the guest has to answer before it fires */
 	uint64_t boot_cpu_ms; /* the process's CPU time when it last fired */
 	struct loop_timer timeout_timer; /* --timeout */
 	struct loop_timer grace_timer; /* after a signal; while powering off */
 	struct loop_timer stop_timer; /* the clients' commands have to end before it fires */
+	struct watchdog time_watchdog; /* behind timeout_timer */
+	struct watchdog end_watchdog; /* behind grace_timer and stop_timer, and the tear-down */
 
 	int exit_code;
 	bool finished; /* exit_code is final */
@@ -84,6 +85,14 @@ static void set_reason(struct sandbox *sb, const char *reason)
 {
 	if (!sb->reason)
 		sb->reason = reason;
+}
+
+/* Sets a timer that is to end the sandbox, and what does so if the loop is stuck then. */
+static void set_end(struct sandbox *sb, struct loop_timer *timer, uint64_t ms, int exit_code)
+{
+	loop_timer_set(timer, ms);
+	watchdog_set(&sb->end_watchdog, ms + STUCK_MS, exit_code,
+		     "the sandbox does not end by itself; its process is ended");
 }
 
 /* The first call decides the exit code. */
@@ -125,7 +134,7 @@ static void power_off(struct sandbox *sb, int exit_code, const char *reason)
 	session_shutdown(sb->session);
 	sb->finished = true;
 	sb->exit_code = exit_code;
-	loop_timer_set(&sb->grace_timer, POWER_OFF_LIMIT_MS);
+	set_end(sb, &sb->grace_timer, POWER_OFF_LIMIT_MS, exit_code);
 }
 
 /* What to call the thing that runs, in messages. */
@@ -159,7 +168,7 @@ static void begin_stop(struct sandbox *sb, uint64_t timeout_ms, const char *reas
 	if (running == 0 || timeout_ms == 0)
 		power_off(sb, stop_code(sb), reason);
 	else
-		loop_timer_set(&sb->stop_timer, timeout_ms);
+		set_end(sb, &sb->stop_timer, timeout_ms, stop_code(sb));
 }
 
 static void stop_asked(void *owner, uint64_t timeout_ms, bool force)
@@ -319,6 +328,7 @@ static void timed_out(struct loop_timer *timer)
 {
 	struct sandbox *sb = CONTAINER_OF(timer, struct sandbox, timeout_timer);
 
+	watchdog_clear(&sb->time_watchdog);
 	if (sb->finished)
 		return;
 	if (session_state(sb->session) < SESSION_READY ||
@@ -369,8 +379,9 @@ static void serving_signal_arrived(struct sandbox *sb, int signo)
  * The command gets the signal, as it would without a sandbox. One that asks to
  * end is taken at its word after a while, or when it comes again.
  */
-static void signal_arrived(struct sandbox *sb, int signo)
+static void signal_arrived(void *owner, int signo)
 {
+	struct sandbox *sb = owner;
 	bool ends = signo == SIGINT || signo == SIGTERM || signo == SIGHUP || signo == SIGQUIT;
 
 	if (signo == SIGWINCH) {
@@ -393,30 +404,8 @@ static void signal_arrived(struct sandbox *sb, int signo)
 	command_signal(sb->main, signo);
 	if (ends) {
 		sb->end_signal = signo;
-		loop_timer_set(&sb->grace_timer, SIGNAL_GRACE_MS);
+		set_end(sb, &sb->grace_timer, SIGNAL_GRACE_MS, EXIT_SIGNAL_BASE + signo);
 	}
-}
-
-static void signal_event(struct loop_source *src, uint32_t events)
-{
-	struct sandbox *sb = CONTAINER_OF(src, struct sandbox, signal_event);
-	struct signalfd_siginfo info;
-
-	(void)events;
-	while (read(src->fd, &info, sizeof(info)) == sizeof(info))
-		signal_arrived(sb, (int)info.ssi_signo);
-}
-
-static int watch_signals(struct sandbox *sb, sigset_t *before)
-{
-	int fd = -1, r = signals_open(signals, ARRAY_SIZE(signals), SFD_NONBLOCK, before, &fd);
-
-	sb->signal_event = (struct loop_source){
-		.fd = fd,
-		.fn = signal_event,
-		.name = "signals",
-	};
-	return r < 0 ? r : loop_add(sb->loop, &sb->signal_event, EPOLLIN);
 }
 
 static void tie_event(struct loop_source *src, uint32_t events)
@@ -449,10 +438,17 @@ static int add_timers(struct sandbox *sb)
 		r = loop_timer_init(&sb->grace_timer, sb->loop, grace_over, "grace");
 	if (r == 0)
 		r = loop_timer_init(&sb->stop_timer, sb->loop, stop_timed_out, "stop");
+	if (r == 0)
+		r = watchdog_init(&sb->end_watchdog, &sb->terminal);
+	if (r == 0)
+		r = watchdog_init(&sb->time_watchdog, &sb->terminal);
 	if (r < 0)
 		return r;
 	loop_timer_set(&sb->boot_timer, BOOT_LIMIT_MS);
 	loop_timer_set(&sb->timeout_timer, sb->cfg->timeout_ms);
+	if (sb->cfg->timeout_ms > 0)
+		watchdog_set(&sb->time_watchdog, sb->cfg->timeout_ms + STUCK_MS, EXIT_TIMEOUT,
+			     "the sandbox does not end at its time limit; its process is ended");
 	return 0;
 }
 
@@ -566,12 +562,38 @@ static int build(struct sandbox *sb, int kvm_fd)
 	return r;
 }
 
-static void tear_down(struct sandbox *sb, const sigset_t *signals_before)
+/*
+ * A thread of the machine is still at work: the host's file system does not answer it. No
+ * vCPU is in the guest any more. What is left goes with the process, and clients are hung up
+ * on here since the kernel does not do it before that thread has ended.
+ */
+static _Noreturn void abandon(struct sandbox *sb)
 {
+	if (sb->setup->ops->gone)
+		sb->setup->ops->gone(sb->setup->owner);
+	control_free(sb->control);
+	watchdog_bite(&sb->terminal,
+		      "a file system of the host does not let go of a mapped folder; the sandbox "
+		      "is ended without it",
+		      sb->exit_code);
+}
+
+static void tear_down(struct sandbox *sb)
+{
+	int stopped = 0;
+
+	watchdog_clear(&sb->time_watchdog);
+	if (sb->end_watchdog.made)
+		watchdog_set(&sb->end_watchdog, STUCK_MS, sb->exit_code,
+			     "the sandbox's end does not come to one; its process is ended");
+	if (sb->machine)
+		stopped = machine_stop(sb->machine);
 	if (sb->control) {
 		control_set_main(sb->control, NULL);
 		control_end(sb->control, sb->reason ? sb->reason : "failed", sb->why);
 	}
+	if (stopped < 0)
+		abandon(sb);
 	/* The session speaks through the machine's vsock, so it goes first. */
 	command_free(sb->main);
 	session_free(sb->session);
@@ -582,16 +604,15 @@ static void tear_down(struct sandbox *sb, const sigset_t *signals_before)
 	loop_timer_fini(&sb->grace_timer);
 	loop_timer_fini(&sb->stop_timer);
 	loop_remove(&sb->tie_event);
-	loop_remove(&sb->signal_event);
-	if (sb->signal_event.fd >= 0)
-		close(sb->signal_event.fd);
 	if (sb->setup->ops->gone)
 		sb->setup->ops->gone(sb->setup->owner);
 	control_free(sb->control);
 	shares_free(sb->shares);
 	loop_free(sb->loop);
 	guest_log_fini(&sb->log);
-	sigprocmask(SIG_SETMASK, signals_before, NULL);
+	watchdog_fini(&sb->time_watchdog);
+	watchdog_fini(&sb->end_watchdog);
+	signals_fini();
 }
 
 int sandbox_run(const struct sandbox_setup *setup)
@@ -599,21 +620,18 @@ int sandbox_run(const struct sandbox_setup *setup)
 	struct sandbox sb = {
 		.setup = setup,
 		.cfg = setup->config,
-		.signal_event.fd = -1,
 		.exit_code = EXIT_SANDCASTLE_FAILED,
 	};
 	struct timeline *tl = setup->timeline;
 	AUTO_CLOSE int kvm_fd = -1;
-	sigset_t before;
 	int r;
 
-	sigprocmask(SIG_SETMASK, NULL, &before);
 	guest_log_init(&sb.log, sb.cfg->debug_console);
 	r = kvm_open(&kvm_fd);
 	if (r == 0) {
 		r = loop_new(&sb.loop);
 		if (r == 0)
-			r = watch_signals(&sb, &before);
+			r = signals_init(sb.loop, &sb.terminal, signal_arrived, &sb);
 		if (r < 0)
 			log_error("cannot prepare the sandbox: %s", strerror(-r));
 	}
@@ -622,12 +640,14 @@ int sandbox_run(const struct sandbox_setup *setup)
 	if (r == 0)
 		r = build(&sb, steal_fd(&kvm_fd));
 	if (r == 0) {
+		signals_let_in(true);
 		r = loop_run(sb.loop);
+		signals_let_in(false);
 		if (r < 0)
 			log_error("the event loop failed: %s", strerror(-r));
 	}
 	timeline_mark(tl, TIMELINE_COMMAND, "power-off if folders are writable");
-	tear_down(&sb, &before);
+	tear_down(&sb);
 	timeline_mark(tl, TIMELINE_TEAR_DOWN, "terminal, loop");
 	return r < 0 ? EXIT_SANDCASTLE_FAILED : sb.exit_code;
 }

@@ -3,6 +3,7 @@
 
 #include <signal.h>
 
+#include "common/join.h"
 #include "common/loop.h"
 
 enum { THREAD_STACK = 512 << 10 };
@@ -14,6 +15,8 @@ static void *side_thread(void *arg)
 
 	if (r < 0)
 		side->failed(side->owner, side->name, -r);
+	else if (side->last)
+		side->last(side->owner);
 	return NULL;
 }
 
@@ -39,13 +42,19 @@ int side_loop_start(struct side_loop *side)
 	return 0;
 }
 
-void side_loop_stop(struct side_loop *side)
+void side_loop_ask_to_stop(struct side_loop *side)
 {
-	if (!side->started)
-		return;
-	loop_stop(side->loop);
-	pthread_join(side->thread, NULL);
-	side->started = false;
+	if (side->started)
+		loop_stop(side->loop);
+}
+
+int side_loop_join(struct side_loop *side, unsigned int *slices)
+{
+	int r = side->started ? join_within(side->thread, slices) : 0;
+
+	if (r == 0)
+		side->started = false;
+	return r;
 }
 
 void side_loop_fini(struct side_loop *side)

@@ -15,6 +15,8 @@ struct side_loop {
 	const char *name; /* of the thread, at most 15 characters */
 	/* The loop's epoll failed with `error`, a positive errno, and the thread ends. On that thread. */
 	void (*failed)(void *owner, const char *name, int error);
+	/* The last that the thread does when it was asked to stop; NULL: nothing. */
+	void (*last)(void *owner);
 	void *owner;
 
 	struct loop *loop; /* side_loop_init() makes it */
@@ -22,12 +24,17 @@ struct side_loop {
 	bool started;
 };
 
-/* Makes the loop; name, failed and owner are the caller's to set before. */
+/* Makes the loop; name, failed, last and owner are the caller's to set before. */
 int side_loop_init(struct side_loop *side) MUST_CHECK;
 /* From here on the loop belongs to its thread, which gets no signals. */
 int side_loop_start(struct side_loop *side) MUST_CHECK;
-/* Returns when the thread has ended. Fine if it was never started. */
-void side_loop_stop(struct side_loop *side);
+/* Asks the thread to end and does not wait. Fine if it was never started. */
+void side_loop_ask_to_stop(struct side_loop *side);
+/*
+ * Joins one that was asked to; see join_within() for the slices. -ETIMEDOUT: it is still at
+ * work. Fine if it was never started, or joined before.
+ */
+int side_loop_join(struct side_loop *side, unsigned int *slices) MUST_CHECK;
 /* Frees the loop of a stopped one, after all that watches something in it. */
 void side_loop_fini(struct side_loop *side);
 

@@ -92,6 +92,12 @@ struct fs_figures {
 void fs_server_figures(const struct fs_server *server, struct fs_figures *out);
 
 /*
+ * Forgets the driver: handles, locks, waiting requests, every node it knew. Under the
+ * device's lock. Closes what the guest had open, which may wait for the host's file system.
+ */
+void fs_server_reset(struct fs_server *server);
+
+/*
  * A DAX window of `size` bytes, a multiple of 2 MiB: the guest may have files of
  * read-only exports mapped there instead of reading them (docs/file-sharing.md).
  * Once, before virtio_fs_new().

@@ -230,8 +230,6 @@ int fs_server_serve(struct fs_server *s, const struct virtq_chain *chain, unsign
 void fs_server_look(struct fs_server *s);
 /* Between two requests: what is in use, for fs_server_figures(). */
 void fs_server_count(struct fs_server *s);
-/* Forgets the driver: handles, locks, waiting requests, every node it knew. */
-void fs_server_reset(struct fs_server *s);
 /* Appends to the reply; the table in server.c made sure of the room for fixed structures. */
 void fs_reply(struct fs_request *rq, const void *data, size_t len);
 

@@ -13,12 +13,13 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
+#include "common/join.h"
 #include "common/log.h"
 #include "vmm/config/timeline.h"
 #include "vmm/kvm/counters.h"
 #include "vmm/kvm/vcpu_priv.h"
 
-/* Handles the signal that makes KVM_RUN return, and does nothing; see vcpu_stop(). */
+/* Handles the signal that makes KVM_RUN return, and does nothing; see vcpu_ask_to_stop(). */
 #define SIG_KICK SIGRTMIN
 
 enum { FAULT_TRIES = 4, BUS_LOCK_PAUSE_NS = 1000000 };
@@ -248,7 +249,7 @@ int vcpu_start(struct vcpu *vcpu)
 	return 0;
 }
 
-void vcpu_stop(struct vcpu *vcpu)
+void vcpu_ask_to_stop(struct vcpu *vcpu)
 {
 	if (!vcpu->started)
 		return;
@@ -259,8 +260,15 @@ void vcpu_stop(struct vcpu *vcpu)
 	 */
 	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
 	pthread_kill(vcpu->thread, SIG_KICK);
-	pthread_join(vcpu->thread, NULL);
-	vcpu->started = false;
+}
+
+int vcpu_join(struct vcpu *vcpu, unsigned int *slices)
+{
+	int r = vcpu->started ? join_within(vcpu->thread, slices) : 0;
+
+	if (r == 0)
+		vcpu->started = false;
+	return r;
 }
 
 void vcpu_add_clock(const struct vcpu *vcpu, struct timeline *tl)
@@ -285,7 +293,6 @@ void vcpu_free(struct vcpu *vcpu)
 {
 	if (!vcpu)
 		return;
-	vcpu_stop(vcpu);
 	if (vcpu->run)
 		munmap(vcpu->run, vcpu->run_size);
 	if (vcpu->fd >= 0)

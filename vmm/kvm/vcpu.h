@@ -49,8 +49,16 @@ int vcpu_set_entry(struct vcpu *vcpu, uint32_t entry, uint32_t start_info) MUST_
 
 /* Starts the thread, named "vcpu<index>". */
 int vcpu_start(struct vcpu *vcpu) MUST_CHECK;
-/* Stops and joins it. Not from a vCPU thread. Never started or stopped twice is fine. */
-void vcpu_stop(struct vcpu *vcpu);
+/*
+ * Asks it to leave the guest for good, and does not wait: it never enters the guest again,
+ * but may be at work on an access of the guest's. Fine if it was never started, or asked twice.
+ */
+void vcpu_ask_to_stop(struct vcpu *vcpu);
+/*
+ * Joins one that was asked to stop; see join_within() for the slices. Not from a vCPU thread.
+ * -ETIMEDOUT: it is still at work. Never started or joined twice is fine.
+ */
+int vcpu_join(struct vcpu *vcpu, unsigned int *slices) MUST_CHECK;
 /*
  * Notes in `tl` what it did: its thread's clock once it was started, KVM's counters
  * (left out where KVM has none). Not while the other end uses `tl`.
@@ -58,6 +66,6 @@ void vcpu_stop(struct vcpu *vcpu);
  */
 void vcpu_add_clock(const struct vcpu *vcpu, struct timeline *tl);
 void vcpu_add_counters(const struct vcpu *vcpu, struct timeline *tl);
-void vcpu_free(struct vcpu *vcpu); /* stops it first; NULL is fine */
+void vcpu_free(struct vcpu *vcpu); /* it does not run; NULL is fine */
 
 #endif
