@@ -93,3 +93,132 @@ test_strangers_on_the_vsock_ports()
 	expect_code 0
 	expect_match '^still here$'
 }
+
+# A driver of our own in the guest (hostile.c) fights: does what is to end it still do so? The
+# bounds are for an emulated host on a busy machine; docs/testing.md has what was measured.
+end_bound=30
+
+# begin_fight OPTION... -- ATTACK: starts a sandbox `evil` whose root attacks, and waits until it does.
+begin_fight()
+{
+	local -a options=()
+
+	while [ "$1" != -- ]; do
+		options+=("$1")
+		shift
+	done
+	truncate -s 3G big
+	sandcastle run --name evil --cpus 2 --user root --map .:/tree --map "$LAB_REPO/build/tests/guest:/hostile" \
+		"${options[@]}" -- sh -c 'cp /hostile/hostile /tmp/h && exec /tmp/h "$1"' sh "$2" >log 2>errors &
+	evil=$!
+	expect_within 120 grep -q attacking log
+	# It is at it for a while.
+	sleep 2
+}
+
+# expect_end CODE: evil ends within the bound, with that code.
+expect_end()
+{
+	local began=$SECONDS
+
+	( sleep "$end_bound"; kill -KILL "$evil" ) 2>/dev/null &
+	wait "$evil"
+	code=$?
+	kill %% 2>/dev/null
+	note "ended $((SECONDS - began)) s after it was asked to: $(tail -n 1 errors)"
+	expect_same "$1" "$code"
+}
+
+# fight ATTACK WAY...: ATTACK, ended by each WAY in turn; the neighbour is well after each.
+fight()
+{
+	local attack=$1 way
+
+	shift
+	run_sandcastle start --name neighbour
+	expect_code 0
+	for way; do
+		case $way in
+		time-limit)
+			begin_fight --timeout 45s -- "$attack"
+			end_bound=75 expect_end 124
+			;;
+		interrupt)
+			begin_fight -- "$attack"
+			kill -INT "$evil"
+			sleep 1
+			kill -INT "$evil"
+			expect_end 130
+			;;
+		stop)
+			begin_fight -- "$attack"
+			run_sandcastle stop --time 0 evil
+			expect_code 0
+			expect_end 143
+			;;
+		force)
+			begin_fight -- "$attack"
+			run_sandcastle stop --force evil
+			expect_code 0
+			expect_end 143
+			;;
+		esac
+		run_sandcastle exec neighbour -- echo well
+		expect_out well
+	done
+	run_sandcastle stop --force neighbour
+	expect_code 0
+}
+
+test_a_balloon_that_floods()
+{
+	fight balloon-flood time-limit interrupt stop force
+}
+
+test_a_balloon_with_endless_chains()
+{
+	fight balloon-chain time-limit force
+}
+
+test_reads_that_fill_the_ring()
+{
+	fight fs-reads time-limit interrupt stop force
+}
+
+test_a_storm_of_resets()
+{
+	fight reset-storm interrupt force
+}
+
+test_a_storm_on_registers()
+{
+	fight register-storm stop force
+}
+
+test_a_share_is_taken_from_a_driver_that_reads_on()
+{
+	mkdir shared
+	truncate -s 1M shared/big
+	run_sandcastle start --name evil
+	expect_code 0
+	run_sandcastle share evil ./shared:/shared
+	expect_code 0
+	run_sandcastle share evil "$LAB_REPO/build/tests/guest:/hostile"
+	expect_code 0
+	sandcastle exec --user root evil -- sh -c 'cp /hostile/hostile /tmp/h && exec /tmp/h fs-read-on' >log 2>errors &
+	expect_within 60 grep -q attacking log
+	run_sandcastle share --remove evil /shared
+	expect_code 0
+	expect_within 30 grep -q '^refused' log
+	run_sandcastle stop --force evil
+	expect_code 0
+	wait
+}
+
+test_lock_ranges_have_an_end()
+{
+	echo locked >file
+	run_sandcastle run --map .:/tree --map "$LAB_REPO/build/tests/guest:/hostile" -- /hostile/hostile lock-ranges /tree/file
+	expect_code 0
+	expect_match '^[0-9]+ locks, then (No locks available|Cannot allocate memory|Resource temporarily unavailable)'
+}
