@@ -191,9 +191,16 @@ int vcpu_start(struct vcpu *vcpu)
 	return 0;
 }
 
-void vcpu_stop(struct vcpu *vcpu)
+void vcpu_ask_to_stop(struct vcpu *vcpu)
 {
 	(void)vcpu;
+}
+
+int vcpu_join(struct vcpu *vcpu, unsigned int *slices)
+{
+	(void)vcpu;
+	(void)slices;
+	return 0;
 }
 
 void vcpu_add_clock(const struct vcpu *vcpu, struct timeline *tl)
