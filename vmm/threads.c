@@ -11,8 +11,10 @@ enum { THREAD_STACK = 512 << 10 };
 static void *side_thread(void *arg)
 {
 	struct side_loop *side = arg;
-	int r = loop_run(side->loop);
+	int r;
 
+	pthread_setname_np(pthread_self(), side->name);
+	r = loop_run(side->loop);
 	if (r < 0)
 		side->failed(side->owner, side->name, -r);
 	else if (side->last)
@@ -38,7 +40,6 @@ int side_loop_start(struct side_loop *side)
 	if (r != 0)
 		return -r;
 	side->started = true;
-	pthread_setname_np(side->thread, side->name);
 	return 0;
 }
 
