@@ -25,7 +25,7 @@ set(CPACK_DEBIAN_PACKAGE_SECTION utils)
 # Library packages and their least versions, from the programs themselves.
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 # Those that are loaded by name (common/lazy_lib.h).
-set(CPACK_DEBIAN_HEADLESS_PACKAGE_DEPENDS "libarchive13, libxml2")
+set(CPACK_DEBIAN_HEADLESS_PACKAGE_DEPENDS "libarchive13, libxml2, libslirp0")
 set(CPACK_DEBIAN_DESKTOP_PACKAGE_DEPENDS "sandcastle (= ${PROJECT_VERSION})")
 # A sandbox boots the host's own kernel; a host that has booted has one, a container has not.
 set(CPACK_DEBIAN_HEADLESS_PACKAGE_RECOMMENDS linux-image-amd64)

@@ -98,6 +98,8 @@ enum sc_field_tag {
 	SC_FIELD_ROWS = 19, /* [u32] EXEC, WINSIZE */
 	SC_FIELD_COLUMNS = 20, /* [u32] EXEC, WINSIZE */
 	SC_FIELD_TIMELINE = 21, /* [u32] SETUP: 1 if READY is to say what the start was made of */
+	SC_FIELD_NETWORK = 23, /* struct sc_network; SETUP, absent without a network */
+	SC_FIELD_RESOLV_CONF = 24, /* [str] SETUP: what /etc/resolv.conf says; absent: nothing */
 	SC_FIELD_STEP = 22, /* struct sc_step, then its name; READY, many, the last ends now */
 };
 
@@ -125,6 +127,13 @@ struct sc_step {
 	uint64_t begin, end;
 	uint32_t
 		kernel; /* 1: the name is a line of the kernel's log, and what follows it is meant */
+} __attribute__((packed));
+
+/* The guest's network card; addresses in the order of the wire, prefixes are /24 and /64. */
+struct sc_network {
+	uint8_t mac[6];
+	uint8_t guest4[4], gateway4[4];
+	uint8_t guest6[16], gateway6[16]; /* the latter is link-local */
 } __attribute__((packed));
 
 struct sc_stream_hello {

@@ -407,11 +407,22 @@ static void tell_hidden(struct app *app, const struct window *w, bool hidden)
 	(void)link_send(&app->link, &m);
 }
 
+/* The window is as large as the guest was told last, or showed first. */
+static bool has_told_size(const struct window *w)
+{
+	int width, height;
+
+	window_pixels(w, &width, &height);
+	return width == w->told_width && height == w->told_height;
+}
+
 static void on_window(struct app *app, struct window *w, const SDL_WindowEvent *e)
 {
 	switch (e->event) {
 	case SDL_WINDOWEVENT_SIZE_CHANGED:
-		w->resize_at = SDL_GetTicks64() + WINDOW_RESIZE_MS;
+		/* The size that the guest itself has chosen comes by here as well. */
+		if (!has_told_size(w))
+			w->resize_at = SDL_GetTicks64() + WINDOW_RESIZE_MS;
 		w->stale = true;
 		break;
 	case SDL_WINDOWEVENT_EXPOSED:

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "guest-agent/files.h"
+#include "guest-agent/network.h"
 #include "guest-agent/users.h"
 
 enum { USERS_FILE_MAX = 4 * 1024 * 1024 };
@@ -138,6 +139,12 @@ int etc_finish(const struct setup *s, struct text *why)
 		r = add_group(s, gid.buf);
 	if (r < 0)
 		return text_fail(why, r, "add the account of", s->user);
+	/* Without a server a lookup fails at once; a file that is not there means one on this machine. */
+	r = file_replace("/etc/resolv.conf", s->resolv_conf ? s->resolv_conf : "");
+	if (r < 0)
+		return text_fail(why, r, "write", "/etc/resolv.conf");
 	r = loopback_up();
-	return r < 0 ? text_fail(why, r, "bring up the device", "lo") : 0;
+	if (r < 0)
+		return text_fail(why, r, "bring up the device", "lo");
+	return s->has_network ? network_up(&s->network, why) : 0;
 }

@@ -109,6 +109,15 @@ int map_parse(const uint8_t *body, size_t len, struct setup_map *out, char **pat
 	return 0;
 }
 
+static int take_network(const struct wire_field *f, struct setup *s)
+{
+	if (s->has_network || f->length != sizeof(s->network))
+		return -EPROTO;
+	memcpy(&s->network, f->data, sizeof(s->network));
+	s->has_network = true;
+	return 0;
+}
+
 static int take_setup_field(struct arena *a, const struct wire_field *f, struct setup *s,
 			    unsigned int *numbers)
 {
@@ -131,6 +140,10 @@ static int take_setup_field(struct arena *a, const struct wire_field *f, struct 
 		return wire_u32(f, &s->timeline);
 	case SC_FIELD_MAP:
 		return take_map(a, f, s);
+	case SC_FIELD_NETWORK:
+		return take_network(f, s);
+	case SC_FIELD_RESOLV_CONF:
+		return take_str(a, f, &s->resolv_conf);
 	default:
 		return -EPROTO;
 	}

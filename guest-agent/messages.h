@@ -28,6 +28,9 @@ struct setup_map {
 struct setup {
 	const char *hostname, *user, *home, *shell;
 	uint32_t uid, gid;
+	struct sc_network network;
+	bool has_network;
+	const char *resolv_conf; /* NULL: an empty one */
 	uint32_t timeline; /* 1: READY carries what the start was made of */
 	struct setup_map maps[SETUP_MAX_MAPS]; /* parents before what lies below them */
 	size_t n_maps;

@@ -20,6 +20,7 @@
 #include "library/client/rundir.h"
 #include "vmm/config/timeline.h"
 #include "vmm/kvm/checks.h"
+#include "vmm/net/addresses.h"
 #include "vmm/sandbox.h"
 
 /* A generated name may be taken: there are a thousand of them. */
@@ -156,7 +157,7 @@ int launch(struct sandbox_config *cfg, int tie_fd, struct timeline *tl, launch_r
 	timeline_mark(tl, TIMELINE_SET_UP, "options");
 	if (cfg->timeline && timeline_file_open(cfg->timeline, &record) < 0)
 		return code;
-	if (check_kvm() == 0 && make_rundir(cfg, &l.rd) == 0 &&
+	if (check_kvm() == 0 && net_configure(cfg) == 0 && make_rundir(cfg, &l.rd) == 0 &&
 	    kernel_image_open(cfg->kernel, &kernel) == 0 &&
 	    base_image_open(cfg->root, BASE_CURRENT, &base) == 0) {
 		const struct sandbox_setup setup = {

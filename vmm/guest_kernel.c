@@ -13,43 +13,54 @@
 #include "vmm/kvm/vcpu.h"
 #include "vmm/kvm/x86/boot.h"
 
-/*
- * Drivers of the machine's devices that distribution kernels have as modules. The battery
- * driver caches values for 1 s, even across a notification; 50 ms is short enough.
- */
-static const char *const guest_modules[] = {
-	"virtio_pci",
-	"vmw_vsock_virtio_transport",
-	"virtiofs",
-	"overlay",
-	"?virtio_console",
-	"?virtio_rng",
-	"?virtio_balloon",
-	"?ac",
-	"?battery cache_time=50",
-	NULL,
-};
+static bool has_network(const struct sandbox_config *cfg)
+{
+	return cfg->network_mode != NETWORK_NONE;
+}
+
+static bool has_display(const struct sandbox_config *cfg)
+{
+	return cfg->display.enabled;
+}
 
 /*
- * The same with a display. Consoles on it would cost the guest 4 to 8 MiB and time, and nobody
- * needs them. evdev is what programs read keyboard and pointers by.
+ * Drivers of the machine's devices that distribution kernels have as modules, and which
+ * sandboxes have the device; NULL: all. The battery driver caches values for 1 s, even across
+ * a notification; 50 ms is short enough.
  */
-static const char *const guest_modules_display[] = {
-	"virtio_pci",
-	"vmw_vsock_virtio_transport",
-	"virtiofs",
-	"overlay",
-	"?virtio_console",
-	"?virtio_rng",
-	"?virtio_balloon",
-	"?ac",
-	"?battery cache_time=50",
-	"?drm_kms_helper fbdev_emulation=0",
-	"?virtio_gpu",
-	"?virtio_input",
-	"?evdev",
-	NULL,
+static const struct {
+	const char *name;
+	bool (*wanted)(const struct sandbox_config *cfg);
+} guest_modules[] = {
+	{"virtio_pci", NULL},
+	{"vmw_vsock_virtio_transport", NULL},
+	{"virtiofs", NULL},
+	{"overlay", NULL},
+	{"virtio_net", has_network},
+	{"?virtio_console", NULL},
+	{"?virtio_rng", NULL},
+	{"?virtio_balloon", NULL},
+	{"?ac", NULL},
+	{"?battery cache_time=50", NULL},
+	/* Consoles on the display would cost the guest 4 to 8 MiB and time. */
+	{"?drm_kms_helper fbdev_emulation=0", has_display},
+	{"?virtio_gpu", has_display},
+	{"?virtio_input", has_display},
+	{"?evdev", has_display}, /* what programs read keyboard and pointers by */
 };
+
+_Static_assert(ARRAY_SIZE(guest_modules) < GUEST_KERNEL_MODULES_MAX, "the list ends with NULL");
+
+void guest_kernel_modules(const struct sandbox_config *cfg,
+			  const char *out[GUEST_KERNEL_MODULES_MAX])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(guest_modules); i++)
+		if (!guest_modules[i].wanted || guest_modules[i].wanted(cfg))
+			out[n++] = guest_modules[i].name;
+	out[n] = NULL;
+}
 
 const struct kernel_switch guest_kernel_switches[] = {
 	{"loglevel=1", KERNEL_QUIET,
@@ -135,11 +146,12 @@ static int load(const struct guest_kernel *g, const struct initramfs *initramfs)
 
 int guest_kernel_load(const struct guest_kernel *g)
 {
+	const char *modules[GUEST_KERNEL_MODULES_MAX];
 	struct initramfs initramfs;
-	int r = initramfs_open(g->kernel, g->agent,
-			       g->config->display.enabled ? guest_modules_display : guest_modules,
-			       &initramfs);
+	int r;
 
+	guest_kernel_modules(g->config, modules);
+	r = initramfs_open(g->kernel, g->agent, modules, &initramfs);
 	if (r < 0)
 		return r;
 	timeline_mark(g->timeline, TIMELINE_SET_UP, "initramfs");

@@ -31,10 +31,17 @@ struct kernel_switch {
 /* In the order in which they are given; ends with a NULL text. */
 extern const struct kernel_switch guest_kernel_switches[];
 
-enum { GUEST_KERNEL_CMDLINE_MAX = 1024 };
+enum { GUEST_KERNEL_CMDLINE_MAX = 1024, GUEST_KERNEL_MODULES_MAX = 24 };
 
 /* The command line, NUL-terminated. -E2BIG: it does not fit. */
 int guest_kernel_cmdline(bool debug_console, char out[GUEST_KERNEL_CMDLINE_MAX]) MUST_CHECK;
+
+/*
+ * The modules a sandbox's guest loads, in this order, ended by NULL. "?" first: after the
+ * first command was started.
+ */
+void guest_kernel_modules(const struct sandbox_config *cfg,
+			  const char *out[GUEST_KERNEL_MODULES_MAX]);
 
 /* Where the kernel goes, and what it is made of; all borrowed. */
 struct guest_kernel {

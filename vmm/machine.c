@@ -31,6 +31,7 @@
 #include "devices/console.h"
 #include "devices/fs/fs.h"
 #include "devices/input.h"
+#include "devices/net.h"
 #include "devices/rng.h"
 #include "devices/serial.h"
 #include "devices/virtio/pci.h"
@@ -42,6 +43,7 @@
 #include "vmm/kvm/vcpu.h"
 #include "vmm/kvm/vm.h"
 #include "vmm/kvm/x86/layout.h"
+#include "vmm/net/process.h"
 #include "vmm/session/shares.h"
 #include "vmm/threads.h"
 
@@ -83,6 +85,9 @@ struct machine {
 	struct side_loop files;
 	/* The host's power supplies block on its firmware. */
 	struct side_loop power_loop;
+	/* Frames of a network are many, and none of them is to keep a terminal waiting. */
+	struct side_loop net_loop;
+	int net_cable; /* to the network process, until it is ready; the card's own */
 	struct file_server base, maps;
 	/* Copying pictures takes its time; both are there only if the configuration has a display. */
 	struct side_loop display_loop;
@@ -466,6 +471,34 @@ static int add_display(struct machine *m, const struct sandbox_config *cfg)
 	return add_input(m, INPUT_MOUSE, NULL, &m->display.mouse);
 }
 
+/* Only where the sandbox has a network: neither device nor process otherwise. */
+static int add_network(struct machine *m, const struct sandbox_config *cfg)
+{
+	const struct net_setup setup = {.mode = cfg->network_mode, .own = cfg->addresses};
+	struct virtio_device *vdev = NULL;
+	struct net_device *card;
+	int r;
+
+	if (cfg->network_mode == NETWORK_NONE)
+		return 0;
+	r = side_loop_init(&m->net_loop);
+	if (r == 0)
+		r = net_process_start(&setup, &m->net_cable);
+	if (r == 0)
+		r = virtio_net_new(cfg->addresses.mac, m->net_cable, &vdev, &card);
+	return r < 0 ? r : add_virtio(m, vdev, m->net_loop.loop);
+}
+
+/* The network process had the time that the kernel took to load. Logs on failure. */
+static int wait_for_network(const struct machine *m, const struct sandbox_config *cfg)
+{
+	int r = cfg->network_mode == NETWORK_NONE ? 0 : net_process_wait(m->net_cable);
+
+	if (r == -ETIMEDOUT)
+		log_error("the network process does not answer; the host may have too much to do");
+	return r;
+}
+
 static int add_vcpus(struct machine *m, unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++) {
@@ -507,7 +540,8 @@ static int add_devices(struct machine *m, const struct machine_setup *setup)
 	/* PCI, in the order of their numbers. */
 	if ((r = add_host_bridge(m)) < 0 || (r = add_vsock(m)) < 0 ||
 	    (r = add_files(m, setup)) < 0 || (r = add_rng(m)) < 0 || (r = add_console(m)) < 0 ||
-	    (r = add_balloon(m)) < 0 || (r = add_display(m, setup->config)) < 0)
+	    (r = add_balloon(m)) < 0 || (r = add_display(m, setup->config)) < 0 ||
+	    (r = add_network(m, setup->config)) < 0)
 		return r;
 
 	/* The buses are final from here on. */
@@ -556,6 +590,7 @@ int machine_build(const struct machine_setup *setup, struct machine **out)
 	m->owner = setup->owner;
 	m->files = (struct side_loop){
 		.name = "files", .failed = side_failed, .last = forget_files, .owner = m};
+	m->net_loop = (struct side_loop){.name = "net", .failed = side_failed, .owner = m};
 	m->power_loop = (struct side_loop){.name = "power", .failed = side_failed, .owner = m};
 	m->display_loop = (struct side_loop){.name = "display", .failed = side_failed, .owner = m};
 	m->end_event.fd = -1;
@@ -577,6 +612,8 @@ int machine_build(const struct machine_setup *setup, struct machine **out)
 	timeline_mark(m->timeline, TIMELINE_SET_UP, "batteries of the host");
 	if (r == 0)
 		r = load_kernel(m, setup);
+	if (r == 0)
+		r = wait_for_network(m, setup->config);
 	if (r < 0)
 		goto fail;
 	ram_reap(&m->vm->ram);
@@ -632,6 +669,8 @@ int machine_start(struct machine *m)
 	/* With --battery none nothing would ever wake it. */
 	if (r == 0 && m->power)
 		r = side_loop_start(&m->power_loop);
+	if (r == 0 && m->net_loop.loop)
+		r = side_loop_start(&m->net_loop);
 
 	if (r == 0 && m->display_loop.loop)
 		r = side_loop_start(&m->display_loop);
@@ -669,6 +708,7 @@ int machine_stop(struct machine *m)
 	side_loop_ask_to_stop(&m->files);
 	side_loop_ask_to_stop(&m->power_loop);
 	side_loop_ask_to_stop(&m->display_loop);
+	side_loop_ask_to_stop(&m->net_loop);
 	r = join_vcpus(m, &slices);
 	if (r == 0)
 		r = side_loop_join(&m->files, &slices);
@@ -676,6 +716,8 @@ int machine_stop(struct machine *m)
 		r = side_loop_join(&m->power_loop, &slices);
 	if (r == 0)
 		r = side_loop_join(&m->display_loop, &slices);
+	if (r == 0)
+		r = side_loop_join(&m->net_loop, &slices);
 	for (unsigned int i = 0; r == 0 && i < m->n_vcpus && m->timeline->detailed; i++)
 		vcpu_add_counters(m->vcpus[i], m->timeline);
 	timeline_mark(m->timeline, TIMELINE_TEAR_DOWN, "stop the threads");
@@ -696,6 +738,7 @@ void machine_free(struct machine *m)
 	pci_bus_fini(&m->pci);
 	side_loop_fini(&m->files);
 	side_loop_fini(&m->display_loop);
+	side_loop_fini(&m->net_loop);
 	power_source_free(m->power);
 	if (m->battery)
 		m->battery->ops->destroy(m->battery);

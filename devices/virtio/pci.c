@@ -491,6 +491,8 @@ static const struct pci_function_ops virtio_pci_ops = {
 static uint32_t class_of(uint32_t type)
 {
 	switch (type) {
+	case VIRTIO_ID_NET:
+		return 0x020000;
 	case VIRTIO_ID_CONSOLE:
 		return 0x078000;
 	case VIRTIO_ID_FS:

@@ -113,7 +113,6 @@ void config_print(const struct config_file *f, const struct sandbox_config *cfg,
 	size_t n = 0;
 
 	print_settings(cfg, false, out);
-	fprintf(out, "%-10snone\n", "network");
 	for (size_t i = 0; i < cfg->n_maps; i++)
 		fprintf(out, "%-10s%s at %s, %s\n", title("maps", i), cfg->maps[i].host,
 			cfg->maps[i].guest, cfg->maps[i].writable ? "writable" : "read-only");
@@ -156,11 +155,10 @@ static json_t *entries_json(const struct config_file *f, enum config_kind kind)
 
 int config_print_json(const struct config_file *f, const struct sandbox_config *cfg, FILE *out)
 {
-	json_t *root =
-		json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "file", f->path, "format",
-			  f->format == CONFIG_FORMAT_WSB ? "wsb" : "sandbox", "network", "none",
-			  "maps", maps_json(cfg), "run", entries_json(f, CONFIG_COMMAND),
-			  "unsupported", entries_json(f, CONFIG_UNSUPPORTED));
+	json_t *root = json_pack("{s:s, s:s, s:o, s:o, s:o}", "file", f->path, "format",
+				 f->format == CONFIG_FORMAT_WSB ? "wsb" : "sandbox", "maps",
+				 maps_json(cfg), "run", entries_json(f, CONFIG_COMMAND),
+				 "unsupported", entries_json(f, CONFIG_UNSUPPORTED));
 	char key[CONFIG_FILE_NAME_MAX];
 	int r = root ? 0 : -ENOMEM;
 

@@ -27,7 +27,6 @@ static const struct {
 	const char *instead;
 } switches[] = {
 	{"vGPU", "the sandbox has no GPU"},
-	{"Networking", "the sandbox has no network"},
 	{"AudioInput", "the sandbox has no microphone"},
 	{"VideoInput", "the sandbox has no camera"},
 	{"ProtectedClient", "the sandbox has no window that needs it"},
@@ -292,6 +291,31 @@ static int unknown_element(struct config_file *f, const xmlNode *node)
 			   allowed);
 }
 
+/* On, unless the file says otherwise, as on Windows; but it reaches public addresses only. */
+static int read_networking(struct config_file *f, const xmlNode *node)
+{
+	AUTO_FREE char *text = NULL;
+	int on, r = text_of(f, node, &text);
+
+	if (r < 0 || !text)
+		return r;
+	on = !*text || strcasecmp(text, "default") == 0 ? 1 : config_bool(text);
+	if (on < 0)
+		return config_fail(f, line_of(node),
+				   "<Networking>: '%.60s': give Enable, Disable or Default", text);
+	return config_add_setting(f, setting_find("network"), line_of(node), "Networking",
+				  on ? "internet" : "none");
+}
+
+/* The setting `name` is in the list. */
+static bool is_set(const struct config_file *f, const char *name)
+{
+	for (size_t i = 0; i < f->n_entries; i++)
+		if (f->entries[i].row && strcmp(f->entries[i].row->name, name) == 0)
+			return true;
+	return false;
+}
+
 static int read_element(struct config_file *f, const xmlNode *node)
 {
 	if (is_named(node, "MappedFolders"))
@@ -300,6 +324,8 @@ static int read_element(struct config_file *f, const xmlNode *node)
 		return read_list(f, node, "Command", read_command);
 	if (is_named(node, "MemoryInMB"))
 		return read_memory(f, node);
+	if (is_named(node, "Networking"))
+		return read_networking(f, node);
 	for (size_t i = 0; i < ARRAY_SIZE(switches); i++)
 		if (is_named(node, switches[i].name))
 			return read_switch(f, node, switches[i].name, switches[i].instead);
@@ -317,6 +343,9 @@ static int read_document(struct config_file *f, xmlDoc *doc)
 	r = next_element(f, root->children, &node);
 	for (; r == 0 && node; r = r < 0 ? r : next_element(f, node->next, &node))
 		r = read_element(f, node);
+	if (r == 0 && !is_set(f, "network"))
+		r = config_add_setting(f, setting_find("network"), line_of(root), "Networking",
+				       "internet");
 	return r;
 }
 

@@ -228,6 +228,27 @@ static int set_display(struct call *call, const char *text)
 	return 0;
 }
 
+/* Whether, and whereto, the sandbox has a network. */
+static int set_network(struct call *call, const char *text)
+{
+	static const char *const words[] = {
+		[NETWORK_NONE] = "none",
+		[NETWORK_INTERNET] = "internet",
+		[NETWORK_USER] = "user",
+	};
+	struct settings *s = CONTAINER_OF(call, struct settings, call);
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		if (strcmp(text, words[i]) != 0)
+			continue;
+		s->cfg->network_mode = (enum network_mode)i;
+		return settings_string(&s->cfg->network, text);
+	}
+	log_error("%s '%s': give none, internet (public addresses only) or user (the LAN as well)",
+		  call->what, text);
+	return -EINVAL;
+}
+
 static int set_map(struct call *call, const char *text)
 {
 	struct settings *s = CONTAINER_OF(call, struct settings, call);
@@ -294,6 +315,9 @@ const struct option_row settings_rows[] = {
 	 "end it after that time: 10s, 5m, 1h30m"},
 	{"name", 0, "NAME", set_name, AT(name), SETTING_FILE,
 	 "its name and host name (default: two words)"},
+	{"network", 0, "none|internet|user", set_network, AT(network), SETTING_FILE,
+	 "none (default), internet: public addresses only,\n"
+	 "or user: the LAN as well; never this host itself"},
 	{"root", 0, "DIR", set_text, AT(root), SETTING_FILE | SETTING_PATH,
 	 "make the sandbox of the system below DIR instead of\n"
 	 "this host's, as debootstrap makes one"},
@@ -317,7 +341,6 @@ const struct option_row settings_rows[] = {
 	{"debug-console", 0, NULL, set_flag, AT(debug_console), 0,
 	 "show the kernel's messages on stderr"},
 	{"verbose", 'v', NULL, set_verbose, 0, 0, "say what is done; twice: in detail"},
-	{"network", 0, "none", NULL, 0, SETTING_FILE, "the sandbox has no network"},
 	{"gpu", 0, "none", NULL, 0, SETTING_FILE, "the sandbox has no GPU"},
 	{"priority", 0, "normal", NULL, 0, SETTING_FILE, "it runs as any process does"},
 	{0},
@@ -366,6 +389,8 @@ int settings_init(struct settings *s, const struct run_host *host, struct sandbo
 	if (pass_env(s, "LANG") < 0 || pass_env(s, "LANGUAGE") < 0 || pass_env(s, "LC_ALL") < 0)
 		return -ENOMEM;
 	if (cfg->tty && (pass_env(s, "TERM") < 0 || pass_env(s, "COLORTERM") < 0))
+		return -ENOMEM;
+	if (settings_string(&cfg->network, "none") < 0)
 		return -ENOMEM;
 	return copy_user(cfg, &host->user);
 }

@@ -12,7 +12,7 @@ test_a_file_describes_the_sandbox()
 		memory = 512M
 		env = COLOUR=sand
 		workdir = /work
-		network = nat
+		priority = high
 
 		[map src]
 		host = src
@@ -31,7 +31,7 @@ test_a_file_describes_the_sandbox()
 	run_sandcastle run --config ../project/a.sandbox
 	expect_code 5
 	expect_out $'sand on quiet-dune, 1 of /work\nfrom the host\n/work'
-	expect_err 'sandcastle: warning: ../project/a.sandbox:7: network = nat is not supported yet; the sandbox has no network'
+	expect_err 'sandcastle: warning: ../project/a.sandbox:7: priority = high is not supported yet; it runs as any process does'
 	expect_same kept "$(cat ../project/out/file)"
 	[ ! -e ../project/src/x ] || fail "a read-only map was written to"
 }

@@ -61,7 +61,7 @@ check_headers()
 {
 	local -a flags
 
-	read -r -a flags < <(pkg-config --cflags libxml-2.0)
+	read -r -a flags < <(pkg-config --cflags libxml-2.0 sdl2 slirp)
 	c_sources | grep '\.h$' | xargs -r -n 16 -P "$jobs" gcc -fsyntax-only -x c -std=c11 -D_GNU_SOURCE \
 		-I . "${flags[@]}" -Wall -Wextra -Werror
 }

@@ -14,7 +14,7 @@ gpu common devices/board devices
 vmm/config common
 vmm/kvm common devices/board devices vmm/config
 vmm/session common devices/board devices vmm/config
-vmm/net common devices/board devices vmm/config
+vmm/net common devices/board devices vmm/config vmm/confine
 vmm/snapshot common devices/board devices vmm/config vmm/kvm
 vmm/confine common vmm/config
 vmm/control common devices/board devices balloon battery gpu vmm/config vmm/session

@@ -32,6 +32,7 @@ guest-agent/main.c tests/guest/test_run.sh
 guest-agent/mounts.c tests/guest/test_share.sh
 guest-agent/session.c tests/stress/agent_exec.c
 guest-agent/stream.c tests/stress/agent_exec.c
+guest-agent/network.c tests/guest/test_network_root.sh
 image/archive_lib.c tests/unit/image/kernel/test_unpack.c
 image/base tests/unit/image/base/test_base.c
 image/initramfs/initramfs_cache.c tests/unit/image/initramfs/test_initramfs.c
@@ -43,6 +44,8 @@ launcher/config/path.c tests/unit/launcher/config/test_map.c
 launcher/config/run_host.c tests/guest/test_run.sh
 launcher/config/settings.c tests/unit/launcher/config/test_run_options.c
 launcher/config/xml_lib.c tests/unit/launcher/config/test_config_wsb.c
+vmm/confine/seal.c tests/unit/vmm/net/test_process.c
+vmm/net/slirp_lib.c tests/unit/vmm/net/test_process.c
 launcher/control_call.c tests/guest/test_control.sh
 launcher/copy tests/unit/launcher/copy/test_tar.c
 launcher/doctor tests/guest/test_errors.sh

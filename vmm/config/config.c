@@ -48,5 +48,7 @@ void sandbox_config_fini(struct sandbox_config *cfg)
 	free(cfg->kernel);
 	free(cfg->battery);
 	free(cfg->timeline);
+	free(cfg->network);
+	free(cfg->resolv_conf);
 	sandbox_config_init(cfg);
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "common/util.h"
+#include "vmm/config/network.h"
 
 enum {
 	CONFIG_MAX_CPUS = 64,
@@ -70,6 +71,10 @@ struct sandbox_config {
 	struct config_display display;
 	char *timeline; /* --timeline FILE; NULL: none */
 	bool debug_console;
+	char *network; /* --network: "none", "internet" or "user" */
+	enum network_mode network_mode; /* the same */
+	struct net_addresses addresses; /* of a network; net_configure() fills them */
+	char *resolv_conf; /* the guest's /etc/resolv.conf; NULL: an empty one */
 	bool no_dax; /* --no-dax: files are read, never mapped */
 };
 

@@ -275,6 +275,19 @@ static void put_map(struct writer *w, const struct config_map *m, uint32_t index
 	put(w, m->guest, strlen(m->guest));
 }
 
+static void put_network(struct writer *w, const struct net_addresses *a)
+{
+	struct sc_network net;
+
+	memcpy(net.mac, a->mac, sizeof(net.mac));
+	memcpy(net.guest4, a->guest4, sizeof(net.guest4));
+	memcpy(net.gateway4, a->gateway4, sizeof(net.gateway4));
+	memcpy(net.guest6, a->guest6, sizeof(net.guest6));
+	memcpy(net.gateway6, a->gateway6, sizeof(net.gateway6));
+	put_field(w, SC_FIELD_NETWORK, sizeof(net));
+	put(w, &net, sizeof(net));
+}
+
 int agent_wire_setup(struct agent_buffer *buf, const struct sandbox_config *cfg)
 {
 	struct writer w = begin(buf, SC_MSG_SETUP, 0);
@@ -285,6 +298,9 @@ int agent_wire_setup(struct agent_buffer *buf, const struct sandbox_config *cfg)
 	put_u32(&w, SC_FIELD_GID, cfg->user.gid);
 	put_str(&w, SC_FIELD_HOME, cfg->user.home);
 	put_str(&w, SC_FIELD_SHELL, cfg->user.shell);
+	if (cfg->network_mode != NETWORK_NONE)
+		put_network(&w, &cfg->addresses);
+	put_str(&w, SC_FIELD_RESOLV_CONF, cfg->resolv_conf);
 	if (cfg->timeline)
 		put_u32(&w, SC_FIELD_TIMELINE, 1);
 	for (size_t i = 0; i < cfg->n_maps; i++)

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "vmm/config/config.h"
 #include "vmm/guest_kernel.h"
 
 Test(guest_kernel, quiet_command_line)
@@ -38,4 +39,26 @@ Test(guest_kernel, each_switch_has_a_reason_and_stands_once)
 		for (const struct kernel_switch *other = s + 1; other->text; other++)
 			cr_expect_str_neq(s->text, other->text);
 	}
+}
+
+/* Whether `name` is among the modules of cfg. */
+static bool loads(const struct sandbox_config *cfg, const char *name)
+{
+	const char *modules[GUEST_KERNEL_MODULES_MAX];
+	bool found = false;
+
+	guest_kernel_modules(cfg, modules);
+	for (const char *const *m = modules; *m; m++)
+		found |= strcmp(*m, name) == 0;
+	return found;
+}
+
+Test(guest_kernel, a_driver_comes_with_its_device)
+{
+	struct sandbox_config cfg = {.network_mode = NETWORK_NONE};
+
+	cr_expect(loads(&cfg, "virtiofs"));
+	cr_expect(!loads(&cfg, "virtio_net"));
+	cfg.network_mode = NETWORK_USER;
+	cr_expect(loads(&cfg, "virtio_net"));
 }

@@ -273,7 +273,7 @@ Test(config_apply, as_json)
 	FILE *to = open_memstream(&text, &len);
 	json_t *root;
 
-	write_file("a.sandbox", "[sandbox]\nmemory = 1G\nnetwork = nat\n[map s]\nhost = src\n"
+	write_file("a.sandbox", "[sandbox]\nmemory = 1G\npriority = high\n[map s]\nhost = src\n"
 				"[command]\nrun = a\nrun = b\n");
 	cr_assert_eq(config_file_read(path, &f), 0);
 	sandbox_config_init(&cfg);

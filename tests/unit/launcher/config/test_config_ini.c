@@ -38,7 +38,7 @@ Test(config_ini, all_of_it)
 			   "\tmemory=2G\r\n"
 			   "env = A=b:c = d\n"
 			   "env = E=\n"
-			   "network = none\n"
+			   "priority = normal\n"
 			   "gpu = virgl\n"
 			   "\n"
 			   "[map one]\n"
@@ -59,7 +59,7 @@ Test(config_ini, all_of_it)
 	cr_assert_eq(entry("memory")->row, setting_find("memory"));
 	cr_assert_str_eq(f.entries[2].value, "A=b:c = d");
 	cr_assert_str_eq(f.entries[3].value, "E=");
-	cr_assert_str_empty(entry("network")->value, "it is what a sandbox has");
+	cr_assert_str_empty(entry("priority")->value, "it is what a sandbox has");
 	cr_assert_eq(entry("gpu")->kind, CONFIG_UNSUPPORTED);
 	cr_assert_not_null(strstr(entry("gpu")->value, "gpu = virgl is not supported yet"));
 	cr_assert_eq(f.n_shares, 2);
@@ -94,7 +94,7 @@ Test(config_ini, mistakes_have_a_line_and_a_cure)
 		{"[sandbox]\nfrobnicate = 1\n", 2, "[sandbox] has env, workdir"},
 		{"[sandbox]\nMemory = 1G\n", 2, "did you mean memory?"},
 		{"[sandbox]\ncpus = 1\n\ncpus = 2\n", 4, "twice, first in line 2"},
-		{"[sandbox]\nnetwork = none\nnetwork = nat\n", 3, "twice"},
+		{"[sandbox]\nnetwork = none\nnetwork = user\n", 3, "twice"},
 		{"[sandbox]\ncpus =\n", 2, "no value"},
 		{"[sandbox]\ncpus\n", 2, "neither [section] nor key = value"},
 		{"\ncpus = 1\n", 2, "begin with [sandbox]"},

@@ -48,7 +48,9 @@ Test(config_wsb, all_of_it)
 	cr_assert_str_eq(f.entries[0].what, "vGPU");
 	cr_assert_not_null(strstr(f.entries[0].value, "not supported yet"));
 	cr_assert_eq(f.entries[0].line, 3);
-	for (size_t i = 1; i < 4; i++)
+	cr_assert_eq(f.entries[1].row, setting_find("network"));
+	cr_assert_str_eq(f.entries[1].value, "none");
+	for (size_t i = 2; i < 4; i++)
 		cr_assert_str_empty(f.entries[i].value, "%s", f.entries[i].value);
 	cr_assert_eq(f.entries[4].kind, CONFIG_COMMAND);
 	cr_assert_str_eq(f.entries[4].value, "a < b");
@@ -169,4 +171,36 @@ Test(config_wsb, commands_of_windows)
 		cr_assert(config_is_windows_command(windows[i]), "%s", windows[i]);
 	for (size_t i = 0; i < ARRAY_SIZE(linux); i++)
 		cr_assert_not(config_is_windows_command(linux[i]), "%s", linux[i]);
+}
+
+/* What a file with `networking` in it says of the network. */
+static const char *network_of(const char *networking)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "<Configuration>%s</Configuration>", networking);
+	cr_assert_eq(parse(text), 0, "%s", f.error);
+	for (size_t i = 0; i < f.n_entries; i++)
+		if (f.entries[i].row == setting_find("network"))
+			return f.entries[i].value;
+	return "not said";
+}
+
+Test(config_wsb, the_network_is_on_unless_it_is_off)
+{
+	static const char *const rows[][2] = {
+		{"", "internet"},
+		{"<Networking/>", "internet"},
+		{"<Networking>Default</Networking>", "internet"},
+		{"<Networking>Enable</Networking>", "internet"},
+		{"<Networking>true</Networking>", "internet"},
+		{"<Networking>Disable</Networking>", "none"},
+		{"<networking>off</networking>", "none"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		cr_expect_str_eq(network_of(rows[i][0]), rows[i][1], "%s", rows[i][0]);
+		config_file_fini(&f);
+		config_file_init(&f);
+	}
 }

@@ -119,7 +119,7 @@ Test(run_options, impossible_values)
 		"--env==x",	   "--env=1A=x",	"--env=A B=x",
 		"--user=",	   "--kernel=",		"--root=",
 		"--workdir=",	   "--workdir=/a/../b", "--workdir=$NOT_SET",
-		"--map=",	   "--map=/nonesuch",	"--network=none",
+		"--map=",	   "--map=/nonesuch",	"--network=nat",
 		"--json",	   "--battery=",
 	};
 

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/* The network process, as it is: libslirp and its seal, with a guest made of single frames. */
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <linux/virtio_net.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "vmm/net/checksum.h"
+#include "vmm/net/process.h"
+
+enum { HEADER = sizeof(struct virtio_net_hdr_v1), IP = HEADER + 14, TCP = IP + 20, WAIT_MS = 5000 };
+
+static const struct net_setup setup_of_test = {
+	.mode = NETWORK_USER,
+	.own = {.mac = {2, 0, 0, 0, 0, 1},
+		.net4 = {10, 0, 2, 0},
+		.guest4 = {10, 0, 2, 15},
+		.gateway4 = {10, 0, 2, 2},
+		.dns4 = {10, 0, 2, 3}},
+};
+
+static int cable;
+static pid_t process;
+
+static void start(void)
+{
+	int ends[2];
+
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+	cr_assert_eq(send(ends[0], &setup_of_test, sizeof(setup_of_test), 0),
+		     (ssize_t)sizeof(setup_of_test));
+	process = fork();
+	cr_assert_geq(process, 0);
+	if (process == 0) {
+		close(ends[0]);
+		/* Not by exit(): what this program would do there the seal forbids. */
+		_exit(net_process_main(ends[1]));
+	}
+	close(ends[1]);
+	cable = ends[0];
+	cr_assert_eq(net_process_wait(cable), 0);
+}
+
+static void stop(void)
+{
+	if (process > 0) {
+		kill(process, SIGKILL);
+		waitpid(process, NULL, 0);
+	}
+	close(cable);
+}
+
+TestSuite(net_process, .init = start, .fini = stop);
+
+/* The next frame that comes within WAIT_MS; its length with the header, 0: none. */
+static size_t take(uint8_t *buf, size_t size)
+{
+	struct pollfd p = {.fd = cable, .events = POLLIN};
+	ssize_t n;
+
+	if (poll(&p, 1, WAIT_MS) <= 0)
+		return 0;
+	n = recv(cable, buf, size, 0);
+	return n < 0 ? 0 : (size_t)n;
+}
+
+static void put_ethernet(uint8_t *f, uint16_t type)
+{
+	memset(f, 0, HEADER);
+	memset(f + HEADER, 0xff, 6);
+	memcpy(f + HEADER + 6, setup_of_test.own.mac, 6);
+	f[HEADER + 12] = (uint8_t)(type >> 8);
+	f[HEADER + 13] = (uint8_t)type;
+}
+
+/* Asks who has the gateway's address, and waits for the answer: so frames before it were seen. */
+static bool gateway_answers(void)
+{
+	uint8_t f[HEADER + 14 + 28] = {0}, got[2048];
+	size_t n;
+
+	put_ethernet(f, 0x0806);
+	memcpy(f + IP, (const uint8_t[]){0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 1, 10, 0, 2, 15},
+	       18);
+	memcpy(f + IP + 24, setup_of_test.own.gateway4, 4);
+	cr_assert_eq(send(cable, f, sizeof(f), 0), (ssize_t)sizeof(f));
+	while ((n = take(got, sizeof(got))) > 0)
+		if (n >= HEADER + 14 + 28 && got[HEADER + 12] == 8 && got[HEADER + 13] == 6 &&
+		    got[IP + 7] == 2 && memcmp(got + IP + 14, setup_of_test.own.gateway4, 4) == 0)
+			return true;
+	return false;
+}
+
+/* A SYN to addr:port, whose checksums the card is to make. */
+static void send_syn(const char *addr, uint16_t port)
+{
+	uint8_t f[HEADER + 14 + 40] = {0};
+	struct virtio_net_hdr_v1 h = {
+		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .csum_start = 34, .csum_offset = 16};
+	uint32_t pseudo = 10 << 8 | 0;
+	uint16_t be = htons(port);
+
+	put_ethernet(f, 0x0800);
+	memcpy(f, &h, HEADER);
+	f[IP] = 0x45;
+	f[IP + 3] = 40;
+	f[IP + 8] = 64;
+	f[IP + 9] = 6;
+	memcpy(f + IP + 12, setup_of_test.own.guest4, 4);
+	cr_assert_eq(inet_pton(AF_INET, addr, f + IP + 16), 1);
+	cr_assert(net_checksum_fill(f + IP, 20, 0, 10));
+	f[TCP] = 0x9c;
+	memcpy(f + TCP + 2, &be, 2);
+	f[TCP + 12] = 5 << 4;
+	f[TCP + 13] = 2;
+	f[TCP + 14] = 0xff;
+	/* The pseudo header's sum: addresses, protocol, length. */
+	pseudo = 6 + 20;
+	for (size_t i = IP + 12; i < IP + 20; i += 2)
+		pseudo += (uint32_t)(f[i] << 8 | f[i + 1]);
+	pseudo = (pseudo & 0xffff) + (pseudo >> 16);
+	f[TCP + 16] = (uint8_t)(pseudo >> 8);
+	f[TCP + 17] = (uint8_t)pseudo;
+	cr_assert_eq(send(cable, f, sizeof(f), 0), (ssize_t)sizeof(f));
+}
+
+static int listen_on(const char *addr, uint16_t *port)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET};
+	socklen_t len = sizeof(at);
+	int s = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	cr_assert_eq(inet_pton(AF_INET, addr, &at.sin_addr), 1);
+	cr_assert_eq(bind(s, (const struct sockaddr *)&at, sizeof(at)), 0);
+	cr_assert_eq(listen(s, 4), 0);
+	cr_assert_eq(getsockname(s, (struct sockaddr *)&at, &len), 0);
+	*port = ntohs(at.sin_port);
+	return s;
+}
+
+Test(net_process, the_gateway_is_there)
+{
+	cr_expect(gateway_answers());
+}
+
+Test(net_process, the_hosts_loopback_is_not_reached)
+{
+	static const char *const by[] = {"127.0.0.1", "127.1.2.3", "0.0.0.0", "10.0.2.2",
+					 "10.0.2.99"};
+	uint16_t port;
+	int s = listen_on("0.0.0.0", &port);
+
+	for (size_t i = 0; i < sizeof(by) / sizeof(*by); i++)
+		send_syn(by[i], port);
+	cr_assert(gateway_answers());
+	cr_expect_lt(accept(s, NULL, NULL), 0);
+	close(s);
+}
+
+Test(net_process, frames_that_are_none_end_nothing)
+{
+	static uint8_t noise[HEADER + NET_FRAME_MAX];
+
+	for (size_t len = 1; len < 200; len++)
+		cr_assert_eq(send(cable, noise, len, 0), (ssize_t)len);
+	for (unsigned int i = 0; i < 64; i++) {
+		memset(noise, (int)(i * 37), sizeof(noise));
+		put_ethernet(noise, i % 2 ? 0x0800 : 0x86dd);
+		cr_assert_eq(send(cable, noise, 2000 + i, 0), 2000 + (ssize_t)i);
+	}
+	cr_expect(gateway_answers());
+}
+
+Test(net_process, it_ends_with_the_vmm)
+{
+	int status;
+
+	close(cable);
+	cr_assert_eq(waitpid(process, &status, 0), process);
+	cr_expect(WIFEXITED(status));
+	cr_expect_eq(WEXITSTATUS(status), 0);
+	process = 0;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* vmm/net/process.h - the network process: libslirp, behind the filter, sealed. */
+#ifndef VMM_NET_PROCESS_H
+#define VMM_NET_PROCESS_H
+
+#include <stdint.h>
+
+#include "common/util.h"
+#include "vmm/net/filter.h"
+
+/*
+ * DOC: a process of its own
+ *
+ * What a guest sends is taken apart by libslirp, which opens the user's sockets
+ * for it. So it runs apart from the VMM, without its memory and descriptors, and
+ * has given up files, other programs and most system calls before the first
+ * frame comes. The cable between both is a SOCK_SEQPACKET socket with one frame
+ * a message, behind a struct virtio_net_hdr_v1 (devices/net.h); the first message
+ * is a struct net_setup. The process ends when the VMM's end of the cable does.
+ */
+
+struct net_setup {
+	uint32_t mode; /* enum network_mode */
+	struct net_addresses own;
+};
+
+/* The word that makes the program the network process instead of a command. */
+#define NET_PROCESS_WORD "network-process"
+
+/* The descriptor number of the cable in that process. */
+enum { NET_PROCESS_CABLE = 3 };
+
+/* Starts the process; *cable is the VMM's end, the caller's to close. -errno. */
+int net_process_start(const struct net_setup *setup, int *cable) MUST_CHECK;
+
+/*
+ * Waits until the process has sealed itself and takes frames. -ECHILD: it ended
+ * and has said why; -ETIMEDOUT. Before the first frame.
+ */
+int net_process_wait(int cable) MUST_CHECK;
+
+/* What the process does, from its main() to its end. Returns its exit code. */
+int net_process_main(int cable);
+
+#endif
