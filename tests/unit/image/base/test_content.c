@@ -15,7 +15,7 @@ Test(content, keys_and_tokens)
 		"-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n"
 		"-----BEGIN OPENSSH PRIVATE KEY-----\n" BODY,
 		"{\"private_key\": \"-----BEGIN PRIVATE KEY-----\\n" BODY "\\n\"}",
-		"-----BEGIN PGP PRIVATE KEY BLOCK-----\n\n" BODY,
+		("-----BEGIN PGP PRIVATE KEY BLOCK-----\n\n" BODY),
 		"---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\nComment: x\n",
 		"PuTTY-User-Key-File-3: ssh-ed25519\n",
 		"# created: x\nAGE-SECRET-KEY-1QQPQZ3QYQSZQGPQYQSZQGPQYQSZQGPQYQSZQGPQ\n",
