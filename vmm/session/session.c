@@ -5,11 +5,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
 #include "common/agent_protocol.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "devices/vsock/vsock.h"
@@ -330,34 +330,41 @@ static const struct vsock_conn_ops newcomer_ops = {
 	.closed = newcomer_closed,
 };
 
-static uint64_t now_ms(void)
+/*
+ * A free place, else that of the oldest one which had its time: any process of the guest can
+ * connect, and say nothing. NULL: there is none.
+ */
+static struct newcomer *place_for_newcomer(struct session *s)
 {
-	struct timespec now;
+	struct newcomer *oldest = &s->newcomers[0];
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	for (unsigned int i = 0; i < MAX_NEWCOMERS; i++) {
+		struct newcomer *nc = &s->newcomers[i];
+
+		if (!nc->conn)
+			return nc;
+		if (nc->since_ms < oldest->since_ms)
+			oldest = nc;
+	}
+	return now_ms() - oldest->since_ms >= NEWCOMER_MS ? oldest : NULL;
 }
 
 static int accept_stream(struct vsock_conn *conn, void *owner)
 {
 	struct session *s = owner;
+	struct newcomer *nc;
 
 	/* Not before the agent is known: streams are part of an answer to EXEC. */
 	if (s->state == SESSION_WAITING || s->state == SESSION_ENDED)
 		return -ECONNREFUSED;
-	for (unsigned int i = 0; i < MAX_NEWCOMERS; i++) {
-		struct newcomer *nc = &s->newcomers[i];
-
-		if (nc->conn && now_ms() - nc->since_ms < NEWCOMER_MS)
-			continue;
-		/* Any process of the guest can connect, and say nothing. */
-		if (nc->conn)
-			vsock_conn_close(nc->conn);
-		*nc = (struct newcomer){.session = s, .conn = conn, .since_ms = now_ms()};
-		vsock_conn_set_ops(conn, &newcomer_ops, nc);
-		return 0;
-	}
-	return -EBUSY;
+	nc = place_for_newcomer(s);
+	if (!nc)
+		return -EBUSY;
+	if (nc->conn)
+		vsock_conn_close(nc->conn);
+	*nc = (struct newcomer){.session = s, .conn = conn, .since_ms = now_ms()};
+	vsock_conn_set_ops(conn, &newcomer_ops, nc);
+	return 0;
 }
 
 int session_add(struct session *s, struct exchange *x)
