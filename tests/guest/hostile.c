@@ -7,7 +7,7 @@
  *   hostile balloon-flood     one CPU publishes buffers as fast as they are served, another rings
  *   hostile balloon-chain     each buffer is 4 GiB of page numbers
  *   hostile fs-reads          the ring of the file server full of the largest reads of /map0/big
- *   hostile fs-read-on        reads of it one after the other; says when one is refused
+ *   hostile fs-read-on MAP    reads of /MAP/big one after the other; says when one is refused
  *   hostile reset-storm       two CPUs reset the file server and ring its doorbell
  *   hostile register-storm    two CPUs hammer the file server's registers
  *   hostile lock-ranges FILE  read locks on single bytes until one is refused
@@ -338,7 +338,10 @@ static uint64_t look_up(uint64_t parent, const char *name)
 	return page->entry.nodeid;
 }
 
-/* Opens big in the first map; its number, with *fh. */
+/* The map whose file is read; by the file server's name for it. */
+static const char *export_name = "map0";
+
+/* Opens big in that map; its number, with *fh. */
 static uint64_t open_big(uint64_t *fh)
 {
 	uint64_t node;
@@ -351,7 +354,7 @@ static uint64_t open_big(uint64_t *fh)
 					   .minor = FUSE_KERNEL_MINOR_VERSION};
 	if (ask(FUSE_INIT, 0, sizeof(page->init)) != 0)
 		die("FUSE_INIT");
-	node = look_up(look_up(FUSE_ROOT_ID, "map0"), "big");
+	node = look_up(look_up(FUSE_ROOT_ID, export_name), "big");
 	page->open = (struct fuse_open_in){.flags = O_RDONLY};
 	errno = -ask(FUSE_OPEN, node, sizeof(page->open));
 	if (errno != 0)
@@ -494,7 +497,9 @@ int main(int argc, char **argv)
 		lock_ranges(argv[2]);
 		return 0;
 	}
-	for (size_t i = 0; argc == 2 && i < sizeof(attacks) / sizeof(attacks[0]); i++)
+	if (argc == 3)
+		export_name = argv[2];
+	for (size_t i = 0; argc >= 2 && i < sizeof(attacks) / sizeof(attacks[0]); i++)
 		if (strcmp(argv[1], attacks[i].name) == 0) {
 			attacks[i].attack();
 			return 0;
