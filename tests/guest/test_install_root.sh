@@ -7,7 +7,7 @@ test_the_debian_package()
 	local package file
 	local -a files
 
-	package=$(find "$LAB_REPO/build/package" -maxdepth 1 -name '*.deb' 2>/dev/null)
+	package=$(find "$LAB_REPO/build/package" -maxdepth 1 -name 'sandcastle_*.deb' 2>/dev/null)
 	[ -n "$package" ] || skip "no package was made: ./dev package"
 	# The index of all manual pages, which a trigger would make anew, takes minutes in the lab.
 	run dpkg --no-triggers -i "$package"
