@@ -13,7 +13,7 @@ function(sandcastle_unit_test name)
   target_link_libraries(unit_${name} PRIVATE ${T_LIBS} PkgConfig::CRITERION)
   target_compile_definitions(unit_${name} PRIVATE ${T_DEFINES})
   add_test(NAME unit_${name} COMMAND unit_${name} --verbose --timeout 20 -j2)
-  set_tests_properties(unit_${name} PROPERTIES LABELS unit TIMEOUT 120
+  set_tests_properties(unit_${name} PROPERTIES LABELS unit TIMEOUT 300
     FAIL_REGULAR_EXPRESSION "LeakSanitizer|AddressSanitizer|ThreadSanitizer|runtime error")
 endfunction()
 

@@ -148,8 +148,9 @@ static const struct kind from_sandbox[] = {
 	[WINDOW_LEDS] = {sizeof(struct window_leds), false, leds_valid},
 };
 
+/* From WINDOW_SIZE on. */
 static const struct kind from_window[] = {
-	[WINDOW_SIZE - WINDOW_SIZE] = {sizeof(struct window_size), false, size_valid},
+	[0] = {sizeof(struct window_size), false, size_valid},
 	[WINDOW_KEY - WINDOW_SIZE] = {sizeof(struct window_key), false, key_valid},
 	[WINDOW_POINTER - WINDOW_SIZE] = {sizeof(struct window_pointer), false, pointer_valid},
 	[WINDOW_MOTION - WINDOW_SIZE] = {sizeof(struct window_motion), false, motion_valid},

@@ -182,7 +182,8 @@ int filter_apt(struct buffer *text)
 		if (more > 0 || line.len == 0)
 			out[n++] = '\n';
 	}
-	memcpy(text->data, out, n);
+	if (n > 0)
+		memcpy(text->data, out, n);
 	text->len = n;
 	return 0;
 }
@@ -212,8 +213,9 @@ static bool cut_module(struct slice *line)
 {
 	struct slice word;
 
-	if (!slice_word(line, &word) || !slice_word(line, &word))
-		return false;
+	for (unsigned int i = 0; i < 2; i++)
+		if (!slice_word(line, &word))
+			return false;
 	while (*word.p == '[' && word.p[word.len - 1] != ']') {
 		struct slice more;
 

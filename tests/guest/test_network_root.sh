@@ -67,7 +67,7 @@ answers()
 # What the script in the guest asks for: a line "WHOM PORT: who answered" each, all at once.
 ask='
 	ask() {
-		said=$(timeout 20 bash -c "exec 3<>/dev/tcp/$1/$2 && head -n 1 <&3" 2>/dev/null) || said=nobody
+		said=$(timeout 40 bash -c "exec 3<>/dev/tcp/$1/$2 && head -n 1 <&3" 2>/dev/null) || said=nobody
 		echo "$1 $2: $said"
 	}
 	'

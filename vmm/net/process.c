@@ -348,6 +348,7 @@ static int seal(void)
 		{.nr = SYS_futex},
 		{.nr = SYS_clock_gettime},
 		{.nr = SYS_gettimeofday},
+		{.nr = SYS_sigaltstack},
 		{.nr = SYS_getpid},
 		{.nr = SYS_getrandom},
 		{.nr = SYS_exit_group},

@@ -185,12 +185,13 @@ Test(net, headers_that_lie_are_refused)
 	cr_expect(!vdev->broken);
 }
 
-Test(net, what_was_not_negotiated_is_refused, .init = NULL)
+Test(net, what_was_not_negotiated_is_refused)
 {
 	struct virtio_net_hdr_v1 csum = header(1, 0, 0, 34, 16);
 	struct virtio_net_hdr_v1 tso = header(1, 1, 1448, 34, 16);
 
-	start(1ull << VIRTIO_NET_F_MAC);
+	fake_guest_reset(g);
+	fake_guest_restart(g, 1ull << VIRTIO_NET_F_MAC);
 	cr_expect(sent(&plain, 100, 1));
 	cr_expect(!sent(&csum, 100, 1));
 	fake_guest_reset(g);
