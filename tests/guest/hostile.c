@@ -244,7 +244,7 @@ static void balloon_chain(void)
 	struct vring_desc *table = (struct vring_desc *)(memory + 8 * PAGE);
 
 	take_device(BALLOON);
-	for (uint16_t i = 0; i < TABLE_MAX; i++)
+	for (unsigned int i = 0; i < TABLE_MAX; i++)
 		table[i] = (struct vring_desc){
 			.addr = 16 << 20,
 			.len = 32 << 20,

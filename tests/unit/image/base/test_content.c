@@ -11,10 +11,10 @@ Test(content, keys_and_tokens)
 	static const char *const keys[] = {
 		"-----BEGIN PRIVATE KEY-----\nMARK\n",
 		"x\n-----BEGIN RSA PRIVATE KEY-----\r\nProc-Type: 4,ENCRYPTED\n",
-		"  -----BEGIN EC PRIVATE KEY-----\n  " BODY "\n",
-		"-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n"
-		"-----BEGIN OPENSSH PRIVATE KEY-----\n" BODY,
-		"{\"private_key\": \"-----BEGIN PRIVATE KEY-----\\n" BODY "\\n\"}",
+		("  -----BEGIN EC PRIVATE KEY-----\n  " BODY "\n"),
+		("-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n"
+		 "-----BEGIN OPENSSH PRIVATE KEY-----\n" BODY),
+		("{\"private_key\": \"-----BEGIN PRIVATE KEY-----\\n" BODY "\\n\"}"),
 		("-----BEGIN PGP PRIVATE KEY BLOCK-----\n\n" BODY),
 		"---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\nComment: x\n",
 		"PuTTY-User-Key-File-3: ssh-ed25519\n",
