@@ -71,7 +71,7 @@ TestSuite(options, .init = redirect);
 static int with_words(const char *const *words, int (*what)(int argc, char **argv))
 {
 	static char copy[8][32];
-	char *argv[9] = {NULL};
+	static char *argv[9];
 	int argc = 0;
 
 	for (; words[argc]; argc++) {
