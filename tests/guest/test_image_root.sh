@@ -22,6 +22,7 @@ plant()
 		open(my $f, ">", "$tree$path") or die "$path: $!";
 		print $f "SECRET-MARK $path\n" x 8000;
 		chmod oct($mode), $f;
+		close($f) or die "$path: $!";
 		print $out "$path\n";
 		# Of a package, and edited: younger than its list.
 		next unless $package;
@@ -75,7 +76,8 @@ search_window()
 # search_sandbox OPTION...: the guest's words, and then the window's, are in `found`.
 search_sandbox()
 {
-	echo 'echo searched; while [ ! -e go ]; do sleep 0.2; done' >>search
+	# What was found before may end without a line feed.
+	echo 'echo; echo searched; while [ ! -e go ]; do sleep 0.2; done' >>search
 	sandcastle run --user root --map .:rw "$@" -- sh ./search >found 2>errors &
 	expect_within 900 grep -q '^searched$' found
 	search_window $! >>found
