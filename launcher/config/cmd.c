@@ -67,8 +67,8 @@ const struct command cmd_config = {
 		 "\n"
 		 "  sandcastle config build.sandbox\n"
 		 "  sandcastle config --json build.sandbox | jq .maps\n",
-	.after = "Exit code: 0 the file is good; 125 it is not, and one line says\n"
-		 "where and why.\n",
+	.after = "Exit code: 0 the file is good; 125 it is not, and a line says where\n"
+		 "and why, for each mistake.\n",
 	.options = options,
 	.min = 1,
 	.max = 1,

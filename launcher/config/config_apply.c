@@ -64,7 +64,7 @@ static int apply_commands(struct settings *s, const struct config_file *f)
 	size_t n = 0;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < f->n_entries; i++) {
+	for (size_t i = 0; r != -ENOMEM && i < f->n_entries; i++) {
 		const struct config_entry *e = &f->entries[i];
 
 		if (e->kind != CONFIG_COMMAND)
@@ -74,12 +74,12 @@ static int apply_commands(struct settings *s, const struct config_file *f)
 			log_error("'%s' is a command of Windows; write one of Linux, or give one "
 				  "on the command line",
 				  e->value);
-			return -EINVAL;
+			r = -EINVAL;
+		} else if (add_command(&s->cfg->commands, n++, e->value) < 0) {
+			log_error("out of memory");
+			r = -ENOMEM;
 		}
-		r = add_command(&s->cfg->commands, n++, e->value);
 	}
-	if (r < 0)
-		log_error("out of memory");
 	return r;
 }
 
@@ -149,28 +149,51 @@ static int apply_share(struct settings *s, const struct config_file *f,
 
 static void warn_of_unsupported(const struct config_file *f)
 {
-	for (size_t i = 0; i < f->n_entries; i++)
-		if (f->entries[i].kind == CONFIG_UNSUPPORTED && *f->entries[i].value) {
-			set_subject(f, f->entries[i].line);
-			log_warn("%s", f->entries[i].value);
-		}
+	for (size_t i = 0; i < f->n_entries; i++) {
+		const struct config_entry *e = &f->entries[i];
+
+		set_subject(f, e->line);
+		if (e->kind == CONFIG_UNSUPPORTED && *e->value)
+			log_warn("%s", e->value);
+		else if (e->kind == CONFIG_NOTE)
+			log_info("%s", e->value);
+	}
+}
+
+/* What the readers found. */
+static int say_problems(const struct config_file *f)
+{
+	for (size_t i = 0; i < f->n_problems; i++)
+		if (f->problems[i].line)
+			log_error("%s:%u: %s", f->path, f->problems[i].line, f->problems[i].text);
+		else
+			log_error("%s: %s", f->path, f->problems[i].text);
+	return f->n_problems > 0 ? -EINVAL : 0;
+}
+
+/* The first failure is the result, and only lack of memory ends it. */
+static void keep(int *first, int r)
+{
+	if (r == -ENOMEM || *first == 0)
+		*first = r;
 }
 
 int config_apply(struct settings *s, const struct config_file *f, unsigned int flags)
 {
 	const struct map_base base = s->base;
-	int r = 0;
+	int r = say_problems(f);
 
 	s->base.cwd = f->folder;
-	for (size_t i = 0; r == 0 && i < f->n_entries; i++) {
+	for (size_t i = 0; r != -ENOMEM && i < f->n_entries; i++) {
 		set_subject(f, f->entries[i].line);
 		if (f->entries[i].row)
-			r = apply_setting(s, &f->entries[i]);
+			keep(&r, apply_setting(s, &f->entries[i]));
 	}
-	for (size_t i = 0; r == 0 && i < f->n_shares; i++)
-		r = apply_share(s, f, &f->shares[i]);
-	if (r == 0 && flags & CONFIG_APPLY_COMMANDS)
-		r = apply_commands(s, f);
+	for (size_t i = 0; r != -ENOMEM && i < f->n_shares; i++)
+		if (!f->shares[i].bad)
+			keep(&r, apply_share(s, f, &f->shares[i]));
+	if (r != -ENOMEM && flags & CONFIG_APPLY_COMMANDS)
+		keep(&r, apply_commands(s, f));
 	/* Last, so that a mistake is the only line. */
 	if (r == 0 && !(flags & CONFIG_APPLY_QUIETLY))
 		warn_of_unsupported(f);

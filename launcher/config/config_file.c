@@ -27,6 +27,9 @@ void config_file_fini(struct config_file *f)
 		free(f->shares[i].host);
 		free(f->shares[i].guest);
 	}
+	for (size_t i = 0; i < f->n_problems; i++)
+		free(f->problems[i].text);
+	free(f->problems);
 	free(f->entries);
 	free(f->shares);
 	free(f->path);
@@ -36,21 +39,30 @@ void config_file_fini(struct config_file *f)
 
 int config_fail(struct config_file *f, unsigned int line, const char *fmt, ...)
 {
+	struct config_problem *longer;
+	char text[CONFIG_FILE_MAX_LINE];
 	va_list ap;
 
-	if (f->error[0])
-		return -EINVAL;
-	f->error_line = line;
 	va_start(ap, fmt);
-	(void)vsnprintf(f->error, sizeof(f->error), fmt, ap);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	return -EINVAL;
+	for (size_t i = 0; i < f->n_problems; i++)
+		if (f->problems[i].line == line && strcmp(f->problems[i].text, text) == 0)
+			return -EINVAL;
+	if (f->n_problems == CONFIG_FILE_MAX_PROBLEMS)
+		return -EINVAL;
+	longer = reallocarray(f->problems, f->n_problems + 1, sizeof(*longer));
+	if (!longer)
+		return -ENOMEM;
+	f->problems = longer;
+	longer[f->n_problems] = (struct config_problem){line, strdup(text)};
+	return longer[f->n_problems].text ? (f->n_problems++, -EINVAL) : -ENOMEM;
 }
 
 static int add(struct config_file *f, struct config_entry entry, const char *value)
 {
-	const bool may_repeat =
-		entry.row ? entry.row->flags & SETTING_LIST : entry.kind == CONFIG_COMMAND;
+	const bool may_repeat = entry.row ? entry.row->flags & SETTING_LIST
+					  : entry.kind == CONFIG_COMMAND || !entry.what;
 	struct config_entry *entries;
 
 	if (f->n_entries == CONFIG_FILE_MAX_ENTRIES)
@@ -58,7 +70,8 @@ static int add(struct config_file *f, struct config_entry entry, const char *val
 				   "more than %d settings are more than a file may have",
 				   CONFIG_FILE_MAX_ENTRIES);
 	for (size_t i = 0; i < f->n_entries; i++)
-		if (!may_repeat && strcmp(f->entries[i].what, entry.what) == 0)
+		if (!may_repeat && f->entries[i].what &&
+		    strcmp(f->entries[i].what, entry.what) == 0)
 			return config_fail(f, entry.line, "%s is given twice, first in line %u",
 					   entry.what, f->entries[i].line);
 	entries = reallocarray(f->entries, f->n_entries + 1, sizeof(*entries));
@@ -82,21 +95,21 @@ int config_add_setting(struct config_file *f, const struct option_row *row, unsi
 	return add(f, (struct config_entry){.row = row, .line = line, .what = what}, value);
 }
 
-struct config_share *config_add_share(struct config_file *f, unsigned int line)
+int config_add_share(struct config_file *f, unsigned int line, struct config_share **out)
 {
 	struct config_share *shares;
 
-	if (f->n_shares == CONFIG_MAX_MAPS) {
-		config_fail(f, line, "more than %d maps; map a folder that holds several of them",
-			    CONFIG_MAX_MAPS);
-		return NULL;
-	}
+	if (f->n_shares == CONFIG_MAX_MAPS)
+		return config_fail(f, line,
+				   "more than %d maps; map a folder that holds several of them",
+				   CONFIG_MAX_MAPS);
 	shares = reallocarray(f->shares, f->n_shares + 1, sizeof(*shares));
 	if (!shares)
-		return NULL;
+		return -ENOMEM;
 	f->shares = shares;
 	shares[f->n_shares] = (struct config_share){.line = line};
-	return &shares[f->n_shares++];
+	*out = &shares[f->n_shares++];
+	return 0;
 }
 
 int config_bool(const char *word)
@@ -148,16 +161,6 @@ static enum config_format guess_format(const char *path, const char *text, size_
 	return i < len && text[i] == '<' ? CONFIG_FORMAT_WSB : CONFIG_FORMAT_SANDBOX;
 }
 
-static void log_failure(const struct config_file *f, int r)
-{
-	if (f->error[0] && f->error_line)
-		log_error("%s:%u: %s", f->path, f->error_line, f->error);
-	else if (f->error[0])
-		log_error("%s: %s", f->path, f->error);
-	else
-		log_error("cannot read %s: %s", f->path, strerror(-r));
-}
-
 int config_file_read(const char *path, struct config_file *f)
 {
 	struct buffer text = {0};
@@ -171,17 +174,19 @@ int config_file_read(const char *path, struct config_file *f)
 	}
 	r = read_text(path, &text);
 	if (r == -EFBIG)
-		(void)config_fail(f, 0, "a file of settings has at most %d bytes",
-				  CONFIG_FILE_MAX_BYTES);
-	if (r == 0)
+		log_error("%s: a file of settings has at most %d bytes", path,
+			  CONFIG_FILE_MAX_BYTES);
+	else if (r == 0)
 		r = find_folder(f);
 	if (r == 0) {
 		f->format = guess_format(path, text.data, text.len);
 		r = f->format == CONFIG_FORMAT_WSB ? config_parse_wsb(f, text.data, text.len)
 						   : config_parse_ini(f, text.data, text.len);
 	}
-	if (r < 0)
-		log_failure(f, r);
 	free(text.data);
+	if (f->n_problems > 0 && r != -ENOMEM)
+		return 0;
+	if (r < 0 && r != -EFBIG)
+		log_error("cannot read %s: %s", path, strerror(-r));
 	return r;
 }

@@ -22,13 +22,15 @@ enum {
 	CONFIG_FILE_MAX_BYTES = 64 << 10,
 	CONFIG_FILE_MAX_ENTRIES = 256,
 	CONFIG_FILE_MAX_LINE = 512, /* of what is said about one */
+	CONFIG_FILE_MAX_PROBLEMS = 32, /* more are not said */
 	CONFIG_FILE_NAME_MAX = 49, /* of a map, what libinih keeps of a section's name */
 };
 
 enum config_kind {
 	CONFIG_SETTING, /* `row` says which */
 	CONFIG_COMMAND, /* may repeat: run in order */
-	CONFIG_UNSUPPORTED, /* understood, and not yet done: `value` is the line to say so */
+	CONFIG_UNSUPPORTED, /* asked for, and not done: `value` is the line to say so */
+	CONFIG_NOTE, /* not asked for, and other than on Windows: `value` says what */
 };
 
 struct option_row;
@@ -37,7 +39,7 @@ struct config_entry {
 	enum config_kind kind;
 	const struct option_row *row; /* of settings_rows; NULL if it is no setting */
 	unsigned int line;
-	const char *what; /* its name in the file; a literal */
+	const char *what; /* its name in the file; a literal; NULL: several may be alike */
 	char *value;
 };
 
@@ -47,6 +49,13 @@ struct config_share {
 	char *host; /* as written */
 	char *guest; /* as written; NULL: the same place, or on the desktop for a .wsb file */
 	bool writable;
+	bool bad; /* a problem of it was said; what else it lacks follows from that */
+};
+
+/* What is wrong with a line, and what would be right. */
+struct config_problem {
+	unsigned int line; /* 0: the file as a whole */
+	char *text;
 };
 
 enum config_format { CONFIG_FORMAT_SANDBOX, CONFIG_FORMAT_WSB };
@@ -59,8 +68,8 @@ struct config_file {
 	size_t n_entries;
 	struct config_share *shares;
 	size_t n_shares;
-	unsigned int error_line; /* 0: of the file as a whole */
-	char error[320]; /* what is wrong, and what would be right; empty: nothing */
+	struct config_problem *problems; /* in the order they were met */
+	size_t n_problems;
 };
 
 void config_file_init(struct config_file *f); /* all zero */
@@ -68,16 +77,18 @@ void config_file_fini(struct config_file *f); /* an initialised or half-filled o
 
 /*
  * Reads the file at `path` with the reader its first byte or its name asks for.
- * -errno after one line "path:line: what is wrong; what is allowed". *f is
- * initialised in all cases and the caller's to fini.
+ * -errno after one line if there is nothing to read. What is wrong in it stands
+ * in f->problems, and config_apply() says it beside what is wrong for this host,
+ * so that one run names all there is to mend. *f is initialised in all cases and
+ * the caller's to fini.
  */
 int config_file_read(const char *path, struct config_file *f) MUST_CHECK;
 
-/* The readers alone, silent: -EINVAL with f->error set, or -ENOMEM. `text` has no final NUL. */
+/* The readers alone, silent: -EINVAL with f->problems, or -ENOMEM. `text` has no final NUL. */
 int config_parse_ini(struct config_file *f, const char *text, size_t len) MUST_CHECK;
 int config_parse_wsb(struct config_file *f, const char *text, size_t len) MUST_CHECK;
 
-/* For the readers. The first failure is kept; returns -EINVAL. */
+/* For the readers: one more problem, unless it was said of this line. -EINVAL or -ENOMEM. */
 int config_fail(struct config_file *f, unsigned int line, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* Copies `value`. A key that may not repeat and does is a failure of the file's. */
 int config_add(struct config_file *f, enum config_kind kind, unsigned int line, const char *what,
@@ -85,8 +96,9 @@ int config_add(struct config_file *f, enum config_kind kind, unsigned int line, 
 /* The same for a setting, which the file calls `what`. */
 int config_add_setting(struct config_file *f, const struct option_row *row, unsigned int line,
 		       const char *what, const char *value) MUST_CHECK;
-/* A new map, empty but for its line; NULL if there are too many, with f->error, or no memory. */
-struct config_share *config_add_share(struct config_file *f, unsigned int line) MUST_CHECK;
+/* A new map, empty but for its line. -EINVAL if there are too many, which is a problem, -ENOMEM. */
+int config_add_share(struct config_file *f, unsigned int line,
+		     struct config_share **out) MUST_CHECK;
 
 /* "true", "Enable", "YES", "on", "1" ...: 1; their opposites: 0; anything else -EINVAL. */
 int config_bool(const char *word) MUST_CHECK;

@@ -23,9 +23,10 @@ struct ini {
 	size_t raw_len;
 	unsigned int line; /* its number */
 	unsigned int section_line;
+	bool skip; /* the section's line was a mistake, so nothing is known of its keys */
 	bool map_without_keys; /* the section is a map, and no key was seen yet */
 	struct config_share *share; /* of the section */
-	int r;
+	int r; /* lack of memory, which ends it */
 };
 
 static bool is_blank(char c)
@@ -42,6 +43,15 @@ static size_t find_comment(const struct ini *p)
 	return p->raw_len;
 }
 
+/* A section [map NAME] without a key is none to libinih. */
+static int check_last_map(const struct ini *p)
+{
+	if (!p->map_without_keys || p->skip)
+		return 0;
+	return config_fail(p->file, p->section_line,
+			   "a map needs a host folder; write host = FOLDER below it");
+}
+
 /* A line "[...": what libinih would pass over in it. */
 static int check_section(struct ini *p)
 {
@@ -49,11 +59,11 @@ static int check_section(struct ini *p)
 	const size_t end = find_comment(p);
 	size_t i;
 
-	if (p->map_without_keys)
-		return config_fail(p->file, p->section_line,
-				   "a map needs a host folder; write host = FOLDER below it");
+	if (check_last_map(p) == -ENOMEM)
+		return -ENOMEM;
 	p->share = NULL;
 	p->section_line = p->line;
+	p->skip = true;
 	p->map_without_keys = p->raw_len > 4 && memcmp(p->raw + 1, "map", 3) == 0;
 	if (!close || (size_t)(close - p->raw) > end)
 		return config_fail(p->file, p->line, "the ] of the section's name is missing");
@@ -65,6 +75,7 @@ static int check_section(struct ini *p)
 	if (i < end)
 		return config_fail(p->file, p->line,
 				   "only a comment may stand behind the ] of a section");
+	p->skip = false;
 	return 0;
 }
 
@@ -101,8 +112,12 @@ static char *next_line(char *buf, int size, void *stream)
 				   "a line has at most %d characters; a long command is better off "
 				   "in a script",
 				   size - 1);
-	if (p->r < 0)
+	if (p->r == -ENOMEM)
 		return NULL;
+	/* A line with a mistake is an empty one to libinih. */
+	if (p->r < 0)
+		p->raw_len = 0;
+	p->r = 0;
 	memcpy(buf, p->raw, p->raw_len);
 	buf[p->raw_len] = '\0';
 	return buf;
@@ -169,6 +184,7 @@ static int open_map(struct ini *p, const char *section)
 {
 	const char *name = section + strlen("map");
 	struct config_file *f = p->file;
+	int r;
 
 	while (is_blank(*name))
 		name++;
@@ -179,9 +195,9 @@ static int open_map(struct ini *p, const char *section)
 			return config_fail(f, p->section_line,
 					   "[map %s] is given twice, first in line %u", name,
 					   f->shares[i].line);
-	p->share = config_add_share(f, p->section_line);
-	if (!p->share)
-		return f->error[0] ? -EINVAL : -ENOMEM;
+	r = config_add_share(f, p->section_line, &p->share);
+	if (r < 0)
+		return r;
 	p->share->name = strdup(name);
 	return p->share->name ? 0 : -ENOMEM;
 }
@@ -229,8 +245,8 @@ static int on_key(void *user, const char *section, const char *name, const char 
 {
 	struct ini *p = user;
 
-	if (p->r < 0)
-		return 0;
+	if (p->skip || p->r < 0)
+		return p->r == 0;
 	if (strcmp(section, "sandbox") == 0)
 		p->r = sandbox_key(p, name, value);
 	else if (strncmp(section, "map", 3) == 0 && (is_blank(section[3]) || !section[3]))
@@ -245,20 +261,28 @@ static int on_key(void *user, const char *section, const char *name, const char 
 				   "unknown section [%s]; there are [sandbox], [map NAME] and "
 				   "[command]",
 				   section);
-	return p->r == 0;
+	if (p->r == -ENOMEM)
+		return 0;
+	if (p->r < 0 && p->share)
+		p->share->bad = true;
+	p->r = 0;
+	return 1;
 }
 
 static int check_maps(const struct ini *p)
 {
-	if (p->map_without_keys)
-		return config_fail(p->file, p->section_line,
-				   "a map needs a host folder; write host = FOLDER below it");
-	for (size_t i = 0; i < p->file->n_shares; i++)
-		if (!p->file->shares[i].host)
-			return config_fail(p->file, p->file->shares[i].line,
-					   "[map %s] has no host; write host = FOLDER below it",
-					   p->file->shares[i].name);
-	return 0;
+	struct config_file *f = p->file;
+	int r = check_last_map(p);
+
+	for (size_t i = 0; r != -ENOMEM && i < f->n_shares; i++) {
+		if (f->shares[i].host || f->shares[i].bad)
+			continue;
+		f->shares[i].bad = true;
+		r = config_fail(f, f->shares[i].line,
+				"[map %s] has no host; write host = FOLDER below it",
+				f->shares[i].name);
+	}
+	return r;
 }
 
 int config_parse_ini(struct config_file *f, const char *text, size_t len)
@@ -270,8 +294,14 @@ int config_parse_ini(struct config_file *f, const char *text, size_t len)
 	bad_line = ini_parse_stream(next_line, &p, on_key, &p);
 	if (p.r < 0)
 		return p.r;
-	if (bad_line > 0)
-		return config_fail(f, (unsigned int)bad_line,
-				   "this is neither [section] nor key = value nor a comment");
-	return bad_line < 0 ? -ENOMEM : check_maps(&p);
+	if (bad_line < 0)
+		return -ENOMEM;
+	/* The first such line; of others libinih says nothing. */
+	if (bad_line > 0 &&
+	    config_fail(f, (unsigned int)bad_line,
+			"this is neither [section] nor key = value nor a comment") == -ENOMEM)
+		return -ENOMEM;
+	if (check_maps(&p) == -ENOMEM)
+		return -ENOMEM;
+	return f->n_problems > 0 ? -EINVAL : 0;
 }

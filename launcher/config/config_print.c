@@ -123,6 +123,8 @@ void config_print(const struct config_file *f, const struct sandbox_config *cfg,
 		fprintf(out, "%-10snothing; a command has to be given\n", "run");
 	while ((e = next_entry(f, CONFIG_UNSUPPORTED, e)))
 		fprintf(out, "\nline %u: %s\n", e->line, e->value);
+	while ((e = next_entry(f, CONFIG_NOTE, e)))
+		fprintf(out, "\nnote: %s\n", e->value);
 }
 
 static json_t *maps_json(const struct sandbox_config *cfg)
@@ -146,19 +148,19 @@ static json_t *entries_json(const struct config_file *f, enum config_kind kind)
 
 	while ((e = next_entry(f, kind, e)))
 		(void)json_array_append_new(
-			list,
-			kind == CONFIG_UNSUPPORTED
-				? json_pack("{s:i, s:s}", "line", (int)e->line, "message", e->value)
-				: json_string(e->value));
+			list, kind != CONFIG_COMMAND ? json_pack("{s:i, s:s}", "line", (int)e->line,
+								 "message", e->value)
+						     : json_string(e->value));
 	return list;
 }
 
 int config_print_json(const struct config_file *f, const struct sandbox_config *cfg, FILE *out)
 {
-	json_t *root = json_pack("{s:s, s:s, s:o, s:o, s:o}", "file", f->path, "format",
+	json_t *root = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "file", f->path, "format",
 				 f->format == CONFIG_FORMAT_WSB ? "wsb" : "sandbox", "maps",
 				 maps_json(cfg), "run", entries_json(f, CONFIG_COMMAND),
-				 "unsupported", entries_json(f, CONFIG_UNSUPPORTED));
+				 "unsupported", entries_json(f, CONFIG_UNSUPPORTED), "notes",
+				 entries_json(f, CONFIG_NOTE));
 	char key[CONFIG_FILE_NAME_MAX];
 	int r = root ? 0 : -ENOMEM;
 

@@ -6,6 +6,10 @@
  * any letter case, as its own samples have them. The XML parser is given no
  * network, no files, and no document type: it stops at a DOCTYPE, before
  * anything could be declared in it, so there are no entities but XML's five.
+ *
+ * Who brings such a file over wants to know all that has to be changed in it,
+ * so a problem ends its element and not the file. What Windows passes over, an
+ * element it does not know, is said and passed over.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -22,21 +26,25 @@
 static struct xml_lib xml;
 
 /* Elements that switch something on or off; what a sandbox has if it cannot be switched on. */
-static const struct {
+static const struct wsb_switch {
 	const char *name;
+	bool by_default; /* on, on Windows */
 	const char *instead;
 } switches[] = {
-	{"vGPU", "the sandbox has no GPU"},
-	{"AudioInput", "the sandbox has no microphone"},
-	{"VideoInput", "the sandbox has no camera"},
-	{"ProtectedClient", "the sandbox has no window that needs it"},
-	{"PrinterRedirection", "the sandbox has no printers"},
-	{"ClipboardRedirection", "the sandbox has no clipboard"},
+	{"vGPU", true, "the sandbox has no GPU"},
+	{"AudioInput", true, "the sandbox has no microphone"},
+	{"VideoInput", false, "the sandbox has no camera"},
+	{"ProtectedClient", false, "the sandbox has no window that needs it"},
+	{"PrinterRedirection", false, "the sandbox has no printers"},
+	{"ClipboardRedirection", true, "the sandbox has no clipboard"},
 };
 
-static const char allowed[] = "vGPU, Networking, MappedFolders, LogonCommand, AudioInput, "
-			      "VideoInput, ProtectedClient, PrinterRedirection, "
-			      "ClipboardRedirection, MemoryInMB";
+/* What Windows raises a smaller MemoryInMB to: its least for a sandbox that starts. */
+enum { WSB_MEMORY_LEAST_MB = 2048 };
+
+static const char network_note[] =
+	"the network reaches public addresses only; on Windows the local network is reached as "
+	"well, which is --network user here";
 
 static bool is_named(const xmlNode *node, const char *name)
 {
@@ -50,18 +58,29 @@ static unsigned int line_of(const xmlNode *node)
 	return line > 0 ? (unsigned int)line : 0;
 }
 
-/* The first element at or behind `node`; other text there is a mistake. */
-static int next_element(struct config_file *f, const xmlNode *node, const xmlNode **out)
+/*
+ * Each element in `parent`, read by `read`; other text there is a mistake. The
+ * first failure is the result, and only lack of memory ends it.
+ */
+static int each_element(struct config_file *f, const xmlNode *parent,
+			int (*read)(struct config_file *f, const xmlNode *node, void *context),
+			void *context)
 {
-	for (; node && node->type != XML_ELEMENT_NODE; node = node->next) {
-		if (node->type == XML_COMMENT_NODE || node->type == XML_PI_NODE ||
-		    xml.is_blank(node))
-			continue;
-		return config_fail(f, line_of(node), "there is text in <%s> outside of an element",
-				   (const char *)node->parent->name);
+	int first = 0;
+
+	for (const xmlNode *n = parent->children; n && first != -ENOMEM; n = n->next) {
+		int r = 0;
+
+		if (n->type == XML_ELEMENT_NODE)
+			r = read(f, n, context);
+		else if (n->type != XML_COMMENT_NODE && n->type != XML_PI_NODE && !xml.is_blank(n))
+			r = config_fail(f, line_of(n),
+					"there is text in <%s> outside of an element",
+					(const char *)parent->name);
+		if (r == -ENOMEM || first == 0)
+			first = r;
 	}
-	*out = node;
-	return 0;
+	return first;
 }
 
 /* The text in an element that holds nothing else, without blanks at its ends; malloc'ed. */
@@ -89,31 +108,44 @@ static int text_of(struct config_file *f, const xmlNode *node, char **out)
 	return *out ? 0 : -ENOMEM;
 }
 
-static int read_switch(struct config_file *f, const xmlNode *node, const char *name,
-		       const char *instead)
+/* A switch that the file leaves as it is on Windows. */
+static int note_default(struct config_file *f, unsigned int line, const struct wsb_switch *s)
+{
+	char say[CONFIG_FILE_MAX_LINE];
+
+	if (!s->by_default)
+		return 0;
+	snprintf(say, sizeof(say), "<%s> is on by default on Windows; here %s", s->name,
+		 s->instead);
+	return config_add(f, CONFIG_NOTE, line, NULL, say);
+}
+
+static int read_switch(struct config_file *f, const xmlNode *node, const struct wsb_switch *s)
 {
 	AUTO_FREE char *text = NULL;
 	char say[CONFIG_FILE_MAX_LINE] = "";
+	bool as_it_is;
 	int r = text_of(f, node, &text);
 
 	if (r < 0 || !text)
 		return r;
-	if (*text && strcasecmp(text, "default") != 0) {
-		r = config_bool(text);
-		if (r < 0)
-			return config_fail(f, line_of(node),
-					   "<%s>: '%.60s': give Enable, Disable or Default", name,
-					   text);
-		if (r)
-			snprintf(say, sizeof(say), "<%s>%s is not supported yet; %s", name, text,
-				 instead);
-	}
-	return config_add(f, CONFIG_UNSUPPORTED, line_of(node), name, say);
+	as_it_is = !*text || strcasecmp(text, "default") == 0;
+	r = as_it_is ? 0 : config_bool(text);
+	if (r < 0)
+		return config_fail(f, line_of(node),
+				   "<%s>: '%.60s': give Enable, Disable or Default", s->name, text);
+	if (r)
+		snprintf(say, sizeof(say), "<%s>%s is not supported yet; %s", s->name, text,
+			 s->instead);
+	r = config_add(f, CONFIG_UNSUPPORTED, line_of(node), s->name, say);
+	return r == 0 && as_it_is ? note_default(f, line_of(node), s) : r;
 }
 
 static int read_memory(struct config_file *f, const xmlNode *node)
 {
-	AUTO_FREE char *text = NULL, *size = NULL;
+	AUTO_FREE char *text = NULL;
+	unsigned long long mb;
+	char size[32];
 	int r = text_of(f, node, &text);
 
 	if (r < 0 || !text)
@@ -122,9 +154,19 @@ static int read_memory(struct config_file *f, const xmlNode *node)
 		return config_fail(f, line_of(node),
 				   "<MemoryInMB>: '%.60s': give a number of MiB, such as 4096",
 				   text);
-	if (asprintf(&size, "%sM", text) < 0)
-		return -ENOMEM;
-	return config_add_setting(f, setting_find("memory"), line_of(node), "MemoryInMB", size);
+	mb = strtoull(text, NULL, 10);
+	if (mb < WSB_MEMORY_LEAST_MB) {
+		char say[CONFIG_FILE_MAX_LINE];
+
+		snprintf(say, sizeof(say), "<MemoryInMB>%s is raised to %d, as Windows does", text,
+			 WSB_MEMORY_LEAST_MB);
+		mb = WSB_MEMORY_LEAST_MB;
+		r = config_add(f, CONFIG_UNSUPPORTED, line_of(node), NULL, say);
+	}
+	snprintf(size, sizeof(size), "%lluM", mb);
+	return r < 0 ? r
+		     : config_add_setting(f, setting_find("memory"), line_of(node), "MemoryInMB",
+					  size);
 }
 
 /* What stands here for a variable of Windows, NAME without its signs. */
@@ -171,16 +213,20 @@ static int check_path(struct config_file *f, const xmlNode *node, const char *na
 					   "<%s>: %.*s is a variable of Windows; here write %s",
 					   name, (int)n + 2, p, our_name(p + 1, n));
 	}
-	if (has_drive(text) || strncmp(text, "\\\\", 2) == 0)
+	if (has_drive(text) || *text == '\\')
 		return config_fail(f, line_of(node),
 				   "<%s>: '%.100s' is a path of Windows; here a path begins with / "
 				   "or ~/, or is relative to this file",
 				   name, text);
-	if (strchr(text, '\\'))
-		return config_fail(f, line_of(node),
-				   "<%s>: '%.100s': here folders in a path are parted by /", name,
-				   text);
 	return 0;
+}
+
+/* A relative path of Windows means the same here, once / parts its folders. */
+static void turn_slashes(char *path)
+{
+	for (; *path; path++)
+		if (*path == '\\')
+			*path = '/';
 }
 
 static int read_path(struct config_file *f, const xmlNode *node, const char *name, char **field)
@@ -190,7 +236,11 @@ static int read_path(struct config_file *f, const xmlNode *node, const char *nam
 	if (*field)
 		return config_fail(f, line_of(node), "<%s> is given twice", name);
 	r = text_of(f, node, field);
-	return r < 0 ? r : check_path(f, node, name, *field);
+	if (r == 0)
+		r = check_path(f, node, name, *field);
+	if (r == 0)
+		turn_slashes(*field);
+	return r;
 }
 
 static int read_only(struct config_file *f, const xmlNode *node, struct config_share *share)
@@ -208,87 +258,91 @@ static int read_only(struct config_file *f, const xmlNode *node, struct config_s
 	return 0;
 }
 
+/* `names` is what could have been meant, NULL behind the last. */
+static int pass_over(struct config_file *f, const xmlNode *node, const char *const *names)
+{
+	const char *name = (const char *)node->name, *near = nearest_word(name, names);
+	char say[CONFIG_FILE_MAX_LINE];
+
+	if (near)
+		snprintf(say, sizeof(say),
+			 "unknown element <%.60s> is passed over, did you mean <%s>?", name, near);
+	else
+		snprintf(say, sizeof(say), "unknown element <%.60s> is passed over", name);
+	return config_add(f, CONFIG_UNSUPPORTED, line_of(node), NULL, say);
+}
+
+static int read_folder_element(struct config_file *f, const xmlNode *node, void *context)
+{
+	static const char *const names[] = {"HostFolder", "SandboxFolder", "ReadOnly", NULL};
+	struct config_share *share = context;
+
+	if (is_named(node, names[0]))
+		return read_path(f, node, names[0], &share->host);
+	if (is_named(node, names[1]))
+		return read_path(f, node, names[1], &share->guest);
+	if (is_named(node, names[2]))
+		return read_only(f, node, share);
+	return pass_over(f, node, names);
+}
+
 static int read_folder(struct config_file *f, const xmlNode *folder)
 {
-	struct config_share *share = config_add_share(f, line_of(folder));
-	const xmlNode *node = NULL;
-	int r;
+	struct config_share *share;
+	int r = config_add_share(f, line_of(folder), &share);
 
-	if (!share)
-		return f->error[0] ? -EINVAL : -ENOMEM;
+	if (r < 0)
+		return r;
 	/* As documented: writable unless it says otherwise. */
 	share->writable = true;
-	r = next_element(f, folder->children, &node);
-	for (; r == 0 && node; r = r < 0 ? r : next_element(f, node->next, &node)) {
-		if (is_named(node, "HostFolder"))
-			r = read_path(f, node, "HostFolder", &share->host);
-		else if (is_named(node, "SandboxFolder"))
-			r = read_path(f, node, "SandboxFolder", &share->guest);
-		else if (is_named(node, "ReadOnly"))
-			r = read_only(f, node, share);
-		else
-			r = config_fail(f, line_of(node),
-					"unknown element <%.60s>; a MappedFolder has HostFolder, "
-					"SandboxFolder and ReadOnly",
-					(const char *)node->name);
-	}
+	r = each_element(f, folder, read_folder_element, share);
 	if (r == 0 && !share->host)
 		r = config_fail(f, line_of(folder), "this MappedFolder has no HostFolder");
+	share->bad = r < 0;
 	return r;
 }
 
-static int read_command(struct config_file *f, const xmlNode *node)
+static int read_list_element(struct config_file *f, const xmlNode *node, void *context)
 {
-	AUTO_FREE char *text = NULL;
-	int r = text_of(f, node, &text);
+	static const char *const names[] = {"MappedFolder", NULL};
 
+	(void)context;
+	return is_named(node, names[0]) ? read_folder(f, node) : pass_over(f, node, names);
+}
+
+static int read_command(struct config_file *f, const xmlNode *node, void *context)
+{
+	static const char *const names[] = {"Command", NULL};
+	AUTO_FREE char *text = NULL;
+	int r;
+
+	(void)context;
+	if (!is_named(node, names[0]))
+		return pass_over(f, node, names);
+	r = text_of(f, node, &text);
 	if (r < 0 || !text)
 		return r;
 	if (!*text)
 		return config_fail(f, line_of(node), "<Command> is empty; leave it out for none");
-	return config_add(f, CONFIG_COMMAND, line_of(node), "Command", text);
-}
-
-/* An element that holds only elements named `name`. */
-static int read_list(struct config_file *f, const xmlNode *list, const char *name,
-		     int (*read)(struct config_file *f, const xmlNode *node))
-{
-	const xmlNode *node = NULL;
-	int r = next_element(f, list->children, &node);
-
-	for (; r == 0 && node; r = r < 0 ? r : next_element(f, node->next, &node)) {
-		if (is_named(node, name))
-			r = read(f, node);
-		else
-			r = config_fail(f, line_of(node), "unknown element <%.60s>; a %s has %s",
-					(const char *)node->name, (const char *)list->name, name);
-	}
-	return r;
+	return config_add(f, CONFIG_COMMAND, line_of(node), names[0], text);
 }
 
 static int unknown_element(struct config_file *f, const xmlNode *node)
 {
-	static const char *const names[] = {
-		"vGPU",
-		"Networking",
-		"MappedFolders",
-		"LogonCommand",
-		"AudioInput",
-		"VideoInput",
-		"ProtectedClient",
-		"PrinterRedirection",
-		"ClipboardRedirection",
-		"MemoryInMB",
-		NULL,
-	};
-	const char *name = (const char *)node->name, *near = nearest_word(name, names);
+	const char *names[ARRAY_SIZE(switches) + 5] = {"Networking", "MappedFolders",
+						       "LogonCommand", "MemoryInMB"};
 
-	if (near)
-		return config_fail(f, line_of(node),
-				   "unknown element <%.60s>, did you mean <%s>? There are %s", name,
-				   near, allowed);
-	return config_fail(f, line_of(node), "unknown element <%.60s>; there are %s", name,
-			   allowed);
+	for (size_t i = 0; i < ARRAY_SIZE(switches); i++)
+		names[i + 4] = switches[i].name;
+	return pass_over(f, node, names);
+}
+
+static int set_network(struct config_file *f, unsigned int line, bool on)
+{
+	int r = config_add_setting(f, setting_find("network"), line, "Networking",
+				   on ? "internet" : "none");
+
+	return r == 0 && on ? config_add(f, CONFIG_NOTE, line, NULL, network_note) : r;
 }
 
 /* On, unless the file says otherwise, as on Windows; but it reaches public addresses only. */
@@ -303,50 +357,56 @@ static int read_networking(struct config_file *f, const xmlNode *node)
 	if (on < 0)
 		return config_fail(f, line_of(node),
 				   "<Networking>: '%.60s': give Enable, Disable or Default", text);
-	return config_add_setting(f, setting_find("network"), line_of(node), "Networking",
-				  on ? "internet" : "none");
+	return set_network(f, line_of(node), on);
 }
 
-/* The setting `name` is in the list. */
-static bool is_set(const struct config_file *f, const char *name)
+/* The file has an element of this name, which is how config_add() was told of it. */
+static bool has(const struct config_file *f, const char *name)
 {
 	for (size_t i = 0; i < f->n_entries; i++)
-		if (f->entries[i].row && strcmp(f->entries[i].row->name, name) == 0)
+		if (f->entries[i].what && strcmp(f->entries[i].what, name) == 0)
 			return true;
 	return false;
 }
 
-static int read_element(struct config_file *f, const xmlNode *node)
+static int read_element(struct config_file *f, const xmlNode *node, void *context)
 {
+	(void)context;
 	if (is_named(node, "MappedFolders"))
-		return read_list(f, node, "MappedFolder", read_folder);
+		return each_element(f, node, read_list_element, NULL);
 	if (is_named(node, "LogonCommand"))
-		return read_list(f, node, "Command", read_command);
+		return each_element(f, node, read_command, NULL);
 	if (is_named(node, "MemoryInMB"))
 		return read_memory(f, node);
 	if (is_named(node, "Networking"))
 		return read_networking(f, node);
 	for (size_t i = 0; i < ARRAY_SIZE(switches); i++)
 		if (is_named(node, switches[i].name))
-			return read_switch(f, node, switches[i].name, switches[i].instead);
+			return read_switch(f, node, &switches[i]);
 	return unknown_element(f, node);
+}
+
+/* What the file says nothing of is as on Windows, or said. */
+static int add_defaults(struct config_file *f, unsigned int line)
+{
+	int r = has(f, "Networking") ? 0 : set_network(f, line, true);
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(switches); i++)
+		if (!has(f, switches[i].name))
+			r = note_default(f, line, &switches[i]);
+	return r;
 }
 
 static int read_document(struct config_file *f, xmlDoc *doc)
 {
-	const xmlNode *root = xml.root_element(doc), *node = NULL;
+	const xmlNode *root = xml.root_element(doc);
 	int r;
 
 	if (!root || !is_named(root, "Configuration"))
 		return config_fail(f, root ? line_of(root) : 0,
 				   "a .wsb file is one element <Configuration>");
-	r = next_element(f, root->children, &node);
-	for (; r == 0 && node; r = r < 0 ? r : next_element(f, node->next, &node))
-		r = read_element(f, node);
-	if (r == 0 && !is_set(f, "network"))
-		r = config_add_setting(f, setting_find("network"), line_of(root), "Networking",
-				       "internet");
-	return r;
+	r = each_element(f, root, read_element, NULL);
+	return r == 0 ? add_defaults(f, line_of(root)) : r;
 }
 
 /* The parser's callback for "<!DOCTYPE", before what it declares. */
@@ -394,7 +454,7 @@ int config_parse_wsb(struct config_file *f, const char *text, size_t len)
 	parser->sax->internalSubset = refuse_doctype;
 	doc = xml.read_memory(parser, text, (int)len, NULL, NULL,
 			      XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
-	if (f->error[0])
+	if (f->n_problems > 0)
 		r = -EINVAL;
 	else if (!doc)
 		r = xml_failure(f, parser);

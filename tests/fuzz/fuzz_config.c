@@ -17,9 +17,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	else
 		r = config_parse_ini(&f, (const char *)data, size);
 	/* What is refused says why; what is taken is whole. */
-	if (r < 0 && r != -ENOMEM && !f.error[0])
+	if (r < 0 && r != -ENOMEM && f.n_problems == 0)
 		abort();
-	if (r == 0 && f.error[0])
+	if (r == 0 && f.n_problems > 0)
 		abort();
 	for (size_t i = 0; r == 0 && i < f.n_entries; i++)
 		if (!f.entries[i].value || !f.entries[i].what || !f.entries[i].line)

@@ -215,8 +215,8 @@ Test(config_apply, its_mistakes_have_a_line)
 		{"a.sandbox", "\n[map a]\nhost = nonesuch\n", ":2: cannot map "},
 		{"a.sandbox", "[map a]\nhost = src\nguest = /proc\n", ":1: cannot map to /proc"},
 		{"a.sandbox", "[map a]\nhost = src\nguest = x/../y\n", ":1: cannot map to"},
-		{"b.wsb", "<Configuration>\n<MemoryInMB>1</MemoryInMB></Configuration>",
-		 ":2: MemoryInMB 1M is too little"},
+		{"b.wsb", "<Configuration>\n<MemoryInMB>99999999</MemoryInMB></Configuration>",
+		 ":2: MemoryInMB 99999999M is more than this host has"},
 		{"b.wsb",
 		 "<Configuration><LogonCommand>\n<Command>cmd</Command></LogonCommand></"
 		 "Configuration>",
@@ -229,6 +229,45 @@ Test(config_apply, its_mistakes_have_a_line)
 		cr_assert_not_null(strstr(said(), bad[i].says), "%s", bad[i].says);
 		unlink(path);
 	}
+}
+
+Test(config_apply, all_mistakes_are_said_at_once)
+{
+	static const char *const says[] = {
+		"b.wsb:2: <HostFolder>: 'C:\\a' is a path of Windows",
+		"b.wsb:4: MemoryInMB 99999999M is more than",
+		"b.wsb:3: cannot map ",
+		"b.wsb:5: 'cmd' is a command of Windows",
+		"b.wsb:6: 'x.exe' is a command of Windows",
+	};
+	const char *at;
+
+	cr_assert_lt(RUN("b.wsb",
+			 "<Configuration><MappedFolders><MappedFolder>\n"
+			 "<HostFolder>C:\\a</HostFolder></MappedFolder>\n"
+			 "<MappedFolder><HostFolder>nonesuch</HostFolder></MappedFolder>"
+			 "</MappedFolders>\n"
+			 "<MemoryInMB>99999999</MemoryInMB><LogonCommand>\n"
+			 "<Command>cmd</Command>\n"
+			 "<Command>x.exe</Command></LogonCommand></Configuration>",
+			 "--config", "FILE"),
+		     0);
+	at = said();
+	for (size_t i = 0; i < ARRAY_SIZE(says); i++)
+		cr_assert_not_null(strstr(at, says[i]), "%s in %s", says[i], at);
+	unlink(path);
+	cr_assert_lt(RUN("a.sandbox",
+			 "[sandbox]\ncpus = 0\nmemroy = 1\n[nonsense]\na = b\nc = d\n[map x\n"
+			 "host = y\n[map z]\nwrite = maybe\n",
+			 "--config", "FILE"),
+		     0);
+	at = said();
+	cr_assert_not_null(strstr(at, ":3: unknown key 'memroy', did you mean memory?"), "%s", at);
+	cr_assert_not_null(strstr(at, ":4: unknown section [nonsense]"), "%s", at);
+	cr_assert_not_null(strstr(at, ":7: the ] of the section's name is missing"), "%s", at);
+	cr_assert_not_null(strstr(at, ":10: write = maybe"), "%s", at);
+	cr_assert_not_null(strstr(at, ":2: cpus '0'"), "%s", at);
+	cr_assert_null(strstr(at, "no host"), "%s", at);
 }
 
 Test(config_apply, after_it_lines_are_about_nothing)

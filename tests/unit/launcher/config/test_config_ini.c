@@ -14,6 +14,12 @@ static void teardown(void)
 	config_file_fini(&f);
 }
 
+/* The first thing that is wrong. */
+static const char *problem(void)
+{
+	return f.n_problems > 0 ? f.problems[0].text : "";
+}
+
 TestSuite(config_ini, .fini = teardown);
 
 static int parse(const char *text)
@@ -50,7 +56,7 @@ Test(config_ini, all_of_it)
 			   "[command]\n"
 			   "run = true;false\n"
 			   "run = echo 'a  b'"),
-		     0, "%s", f.error);
+		     0, "%s", problem());
 	cr_assert_eq(f.format, CONFIG_FORMAT_SANDBOX);
 	cr_assert_eq(f.n_entries, 8);
 	cr_assert_str_eq(entry("name")->value, "box");
@@ -120,8 +126,10 @@ Test(config_ini, mistakes_have_a_line_and_a_cure)
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		cr_assert_eq(parse(bad[i].text), -EINVAL, "%s", bad[i].text);
-		cr_assert_eq(f.error_line, bad[i].line, "%s: %u", bad[i].text, f.error_line);
-		cr_assert_not_null(strstr(f.error, bad[i].says), "%s: %s", bad[i].text, f.error);
+		cr_assert_eq(f.problems[0].line, bad[i].line, "%s: %u", bad[i].text,
+			     f.problems[0].line);
+		cr_assert_not_null(strstr(problem(), bad[i].says), "%s: %s", bad[i].text,
+				   problem());
 	}
 }
 
@@ -131,8 +139,8 @@ Test(config_ini, the_hint_has_all_keys)
 	cr_assert_eq(parse("[sandbox]\nfrobnicate = 1\n"), -EINVAL);
 	for (const struct option_row *row = settings_rows; row->name; row++)
 		if (row->flags & SETTING_FILE)
-			cr_assert_not_null(strstr(f.error, row->name), "%s", row->name);
-	cr_assert_lt(strlen(f.error), sizeof(f.error) - 1, "it is not cut short");
+			cr_assert_not_null(strstr(problem(), row->name), "%s", row->name);
+	cr_assert_lt(strlen(problem()), CONFIG_FILE_MAX_LINE - 1, "it is not cut short");
 }
 
 Test(config_ini, a_nul_is_no_text)
@@ -140,7 +148,7 @@ Test(config_ini, a_nul_is_no_text)
 	static const char text[] = "[sandbox]\nname = a\0b\n";
 
 	cr_assert_eq(config_parse_ini(&f, text, sizeof(text) - 1), -EINVAL);
-	cr_assert_eq(f.error_line, 2);
+	cr_assert_eq(f.problems[0].line, 2);
 }
 
 Test(config_ini, long_lines_are_refused_not_cut)
@@ -156,7 +164,7 @@ Test(config_ini, long_lines_are_refused_not_cut)
 		if (r == 0)
 			cr_assert_eq(strlen(f.entries[0].value), n);
 		else
-			cr_assert_not_null(strstr(f.error, "at most 199"), "%s", f.error);
+			cr_assert_not_null(strstr(problem(), "at most 199"), "%s", problem());
 		cr_assert_eq(r == 0, n <= 192);
 	}
 }
@@ -166,11 +174,11 @@ Test(config_ini, long_section_names_are_refused_not_cut)
 	char text[200];
 
 	snprintf(text, sizeof(text), "[map %045d]\nhost = x\n", 7);
-	cr_assert_eq(parse(text), 0, "%s", f.error);
+	cr_assert_eq(parse(text), 0, "%s", problem());
 	cr_assert_eq(strlen(f.shares[0].name), 45);
 	snprintf(text, sizeof(text), "[map %046d]\nhost = x\n", 7);
 	cr_assert_eq(parse(text), -EINVAL);
-	cr_assert_not_null(strstr(f.error, "at most 49"));
+	cr_assert_not_null(strstr(problem(), "at most 49"));
 }
 
 Test(config_ini, there_is_a_most_of_everything)
@@ -182,11 +190,11 @@ Test(config_ini, there_is_a_most_of_everything)
 	for (size_t i = 0; i <= CONFIG_FILE_MAX_ENTRIES; i++)
 		len += (size_t)sprintf(text + len, "run = x\n");
 	cr_assert_eq(parse(text), -EINVAL);
-	cr_assert_eq(f.error_line, CONFIG_FILE_MAX_ENTRIES + 2);
+	cr_assert_eq(f.problems[0].line, CONFIG_FILE_MAX_ENTRIES + 2);
 	for (size_t i = len = 0; i <= CONFIG_MAX_MAPS; i++)
 		len += (size_t)sprintf(text + len, "[map %zu]\nhost = x\n", i);
 	cr_assert_eq(parse(text), -EINVAL);
-	cr_assert_not_null(strstr(f.error, "maps"), "%s", f.error);
+	cr_assert_not_null(strstr(problem(), "maps"), "%s", problem());
 }
 
 Test(config_ini, words_for_yes_and_no)
