@@ -9,14 +9,10 @@
 #include "vmm/machine.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <malloc.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 
 #include "balloon/balloon.h"
 #include "balloon/keeper.h"
@@ -37,8 +33,8 @@
 #include "devices/virtio/pci.h"
 #include "devices/vsock/vsock.h"
 #include "gpu/display.h"
-#include "image/base/base.h"
 #include "vmm/config/timeline.h"
+#include "vmm/file_servers.h"
 #include "vmm/guest_kernel.h"
 #include "vmm/kvm/vcpu.h"
 #include "vmm/kvm/vm.h"
@@ -53,20 +49,30 @@ enum {
 	STOP_SLICES = 900 / JOIN_SLICE_MS,
 };
 
-#define DAX_WINDOW_MAX (512ull << 20)
+/* What has a thread of its own beside the vCPUs. */
+enum side {
+	/* The file server blocks on the host's disks. */
+	SIDE_FILES,
+	/* The host's power supplies block on its firmware. */
+	SIDE_POWER,
+	/* Frames of a network are many, and none of them is to keep a terminal waiting. */
+	SIDE_NET,
+	/* Copying pictures takes its time. */
+	SIDE_DISPLAY,
+	SIDES,
+};
 
-/* A virtio-fs device. */
-struct file_server {
-	struct fs_server *server; /* the device's */
-	struct device *device;
+static const char *const side_names[SIDES] = {
+	[SIDE_FILES] = "files",
+	[SIDE_POWER] = "power",
+	[SIDE_NET] = "net",
+	[SIDE_DISPLAY] = "display",
 };
 
 struct machine {
 	struct loop *loop;
 	struct guest_log *log;
 	struct timeline *timeline;
-	machine_end_fn ended;
-	void *owner;
 	struct console *console;
 
 	struct vm *vm;
@@ -81,92 +87,54 @@ struct machine {
 	unsigned int n_functions;
 	struct vsock *vsock;
 
-	/* The file server blocks on the host's disks: its queues have a thread of their own. */
-	struct side_loop files;
-	/* The host's power supplies block on its firmware. */
-	struct side_loop power_loop;
-	/* Frames of a network are many, and none of them is to keep a terminal waiting. */
-	struct side_loop net_loop;
+	struct side_loop sides[SIDES]; /* those of what the machine does not have stay empty */
 	int net_cable; /* to the network process, until it is ready; the card's own */
 	struct file_server base, maps;
-	/* Copying pictures takes its time; both are there only if the configuration has a display. */
-	struct side_loop display_loop;
-	struct display display;
+	struct display display; /* empty if the configuration has none */
 
 	struct balloon_observer *keeper; /* the balloon's own */
 
 	struct vcpu *vcpus[CONFIG_MAX_CPUS];
 	unsigned int n_vcpus;
 
-	/* The first end wins; the loop thread hears of it through the eventfd. */
-	pthread_mutex_t end_lock;
-	bool has_ended;
-	struct machine_end end;
-	struct loop_source end_event;
+	struct end_notice end;
 };
-
-/* Any thread. */
-static void machine_end_with(struct machine *m, const struct machine_end *end)
-{
-	pthread_mutex_lock(&m->end_lock);
-	if (!m->has_ended) {
-		m->has_ended = true;
-		m->end = *end;
-		(void)!eventfd_write(m->end_event.fd, 1);
-	}
-	pthread_mutex_unlock(&m->end_lock);
-}
-
-static void end_event_run(struct loop_source *src, uint32_t events)
-{
-	struct machine *m = CONTAINER_OF(src, struct machine, end_event);
-
-	(void)events;
-	loop_remove(src);
-	m->ended(m->owner, &m->end);
-}
 
 static void acpi_requested(void *owner, enum acpi_request request)
 {
+	struct machine *m = owner;
 	struct machine_end end = {
 		.kind = request == ACPI_REQUEST_POWER_OFF ? MACHINE_POWERED_OFF : MACHINE_RESET,
 	};
 
-	machine_end_with(owner, &end);
+	end_notice_give(&m->end, &end);
 }
 
 static void vcpu_ended(void *owner, unsigned int index, enum vcpu_end why, uint64_t detail)
 {
+	struct machine *m = owner;
 	struct machine_end end = {.kind = MACHINE_FAILED};
 
 	vcpu_end_text(index, why, detail, end.why, sizeof(end.why));
-	machine_end_with(owner, &end);
+	end_notice_give(&m->end, &end);
 }
 
 static void side_failed(void *owner, const char *name, int error)
 {
+	struct machine *m = owner;
 	struct machine_end end = {.kind = MACHINE_FAILED};
 
 	snprintf(end.why, sizeof(end.why), "the loop of thread '%s' failed: %s", name,
 		 strerror(error));
-	machine_end_with(owner, &end);
-}
-
-static bool mend_window(const struct file_server *files)
-{
-	bool mended;
-
-	pthread_mutex_lock(&files->device->lock);
-	mended = fs_server_mend_window(files->server);
-	pthread_mutex_unlock(&files->device->lock);
-	return mended;
+	end_notice_give(&m->end, &end);
 }
 
 /* A file behind a DAX window may have become shorter; which one is not told. */
 static bool vcpu_faulted(void *owner)
 {
 	const struct machine *m = owner;
-	const bool base = mend_window(&m->base), maps = mend_window(&m->maps);
+	const bool base = file_server_mend_window(&m->base);
+	const bool maps = file_server_mend_window(&m->maps);
 
 	return base || maps;
 }
@@ -229,10 +197,11 @@ static void power_changed(void *owner, bool on_battery)
 /* There in any case: a machine without batteries runs on mains. */
 static int add_battery(struct machine *m)
 {
-	int r = side_loop_init(&m->power_loop);
+	struct side_loop *side = &m->sides[SIDE_POWER];
+	int r = side_loop_init(side);
 
 	if (r == 0)
-		r = battery_new(&m->vm->wiring, GSI_BATTERY, m->power_loop.loop, power_changed, m,
+		r = battery_new(&m->vm->wiring, GSI_BATTERY, side->loop, power_changed, m,
 				&m->battery);
 	return r < 0 ? r : bus_map(m->mmio, BATTERY_BASE, BATTERY_SIZE, m->battery, 0);
 }
@@ -240,13 +209,14 @@ static int add_battery(struct machine *m)
 /* Where the battery's values come from: the configuration's `battery`. Logs on failure. */
 static int add_power_source(struct machine *m, const char *from)
 {
+	struct loop *loop = m->sides[SIDE_POWER].loop;
 	int r;
 
 	if (from && strcmp(from, "none") == 0)
 		return 0;
 	if (from && strcmp(from, "host") != 0)
-		return power_source_file_new(from, m->power_loop.loop, m->battery, &m->power);
-	r = power_source_host_new(m->power_loop.loop, m->battery, &m->power);
+		return power_source_file_new(from, loop, m->battery, &m->power);
+	r = power_source_host_new(loop, m->battery, &m->power);
 	if (r < 0)
 		log_error("cannot read the host's power supplies: %s; try --battery none",
 			  strerror(-r));
@@ -278,96 +248,15 @@ static int add_vsock(struct machine *m)
 	return r < 0 ? r : add_virtio(m, vdev, m->loop);
 }
 
-static int add_map(struct fs_server *server, const struct sandbox_config *cfg, size_t index)
-{
-	const struct config_map *map = &cfg->maps[index];
-	char name[24];
-	struct fs_export_config export = {
-		.name = name,
-		.fd = fcntl(map->fd, F_DUPFD_CLOEXEC, 3),
-		.writable = map->writable,
-		.cache = FS_CACHE_SHORT,
-	};
-
-	if (export.fd < 0)
-		return -errno;
-	snprintf(name, sizeof(name), "map%zu", index);
-	return fs_server_add_export(server, &export);
-}
-
-static int add_maps(struct fs_server *server, const struct machine_setup *setup)
-{
-	const struct sandbox_config *cfg = setup->config;
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < cfg->n_maps; i++)
-		r = add_map(server, cfg, i);
-	return r;
-}
-
-static int add_base(struct fs_server *server, const struct machine_setup *setup)
-{
-	struct fs_export_config base = {
-		.name = SC_FS_BASE,
-		.fd = fcntl(setup->base->root, F_DUPFD_CLOEXEC, 3),
-		.cache = FS_CACHE_LONG,
-		.index = setup->base->index,
-	};
-	/* The kernel is not always the host's own, so its modules are not in the image. */
-	struct fs_export_config modules = {
-		.name = SC_FS_MODULES,
-		.fd = open(setup->kernel->modules, O_PATH | O_DIRECTORY | O_CLOEXEC),
-		.cache = FS_CACHE_LONG,
-	};
-	int r = base.fd < 0 || modules.fd < 0 ? -errno : 0;
-
-	if (r == 0)
-		r = fs_server_add_export(server, &base);
-	else if (base.fd >= 0)
-		close(base.fd);
-	if (r == 0)
-		r = fs_server_add_export(server, &modules);
-	else if (modules.fd >= 0)
-		close(modules.fd);
-	fs_server_freeze(server);
-	return r;
-}
-
-/*
- * The guest pays 64 bytes of memory for each 4 KiB of the window, and time at its
- * start (docs/decisions/0004-dax-window.md). A power of two, as a BAR is.
- */
-static uint64_t dax_window(uint64_t memory)
-{
-	uint64_t window = DAX_WINDOW_MAX;
-
-	while (window > memory / 4)
-		window /= 2;
-	return window;
-}
-
-typedef int (*exports_fn)(struct fs_server *server, const struct machine_setup *setup);
-
-static int add_file_server(struct machine *m, const struct machine_setup *setup, const char *tag,
-			   exports_fn add_exports, uint64_t window, struct file_server *out)
+/* Takes server over, also on failure. */
+static int add_file_server(struct machine *m, const char *tag, struct fs_server *server,
+			   struct file_server *out)
 {
 	struct virtio_device *vdev = NULL;
-	struct fs_server *server = NULL;
-	int r = fs_server_new(&server);
+	int r = virtio_fs_new(tag, server, &vdev);
 
-	if (r < 0)
-		return r;
-	fs_server_limit(server, setup->config->memory);
-	r = add_exports(server, setup);
-	if (r == 0 && !setup->config->no_dax)
-		r = fs_server_add_window(server, window);
-	if (r < 0) {
-		fs_server_free(server);
-		return r;
-	}
-	r = virtio_fs_new(tag, server, &vdev);
 	if (r == 0)
-		r = add_virtio(m, vdev, m->files.loop);
+		r = add_virtio(m, vdev, m->sides[SIDE_FILES].loop);
 	if (r == 0) {
 		out->server = server;
 		out->device = &m->functions[m->n_functions - 1]->dev;
@@ -378,13 +267,17 @@ static int add_file_server(struct machine *m, const struct machine_setup *setup,
 /* The base image apart from the maps, since it has no extended attributes: see fs.h. */
 static int add_files(struct machine *m, const struct machine_setup *setup)
 {
-	const uint64_t window = dax_window(setup->config->memory);
-	int r = side_loop_init(&m->files);
+	struct fs_server *server;
+	int r = side_loop_init(&m->sides[SIDE_FILES]);
 
 	if (r == 0)
-		r = add_file_server(m, setup, SC_FS_TAG, add_base, window, &m->base);
+		r = file_server_new_base(setup, &server);
 	if (r == 0)
-		r = add_file_server(m, setup, SC_FS_MAPS_TAG, add_maps, window / 4, &m->maps);
+		r = add_file_server(m, SC_FS_TAG, server, &m->base);
+	if (r == 0)
+		r = file_server_new_maps(setup, &server);
+	if (r == 0)
+		r = add_file_server(m, SC_FS_MAPS_TAG, server, &m->maps);
 	return r;
 }
 
@@ -445,7 +338,7 @@ static int add_gpu(struct machine *m, const struct sandbox_config *cfg)
 	struct virtio_device *vdev = NULL;
 	int r = virtio_gpu_new(&setup, &vdev, &m->display.gpu);
 
-	return r < 0 ? r : add_virtio(m, vdev, m->display_loop.loop);
+	return r < 0 ? r : add_virtio(m, vdev, m->sides[SIDE_DISPLAY].loop);
 }
 
 static int add_input(struct machine *m, enum input_kind kind, input_leds_fn leds,
@@ -454,13 +347,13 @@ static int add_input(struct machine *m, enum input_kind kind, input_leds_fn leds
 	struct virtio_device *vdev = NULL;
 	int r = virtio_input_new(kind, leds, &m->display, &vdev, out);
 
-	return r < 0 ? r : add_virtio(m, vdev, m->display_loop.loop);
+	return r < 0 ? r : add_virtio(m, vdev, m->sides[SIDE_DISPLAY].loop);
 }
 
 /* Without a display in the configuration there is nothing of it, not even a thread. */
 static int add_display(struct machine *m, const struct sandbox_config *cfg)
 {
-	int r = cfg->display.enabled ? side_loop_init(&m->display_loop) : 0;
+	int r = cfg->display.enabled ? side_loop_init(&m->sides[SIDE_DISPLAY]) : 0;
 
 	if (r < 0 || !cfg->display.enabled)
 		return r;
@@ -481,12 +374,12 @@ static int add_network(struct machine *m, const struct sandbox_config *cfg)
 
 	if (cfg->network_mode == NETWORK_NONE)
 		return 0;
-	r = side_loop_init(&m->net_loop);
+	r = side_loop_init(&m->sides[SIDE_NET]);
 	if (r == 0)
 		r = net_process_start(&setup, &m->net_cable);
 	if (r == 0)
 		r = virtio_net_new(cfg->addresses.mac, m->net_cable, &vdev, &card);
-	return r < 0 ? r : add_virtio(m, vdev, m->net_loop.loop);
+	return r < 0 ? r : add_virtio(m, vdev, m->sides[SIDE_NET].loop);
 }
 
 /* The network process had the time that the kernel took to load. Logs on failure. */
@@ -549,16 +442,6 @@ static int add_devices(struct machine *m, const struct machine_setup *setup)
 	return r < 0 ? r : add_vcpus(m, setup->config->cpus);
 }
 
-static int add_end_event(struct machine *m)
-{
-	m->end_event = (struct loop_source){
-		.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
-		.fn = end_event_run,
-		.name = "machine-end",
-	};
-	return m->end_event.fd < 0 ? -errno : loop_add(m->loop, &m->end_event, EPOLLIN);
-}
-
 /*
  * What the guest has open is closed on the thread of the files: to close a file on the host can
  * take as long as to read one. Nothing comes from the guest any more, or only to be forgotten.
@@ -566,11 +449,8 @@ static int add_end_event(struct machine *m)
 static void forget_files(void *owner)
 {
 	const struct machine *m = owner;
-	const struct file_server *maps = &m->maps;
 
-	pthread_mutex_lock(&maps->device->lock);
-	fs_server_reset(maps->server);
-	pthread_mutex_unlock(&maps->device->lock);
+	file_server_forget(&m->maps);
 }
 
 int machine_build(const struct machine_setup *setup, struct machine **out)
@@ -586,21 +466,16 @@ int machine_build(const struct machine_setup *setup, struct machine **out)
 	m->loop = setup->loop;
 	m->log = setup->log;
 	m->timeline = setup->timeline;
-	m->ended = setup->ended;
-	m->owner = setup->owner;
-	m->files = (struct side_loop){
-		.name = "files", .failed = side_failed, .last = forget_files, .owner = m};
-	m->net_loop = (struct side_loop){.name = "net", .failed = side_failed, .owner = m};
-	m->power_loop = (struct side_loop){.name = "power", .failed = side_failed, .owner = m};
-	m->display_loop = (struct side_loop){.name = "display", .failed = side_failed, .owner = m};
-	m->end_event.fd = -1;
-	pthread_mutex_init(&m->end_lock, NULL);
+	for (unsigned int i = 0; i < SIDES; i++)
+		m->sides[i] = (struct side_loop){
+			.name = side_names[i], .failed = side_failed, .owner = m};
+	m->sides[SIDE_FILES].last = forget_files;
 
 	r = vm_new(setup->kvm_fd, setup->config->memory, &m->vm);
 	if (r < 0)
 		goto fail;
 	timeline_mark(m->timeline, TIMELINE_SET_UP, "virtual machine, memory");
-	r = add_end_event(m);
+	r = end_notice_init(&m->end, m->loop, setup->ended, setup->owner);
 	if (r == 0)
 		r = add_devices(m, setup);
 	if (r < 0) {
@@ -654,26 +529,25 @@ struct display *machine_display(struct machine *m)
 void machine_files(const struct machine *m, struct shares_files *out)
 {
 	*out = (struct shares_files){
-		.loop = m->files.loop,
+		.loop = m->sides[SIDE_FILES].loop,
 		.server = m->maps.server,
 		.lock = &m->maps.device->lock,
 	};
+}
+
+static bool side_is_needed(const struct machine *m, enum side side)
+{
+	/* With --battery none nothing would ever wake it. */
+	return side == SIDE_POWER ? m->power != NULL : m->sides[side].loop != NULL;
 }
 
 int machine_start(struct machine *m)
 {
 	int r = threads_small_stacks();
 
-	if (r == 0)
-		r = side_loop_start(&m->files);
-	/* With --battery none nothing would ever wake it. */
-	if (r == 0 && m->power)
-		r = side_loop_start(&m->power_loop);
-	if (r == 0 && m->net_loop.loop)
-		r = side_loop_start(&m->net_loop);
-
-	if (r == 0 && m->display_loop.loop)
-		r = side_loop_start(&m->display_loop);
+	for (unsigned int i = 0; r == 0 && i < SIDES; i++)
+		if (side_is_needed(m, i))
+			r = side_loop_start(&m->sides[i]);
 	for (unsigned int i = 0; r == 0 && i < m->n_vcpus; i++) {
 		r = vcpu_start(m->vcpus[i]);
 		vcpu_add_clock(m->vcpus[i], m->timeline);
@@ -705,19 +579,11 @@ int machine_stop(struct machine *m)
 	/* All before the first is waited for, or the others would go on with the guest. */
 	for (unsigned int i = 0; i < m->n_vcpus; i++)
 		vcpu_ask_to_stop(m->vcpus[i]);
-	side_loop_ask_to_stop(&m->files);
-	side_loop_ask_to_stop(&m->power_loop);
-	side_loop_ask_to_stop(&m->display_loop);
-	side_loop_ask_to_stop(&m->net_loop);
+	for (unsigned int i = 0; i < SIDES; i++)
+		side_loop_ask_to_stop(&m->sides[i]);
 	r = join_vcpus(m, &slices);
-	if (r == 0)
-		r = side_loop_join(&m->files, &slices);
-	if (r == 0)
-		r = side_loop_join(&m->power_loop, &slices);
-	if (r == 0)
-		r = side_loop_join(&m->display_loop, &slices);
-	if (r == 0)
-		r = side_loop_join(&m->net_loop, &slices);
+	for (unsigned int i = 0; r == 0 && i < SIDES; i++)
+		r = side_loop_join(&m->sides[i], &slices);
 	for (unsigned int i = 0; r == 0 && i < m->n_vcpus && m->timeline->detailed; i++)
 		vcpu_add_counters(m->vcpus[i], m->timeline);
 	timeline_mark(m->timeline, TIMELINE_TEAR_DOWN, "stop the threads");
@@ -736,25 +602,20 @@ void machine_free(struct machine *m)
 		fn->ops->destroy(fn);
 	}
 	pci_bus_fini(&m->pci);
-	side_loop_fini(&m->files);
-	side_loop_fini(&m->display_loop);
-	side_loop_fini(&m->net_loop);
 	power_source_free(m->power);
 	if (m->battery)
 		m->battery->ops->destroy(m->battery);
-	side_loop_fini(&m->power_loop);
+	for (unsigned int i = 0; i < SIDES; i++)
+		side_loop_fini(&m->sides[i]);
 	if (m->acpi_events)
 		m->acpi_events->ops->destroy(m->acpi_events);
 	if (m->serial)
 		m->serial->ops->destroy(m->serial);
 	bus_free(m->pio);
 	bus_free(m->mmio);
-	loop_remove(&m->end_event);
-	if (m->end_event.fd >= 0)
-		close(m->end_event.fd);
+	end_notice_fini(&m->end);
 	timeline_mark(m->timeline, TIMELINE_TEAR_DOWN, "devices, vCPUs");
 	vm_free(m->vm);
 	timeline_mark(m->timeline, TIMELINE_TEAR_DOWN, "virtual machine, memory");
-	pthread_mutex_destroy(&m->end_lock);
 	free(m);
 }

@@ -6,9 +6,11 @@
 #include "common/loop.h"
 #include "image/kernel/kernel.h"
 #include "vmm/config/config.h"
+#include "vmm/machine_end.h"
 #include "vmm/session/guest_log.h"
 
 struct balloon_observer;
+struct base_image;
 struct console;
 struct device;
 struct display;
@@ -16,23 +18,6 @@ struct machine;
 struct shares_files;
 struct timeline;
 struct vsock;
-
-/* How a machine came to its end by itself. */
-enum machine_end_kind {
-	MACHINE_POWERED_OFF,
-	MACHINE_RESET, /* reboot; also after a panic, see guest_log_panic() */
-	MACHINE_FAILED,
-};
-
-struct machine_end {
-	enum machine_end_kind kind;
-	char why[160]; /* MACHINE_FAILED: cause and cure, one line */
-};
-
-/* On the loop's thread, at most once. */
-typedef void (*machine_end_fn)(void *owner, const struct machine_end *end);
-
-struct base_image;
 
 struct machine_setup {
 	const struct sandbox_config *config;
