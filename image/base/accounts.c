@@ -9,7 +9,7 @@ enum {
 	NOBODY = 65534,
 	FILE_LIMIT = 1 << 20,
 	MAX_ACCOUNTS = 8192,
-	FIELDS = 7,
+	FIELDS = 8, /* one more than a line of either file has */
 };
 
 #define MASTERS "usr/share/base-passwd/"

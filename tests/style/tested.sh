@@ -34,7 +34,9 @@ guest-agent/session.c tests/stress/agent_exec.c
 guest-agent/stream.c tests/stress/agent_exec.c
 guest-agent/network.c tests/guest/test_network_root.sh
 image/archive_lib.c tests/unit/image/kernel/test_unpack.c
-image/base tests/unit/image/base/test_base.c
+image/base/build.c tests/unit/image/base/test_base.c
+image/base/declared_words.c tests/unit/image/base/test_declared.c
+image/base/walk.c tests/unit/image/base/test_base.c
 image/initramfs/initramfs_cache.c tests/unit/image/initramfs/test_initramfs.c
 launcher/cmd tests/guest/test_control.sh
 launcher/config/cmd.c tests/guest/test_config.sh

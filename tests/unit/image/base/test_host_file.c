@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/* Which files and links of the host are in the image, and which must never be. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/unit/image/base/base_tree.h"
+#include "tests/unit/image/image_files.h"
+
+TestSuite(host_file, .init = make_tree, .fini = remove_tree);
+
+/* The places a real machine has them, the same as in the guest tests; the third word is what a package ships. */
+static void plant_secrets(void)
+{
+	FILE *f = fopen(SC_SECRETS_FILE, "re");
+	char text[512], path[256], owned[16], list[8192] = "", sums[8192] = "";
+	unsigned int mode, n = 0;
+
+	cr_assert_not_null(f);
+	for (; fgets(text, sizeof(text), f); n++) {
+		int words = sscanf(text, "%o %255s %15s", &mode, path, owned);
+
+		cr_assert_geq(words, 2, "%s", text);
+		tree_write_text(tree, path + 1, "SECRET-MARK\n");
+		set_mode(path + 1, mode);
+		if (words < 3)
+			continue;
+		sprintf(list + strlen(list), "%s\n", path);
+		sprintf(sums + strlen(sums), "%s  %s\n", md5_of("as packaged"), path + 1);
+		touch_file(path + 1, 2000000000);
+	}
+	fclose(f);
+	cr_assert_geq(n, 140);
+	own_files(list, sums);
+	link_to("/home/jane/.ssh/id_rsa", "usr/bin/leak");
+	link_to("../../home/jane", "usr/share/leak");
+}
+
+Test(host_file, no_secret_is_in_the_image)
+{
+	plant_secrets();
+	open_image(BASE_CURRENT);
+	expect_no_mark();
+}
+
+Test(host_file, a_packages_file_that_somebody_edited)
+{
+	char sums[512];
+
+	own_files("/usr/share/app/same\n/usr/share/app/edited\n/usr/share/app/restored\n"
+		  "/lib/unit.service\n/usr/share/app/unknown\n",
+		  "");
+	tree_write_text(tree, "usr/share/app/same", "packaged");
+	tree_write_text(tree, "usr/share/app/edited", "SECRET-MARK");
+	tree_write_text(tree, "usr/share/app/restored", "packaged");
+	tree_write_text(tree, "usr/share/app/unknown", "SECRET-MARK");
+	tree_write_text(tree, "usr/lib/unit.service", "SECRET-MARK");
+	sprintf(sums, "%s  usr/share/app/same\n", md5_of("packaged"));
+	sprintf(sums + strlen(sums), "%s  usr/share/app/edited\n", md5_of("packaged"));
+	sprintf(sums + strlen(sums), "%s  usr/share/app/restored\n", md5_of("packaged"));
+	sprintf(sums + strlen(sums), "%s  lib/unit.service\n", md5_of("packaged"));
+	own_files("/usr/share/app/same\n/usr/share/app/edited\n/usr/share/app/restored\n"
+		  "/lib/unit.service\n/usr/share/app/unknown\n",
+		  sums);
+	touch_file("usr/share/app/same", 1000);
+	touch_file("usr/share/app/edited", 2000000000);
+	touch_file("usr/share/app/restored", 2000000000);
+	touch_file("usr/share/app/unknown", 2000000000);
+	touch_file("usr/lib/unit.service", 2000000000);
+	open_image(BASE_CURRENT);
+	cr_expect_eq(find_entry("usr/share/app/same")->kind, INDEX_SHARED);
+	cr_expect_eq(find_entry("usr/share/app/restored")->kind, INDEX_SHARED,
+		     "its bytes are the same");
+	cr_expect_eq(left_out("usr/share/app", "edited"), INDEX_LEFT_CHANGED);
+	cr_expect_eq(left_out("usr/share/app", "unknown"), INDEX_LEFT_CHANGED);
+	cr_expect_eq(left_out("usr/lib", "unit.service"), INDEX_LEFT_CHANGED,
+		     "its package spells it by a link");
+	/* A user's own rule vouches for it. */
+	tree_write_text(tree, "cache/sandcastle/image.rules", "share /usr/share/app/** # mine\n");
+	open_image(BASE_CURRENT);
+	cr_expect_eq(find_entry("usr/share/app/edited")->kind, INDEX_SHARED);
+}
+
+Test(host_file, compiled_python_is_there_if_its_source_is)
+{
+	own_files("/usr/lib/python3/dist-packages/a/here.py\n/usr/lib/python3/dist-packages/a/"
+		  "link.py\n"
+		  "/usr/lib/python3/dist-packages/a/edited.py\n/usr/lib/python3/dist-packages/a/"
+		  "gone.py\n",
+		  "");
+	tree_write_text(tree, "etc/settings.py", "SECRET-MARK");
+	tree_write_text(tree, "usr/lib/python3/dist-packages/a/here.py", "x");
+	tree_write_text(tree, "usr/lib/python3/dist-packages/a/edited.py", "SECRET-MARK");
+	touch_file("usr/lib/python3/dist-packages/a/edited.py", 2000000000);
+	link_to("/etc/settings.py", "usr/lib/python3/dist-packages/a/link.py");
+	tree_write_text(tree, "usr/lib/python3/dist-packages/a/__pycache__/here.cpython-311.pyc",
+			"x");
+	tree_write_text(tree,
+			"usr/lib/python3/dist-packages/a/__pycache__/here.cpython-311.opt-1.pyc",
+			"x");
+	tree_write_text(tree, "usr/lib/python3/dist-packages/a/__pycache__/link.cpython-311.pyc",
+			"SECRET-MARK");
+	tree_write_text(tree, "usr/lib/python3/dist-packages/a/__pycache__/edited.cpython-311.pyc",
+			"SECRET-MARK");
+	tree_write_text(tree, "usr/lib/python3/dist-packages/a/__pycache__/gone.cpython-311.pyc",
+			"SECRET-MARK");
+	tree_write_text(tree, "usr/lib/python3/dist-packages/a/__pycache__/other", "SECRET-MARK");
+	open_image(BASE_CURRENT);
+	expect_no_mark();
+	cr_expect_not_null(
+		find_entry("usr/lib/python3/dist-packages/a/__pycache__/here.cpython-311.pyc"));
+	cr_expect_not_null(find_entry(
+		"usr/lib/python3/dist-packages/a/__pycache__/here.cpython-311.opt-1.pyc"));
+}
+
+Test(host_file, what_is_copied_holds_no_secret)
+{
+	tree_write_text(
+		tree, "etc/apt/sources.list",
+		"# SECRET-MARK\n"
+		"deb [arch=amd64 signed-by=/k.gpg] https://user:SECRET-MARK@host/x y main\n"
+		"deb https://host/0123456789abcdef0123456789SECRET/x y main\nSECRET-MARK\n");
+	tree_write_text(
+		tree, "etc/apt/sources.list.d/a.sources",
+		"Types: deb\nURIs: https://SECRET-MARK@host/x\nSuites: y\nX-Note: SECRET-MARK\n");
+	tree_write_text(tree, "etc/ssl/certs/ca-certificates.crt",
+			"-----BEGIN PRIVATE KEY-----\nSECRET-MARK\n");
+	tree_write_text(tree, "etc/ssl/certs/haproxy.pem", "SECRET-MARK");
+	tree_write_text(tree, "etc/default/locale", "LANG=C\nDB_PASSWORD=SECRET-MARK\n");
+	tree_write_text(tree, "etc/shells", "/bin/sh\n");
+	tree_write_text(tree, "etc/pam.d/common-auth",
+			"# comment\nauth\t[success=1 default=ignore]\tpam_unix.so nullok\n"
+			"auth requisite pam_deny.so\n");
+	tree_write_text(tree, "etc/pam.d/common-account",
+			"account required pam_mysql.so passwd=SECRET-MARK\n");
+	tree_write_text(tree, "usr/share/pam-configs/unix",
+			"Auth:\n\t[success=end default=ignore]\tpam_unix.so  nullok\n");
+	own_files("/usr/share/pam-configs/unix\n/etc/apt/sources.list.d/a\n/etc/default/a\n/etc/"
+		  "pam.d/a\n"
+		  "/etc/ssl/certs/a\n",
+		  "");
+	open_image(BASE_CURRENT);
+	expect_no_mark();
+	expect_bytes("etc/apt/sources.list",
+		     "deb [arch=amd64 signed-by=/k.gpg] https://host/x y main\n");
+	expect_bytes("etc/apt/sources.list.d/a.sources",
+		     "Types: deb\nURIs: https://host/x\nSuites: y\n");
+	expect_bytes("etc/shells", "/bin/sh\n");
+	expect_bytes("etc/pam.d/common-auth",
+		     "auth\t[success=1 default=ignore]\tpam_unix.so nullok\n"
+		     "auth requisite pam_deny.so\n");
+	expect_bytes("etc/pam.d/common-account", "account required pam_unix.so\n");
+	cr_expect_eq(left_out("etc/ssl/certs", "ca-certificates.crt"), INDEX_LEFT_SECRET);
+	cr_expect_eq(left_out("etc/default", "locale"), INDEX_LEFT_SECRET);
+	cr_expect_eq(left_out("etc/ssl/certs", "haproxy.pem"), INDEX_LEFT_UNOWNED);
+}
+
+Test(host_file, links_are_there_where_a_rule_speaks_of_links)
+{
+	tree_write_text(tree, "etc/systemd/system/multi-user.target.wants/mine.service",
+			"SECRET-MARK");
+	link_to("/usr/lib/systemd/system/a.service",
+		"etc/systemd/system/multi-user.target.wants/a.service");
+	own_files("/etc/systemd/system\n", "");
+	open_image(BASE_CURRENT);
+	expect_no_mark();
+	cr_assert_not_null(find_entry("etc/systemd/system/multi-user.target.wants/a.service"));
+	cr_expect_eq(left_out("etc/systemd/system/multi-user.target.wants", "mine.service"),
+		     INDEX_LEFT_UNOWNED);
+}
+
+Test(host_file, programs_of_opt_and_nothing_else)
+{
+	tree_write_text(tree, "opt/app/conf/x.conf", "SECRET-MARK");
+	set_mode("opt/app/conf/x.conf", 0755);
+	tree_write_text(tree, "opt/app/lib/part.so", "part");
+	tree_write_text(tree, "opt/app/lib/PassWords.txt", "SECRET-MARK");
+	tree_write_text(tree, "opt/app/lib/notes.txt",
+			"SECRET-MARK\n-----BEGIN OPENSSH PRIVATE KEY-----\nb3\n");
+	tree_write_text(tree, "opt/app/lib/mod.py", "x = '-----BEGIN PRIVATE KEY-----'\n");
+	tree_write_text(tree, "opt/app/lib/__pycache__/mod.cpython-311.pyc", "x");
+	tree_write_text(tree, "opt/app/lib/__pycache__/settings.cpython-311.pyc", "SECRET-MARK");
+	tree_write_text(tree, "usr/local/sbin/backup.sh", "#!/bin/sh\nSECRET-MARK");
+	set_mode("usr/local/sbin/backup.sh", 0755);
+	open_image(BASE_CURRENT);
+	expect_no_mark();
+	cr_expect_not_null(find_entry("opt/app/lib/part.so"));
+	cr_expect_not_null(find_entry("opt/app/lib/mod.py"), "it speaks of keys only");
+	cr_expect_not_null(find_entry("opt/app/lib/__pycache__/mod.cpython-311.pyc"));
+	cr_expect_eq(left_out("opt/app/lib", "notes.txt"), INDEX_LEFT_SECRET);
+	cr_expect_eq(left_out("opt/app/lib", "PassWords.txt"), INDEX_LEFT_DENIED);
+}
