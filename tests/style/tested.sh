@@ -22,7 +22,6 @@ devices/fs/inode.c tests/unit/devices/fs/test_lookup.c
 devices/input_keys.c tests/unit/devices/test_input.c
 devices/serial.c tests/unit/devices/test_board.c
 devices/virtio/pci.c tests/unit/devices/virtio/test_virtio_pci.c
-devices/vsock/conn.c tests/unit/devices/vsock/test_vsock.c
 gpu tests/unit/gpu/test_gpu.c
 guest-agent/command.c tests/stress/agent_exec.c
 guest-agent/etc.c tests/guest/test_run.sh
