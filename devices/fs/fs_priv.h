@@ -64,6 +64,8 @@ enum {
 	FS_MAX_WRITE = FS_MAX_PAGES * 4096,
 	FS_MAX_LIST = 64 << 10, /* of a listing: each entry may be looked up */
 	FS_MAX_CHAIN = 2 << 20, /* a request with its reply */
+	FS_MAX_WINDOWS = 64, /* directories that are read at a time without seeking in them, */
+	FS_WINDOW = 16 << 10, /* of each the entries last read; also of a host directory's listing */
 
 	/* The largest arguments: SETXATTR's structure, name and value. */
 	FS_ARG_MAX = XATTR_SIZE_MAX + 4096,
@@ -133,6 +135,18 @@ struct fs_handle {
 	short flock; /* in a read-only export: F_RDLCK, F_WRLCK, or F_UNLCK */
 };
 
+/*
+ * The entries of a host directory that were read last, the first of them at
+ * `start`: those that the guest may ask for once more, for its program's buffer
+ * was full, and those that did not fit into the reply.
+ */
+struct fs_window {
+	uint64_t fh; /* 0: free */
+	uint64_t start;
+	size_t len;
+	uint8_t *records; /* dirent64; NULL or FS_WINDOW bytes */
+};
+
 /* The POSIX locks of one owner on one file. */
 struct fs_lock {
 	struct fs_node *node; /* NULL: free */
@@ -190,6 +204,9 @@ struct fs_server {
 	unsigned int n_waiting;
 	bool lock_freed; /* a waiting request may succeed now */
 	unsigned int retry_ms;
+
+	struct fs_window windows[FS_MAX_WINDOWS];
+	unsigned int next_window; /* the one to take if none is free */
 
 	struct fs_figures figures; /* as they were between two requests */
 	struct fs_dax *dax; /* the window; NULL: none */
@@ -269,6 +286,11 @@ struct fs_handle *fs_handle_find(struct fs_server *s, const struct fs_node *node
 void fs_handle_free(struct fs_server *s, uint64_t fh);
 /* Those of the export; NULL: all. */
 void fs_handles_drop(struct fs_server *s, const struct fs_export *export);
+
+/* readdir.c */
+
+/* The directory's handle, by its slot, goes. */
+void fs_window_drop(struct fs_server *s, uint32_t handle);
 
 /* descriptors.c */
 

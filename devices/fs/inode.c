@@ -365,6 +365,8 @@ void fs_handle_free(struct fs_server *s, uint64_t fh)
 	struct fs_handle *h = &s->handles[index];
 	struct fs_node *node = h->node;
 
+	if (S_ISDIR(node->type))
+		fs_window_drop(s, index);
 	fs_fd_close(s, h->fd);
 	fs_flock_drop(h);
 	h->node = NULL;

@@ -161,28 +161,122 @@ static int put_host(struct listing *l, int dir_fd, const struct dirent64 *d)
 	return 0;
 }
 
-static int list_host(struct listing *l, int dir_fd, uint64_t off)
+/*
+ * DOC: an offset is not sought if it can be helped
+ *
+ * An offset of a directory is a place on some file systems, and a count of
+ * entries on others, tmpfs before Linux 6.6 among them: there one that a program
+ * took before it removed what it had read leads too far, and names are lost. The
+ * descriptor itself stays where it is whatever is removed. So it is read on
+ * from, and what was read from it is kept for as long as it may be asked for
+ * again: a program with a small buffer makes the guest's kernel do so.
+ */
+
+void fs_window_drop(struct fs_server *s, uint32_t handle)
 {
-	/* A listed entry takes at least as much room in the reply as it takes here. */
-	size_t chunk = min_size(l->plus ? l->size / 4 : l->size, 32768);
-	uint8_t *buf = l->s->scratch;
-	int r = 0;
+	for (unsigned int i = 0; i < FS_MAX_WINDOWS; i++) {
+		struct fs_window *w = &s->windows[i];
 
-	if (chunk < 1024)
-		chunk = 1024;
-	if (off > INT64_MAX || lseek(dir_fd, (off_t)off, SEEK_SET) < 0)
+		if ((uint32_t)w->fh != handle)
+			continue;
+		free(w->records);
+		*w = (struct fs_window){.fh = 0};
+	}
+}
+
+/* The handle's window, empty if it had none. fh 0: one for this request alone. */
+static struct fs_window *window_of(struct fs_server *s, uint64_t fh)
+{
+	struct fs_window *w = NULL;
+
+	for (unsigned int i = 0; i < FS_MAX_WINDOWS; i++) {
+		if (s->windows[i].fh == fh && fh)
+			return &s->windows[i];
+		if (!s->windows[i].fh)
+			w = &s->windows[i];
+	}
+	if (!w)
+		w = &s->windows[s->next_window++ % FS_MAX_WINDOWS];
+	if (!w->records)
+		w->records = malloc(FS_WINDOW);
+	w->fh = w->records ? fh : 0;
+	w->start = UINT64_MAX;
+	w->len = 0;
+	return w->records ? w : NULL;
+}
+
+static const struct dirent64 *record_at(const struct fs_window *w, size_t pos)
+{
+	return (const void *)(w->records + pos);
+}
+
+/* The window then begins at `off`; who begins anew sees what is there now. */
+static int window_seek(struct fs_window *w, int dir_fd, uint64_t off)
+{
+	uint64_t at = w->start;
+	size_t pos = 0;
+
+	if (off > INT64_MAX)
 		return -EINVAL;
+	while (at != off && pos < w->len) {
+		at = (uint64_t)record_at(w, pos)->d_off;
+		pos += record_at(w, pos)->d_reclen;
+	}
+	if (at != off || off == 0) {
+		if (lseek(dir_fd, (off_t)off, SEEK_SET) < 0)
+			return -EINVAL;
+		pos = w->len;
+	}
+	w->len -= pos;
+	memmove(w->records, w->records + pos, w->len);
+	w->start = off;
+	return 0;
+}
+
+/* Reads on, some `chunk` bytes. 0 at the end, else 1 and *pos is where to go on. */
+static int window_fill(struct fs_window *w, int dir_fd, size_t chunk, uint64_t off, size_t *pos)
+{
+	ssize_t n;
+
+	/* Full of what was listed or is hidden: only the latter can be so much. */
+	if (w->len + chunk > FS_WINDOW) {
+		w->start = off;
+		w->len = *pos = 0;
+	}
+	n = getdents64(dir_fd, w->records + w->len, chunk);
+	if (n <= 0)
+		return n < 0 ? -errno : 0;
+	w->len += (size_t)n;
+	return 1;
+}
+
+/* As many bytes of entries as surely fit into what is left of the reply, or one at least. */
+static size_t chunk_for(const struct listing *l)
+{
+	const size_t left = l->size - l->rq->out_len, chunk = l->plus ? left * 3 / 20 : left * 3 / 4;
+
+	return chunk < 1024 ? 1024 : chunk;
+}
+
+static int list_host(struct listing *l, int dir_fd, uint64_t fh, uint64_t off)
+{
+	struct fs_window *w = window_of(l->s, fh);
+	size_t pos = 0;
+	int r = w ? window_seek(w, dir_fd, off) : -ENOMEM;
+
+	l->size = min_size(l->size, FS_WINDOW - 1024);
 	while (r == 0) {
-		ssize_t n = getdents64(dir_fd, buf, chunk);
+		const struct dirent64 *d;
 
-		if (n <= 0)
-			return n < 0 ? -errno : 0;
-		for (size_t pos = 0; r == 0 && pos < (size_t)n;) {
-			const struct dirent64 *d = (const void *)(buf + pos);
-
-			r = put_host(l, dir_fd, d);
-			pos += d->d_reclen;
+		if (pos == w->len) {
+			r = window_fill(w, dir_fd, chunk_for(l), off, &pos);
+			if (r <= 0)
+				return r;
 		}
+		d = record_at(w, pos);
+		r = put_host(l, dir_fd, d);
+		off = (uint64_t)d->d_off;
+		pos += d->d_reclen;
 	}
 	return r;
 }
@@ -262,7 +356,7 @@ static int list(struct fs_server *s, struct fs_request *rq, bool plus)
 	if (r < 0)
 		return r;
 	if (rq->node->kind == FS_HOST)
-		r = list_host(&l, h ? h->fd : own, in->offset);
+		r = list_host(&l, h ? h->fd : own, h ? in->fh : 0, in->offset);
 	else if (rq->node->kind == FS_INDEXED)
 		r = list_indexed(&l, in->offset);
 	else

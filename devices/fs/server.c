@@ -388,6 +388,8 @@ void fs_server_free(struct fs_server *s)
 		fs_indexed_fini(&s->exports[i]);
 	if (s->proc_fd >= 0)
 		close(s->proc_fd);
+	for (unsigned int i = 0; i < FS_MAX_WINDOWS; i++)
+		free(s->windows[i].records);
 	free(s->arg);
 	free(s->scratch);
 	free(s);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -83,6 +84,93 @@ Test(fs_readdir, a_big_directory_comes_in_parts_and_whole)
 		cr_assert_eq(seen, 504);
 		cr_assert_eq(fc_release(&c, dir, fh), 0);
 	}
+}
+
+/* The names of a listing that takes only the first of each reply, as a small buffer does. */
+static unsigned int remove_while_reading(uint64_t dir, uint64_t fh, size_t room, bool first_only)
+{
+	uint64_t off = 0;
+	unsigned int seen = 0;
+	uint8_t buf[4096];
+	int n;
+
+	while ((n = fc_readdir(&c, dir, fh, off, buf, room, false)) > 0) {
+		for (size_t pos = 0; pos < (size_t)n && (pos == 0 || !first_only);) {
+			char name[NAME_MAX + 1] = "";
+			struct fuse_dirent d;
+
+			memcpy(&d, buf + pos, FUSE_NAME_OFFSET);
+			memcpy(name, buf + pos + FUSE_NAME_OFFSET, d.namelen);
+			pos += FUSE_REC_ALIGN(FUSE_NAME_OFFSET + d.namelen);
+			off = d.off;
+			if (strncmp(name, "f-", 2) != 0)
+				continue;
+			cr_assert_eq(fc_unlink(&c, dir, name), 0, "%s was listed twice", name);
+			seen++;
+		}
+	}
+	cr_assert_eq(n, 0);
+	return seen;
+}
+
+Test(fs_readdir, a_directory_that_is_emptied_meanwhile_loses_no_name)
+{
+	uint64_t dir = fc_walk(&c, "rw/sub"), fh;
+	char name[64];
+
+	for (int way = 0; way < 4; way++) {
+		for (int i = 0; i < 300; i++) {
+			snprintf(name, sizeof(name), "tree/sub/f-%d", i);
+			fc_host_write(&c, name, "", 0644);
+		}
+		cr_assert_gt(fc_opendir(&c, dir, &fh), 0);
+		cr_expect_eq(remove_while_reading(dir, fh, way & 1 ? 4096 : 600, way & 2), 300);
+		cr_assert_eq(fc_release(&c, dir, fh), 0);
+	}
+}
+
+Test(fs_readdir, more_directories_are_read_at_a_time_than_windows_are_kept)
+{
+	uint64_t dir = fc_walk(&c, "rw/sub"), fh[72], off[72] = {0};
+	unsigned int seen[72] = {0}, done = 0;
+	char name[64];
+
+	for (int i = 0; i < 40; i++) {
+		snprintf(name, sizeof(name), "tree/sub/f-%d", i);
+		fc_host_write(&c, name, "", 0644);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(fh); i++)
+		cr_assert_gt(fc_opendir(&c, dir, &fh[i]), 0);
+	while (done < ARRAY_SIZE(fh))
+		for (size_t i = 0; i < ARRAY_SIZE(fh); i++) {
+			struct fuse_dirent d;
+			uint8_t buf[256];
+			int n = fc_readdir(&c, dir, fh[i], off[i], buf, sizeof(buf), false);
+
+			cr_assert_geq(n, 0);
+			done += n == 0;
+			for (size_t pos = 0; pos < (size_t)n; seen[i]++) {
+				memcpy(&d, buf + pos, FUSE_NAME_OFFSET);
+				pos += FUSE_REC_ALIGN(FUSE_NAME_OFFSET + d.namelen);
+				off[i] = d.off;
+			}
+			if (n == 0)
+				cr_assert_eq(seen[i], 44, "%u", seen[i]);
+		}
+}
+
+Test(fs_readdir, who_begins_anew_sees_what_is_there_now)
+{
+	uint64_t dir = fc_walk(&c, "rw/sub"), fh;
+	uint8_t buf[4096];
+	int n, more;
+
+	cr_assert_gt(fc_opendir(&c, dir, &fh), 0);
+	n = fc_readdir(&c, dir, fh, 0, buf, sizeof(buf), false);
+	cr_assert_gt(n, 0);
+	fc_host_write(&c, "tree/sub/new", "", 0644);
+	more = fc_readdir(&c, dir, fh, 0, buf, sizeof(buf), false);
+	cr_assert_gt(more, n);
 }
 
 Test(fs_readdir, a_buffer_too_small_for_an_entry_is_an_error)
