@@ -253,7 +253,8 @@ static int window_fill(struct fs_window *w, int dir_fd, size_t chunk, uint64_t o
 /* As many bytes of entries as surely fit into what is left of the reply, or one at least. */
 static size_t chunk_for(const struct listing *l)
 {
-	const size_t left = l->size - l->rq->out_len, chunk = l->plus ? left * 3 / 20 : left * 3 / 4;
+	const size_t left = l->size - l->rq->out_len,
+		     chunk = l->plus ? left * 3 / 20 : left * 3 / 4;
 
 	return chunk < 1024 ? 1024 : chunk;
 }

@@ -270,34 +270,45 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+/* Ends a request that wants a reply: the reply's bytes are there, its header is not. */
+static uint32_t answer(const struct fs_request *rq, int error)
+{
+	struct fuse_out_header out = {
+		.len = (uint32_t)(sizeof(out) + (error < 0 ? 0 : rq->out_len)),
+		.error = error,
+		.unique = rq->hdr.unique,
+	};
+
+	(void)chain_write(rq->chain, 0, &out, sizeof(out));
+	return out.len;
+}
+
 int fs_server_serve(struct fs_server *s, const struct virtq_chain *chain, unsigned int queue,
 		    uint32_t *written)
 {
 	struct fs_request rq = {.chain = chain, .queue = queue};
-	struct fuse_out_header out = {.len = 0};
+	const size_t got = chain_read(chain, 0, &rq.hdr, sizeof(rq.hdr));
+	const bool reply = !wants_no_reply(rq.hdr.opcode);
+	const bool has_room = chain->wr_len >= sizeof(struct fuse_out_header);
 	int r;
 
-	if (chain_read(chain, 0, &rq.hdr, sizeof(rq.hdr)) != sizeof(rq.hdr) ||
-	    rq.hdr.len < sizeof(rq.hdr) || rq.hdr.len > chain->rd_len)
-		return -EPROTO;
 	*written = 0;
+	/* An operand that is not in RAM: what is left of the chain may lack anything. */
+	if (chain->foreign) {
+		*written = got == sizeof(rq.hdr) && reply && has_room ? answer(&rq, -EFAULT) : 0;
+		return 0;
+	}
+	if (got != sizeof(rq.hdr) || rq.hdr.len < sizeof(rq.hdr) || rq.hdr.len > chain->rd_len ||
+	    (reply && !has_room))
+		return -EPROTO;
 	s->n_requests++;
 	s->now_ms = now_ms();
-	if (!wants_no_reply(rq.hdr.opcode)) {
-		if (chain->wr_len < sizeof(out))
-			return -EPROTO;
-		rq.room = chain->wr_len - sizeof(out);
-	}
+	rq.room = reply ? chain->wr_len - sizeof(struct fuse_out_header) : 0;
 	r = dispatch(s, &rq);
 	if (r == FS_WAITS)
 		return FS_WAITS;
-	if (r == FS_NO_REPLY || wants_no_reply(rq.hdr.opcode))
-		return 0;
-	out.error = r;
-	out.unique = rq.hdr.unique;
-	out.len = (uint32_t)(sizeof(out) + (r < 0 ? 0 : rq.out_len));
-	(void)chain_write(chain, 0, &out, sizeof(out));
-	*written = out.len;
+	if (r != FS_NO_REPLY && reply)
+		*written = answer(&rq, r);
 	return 0;
 }
 

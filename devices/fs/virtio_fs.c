@@ -178,6 +178,7 @@ static const struct virtio_device_ops virtio_fs_ops = {
 	.type = VIRTIO_ID_FS,
 	.n_queues = N_QUEUES,
 	.queue_max = {VIRTQ_MAX_SIZE, VIRTQ_MAX_SIZE},
+	.takes_foreign = true,
 	.chain_max = {FS_MAX_CHAIN, FS_MAX_CHAIN},
 	.attach = virtio_fs_attach,
 	.queue_kick = virtio_fs_queue_kick,

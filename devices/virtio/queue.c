@@ -118,8 +118,10 @@ static int add_segment(const struct virtq *vq, struct virtq_chain *chain, const 
 	if (d->len == 0 || d->len > most - (chain->rd_len + chain->wr_len))
 		return -EPROTO;
 	host = guest_ptr(vq->mem, d->addr, d->len);
-	if (!host)
-		return -EPROTO;
+	if (!host) {
+		chain->foreign = true;
+		return 0;
+	}
 	seg = n < VIRTQ_MAX_SEGS ? &chain->seg[n] : &chain->more[n - VIRTQ_MAX_SEGS];
 	*seg = (struct iovec){.iov_base = host, .iov_len = d->len};
 	if (d->flags & VRING_DESC_F_WRITE) {
@@ -217,6 +219,7 @@ int virtq_pop(struct virtq *vq, struct virtq_chain *chain)
 	chain->head = head;
 	chain->n_rd = chain->n_wr = 0;
 	chain->rd_len = chain->wr_len = 0;
+	chain->foreign = false;
 	chain->more = vq->more;
 	r = walk(vq, chain);
 	if (r < 0)

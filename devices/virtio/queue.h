@@ -63,6 +63,12 @@ struct virtq_chain {
 	uint16_t head;
 	unsigned int n_rd, n_wr;
 	size_t rd_len, wr_len; /* bytes in all */
+	/*
+	 * A buffer was not in RAM and is left out. No driver error: a program of the
+	 * guest may hand memory of a shared memory window to a request (O_DIRECT out of
+	 * a file that is mapped there). The request cannot be done, the queue goes on.
+	 */
+	bool foreign;
 	struct iovec seg[VIRTQ_MAX_SEGS]; /* n_rd of them, then n_wr */
 	struct iovec *more;
 };

@@ -78,7 +78,10 @@ bool virtio_device_serve(struct virtio_device *vdev, unsigned int q, struct virt
 	virtio_budget_start(&budget);
 	do {
 		r = virtq_pop(&vdev->queues[q], chain);
-		more = r > 0 && fn(vdev, q);
+		if (r > 0 && chain->foreign && !vdev->ops->takes_foreign)
+			virtq_push(&vdev->queues[q], chain->head, 0);
+		else
+			more = r > 0 && fn(vdev, q);
 	} while (more && virtio_budget_left(&budget, vdev));
 	if (r < 0)
 		virtio_device_break(vdev, "its driver broke a queue");

@@ -41,6 +41,8 @@ struct virtio_device_ops {
 	 * VIRTQ_CHAIN_BYTES. What a model does for one chain has to be bounded by this.
 	 */
 	uint32_t chain_max[VIRTIO_MAX_QUEUES];
+	/* The model answers chains with buffers outside RAM; those of others come back unused. */
+	bool takes_foreign;
 
 	/* The model's own feature bits; the transport adds the ring's and VERSION_1. */
 	uint64_t features;

@@ -187,6 +187,48 @@ m[1048570:1048575] = b\"world\"
 	expect_same world "$(tail -c 6 f | head -c 5)"
 }
 
+# Each name is removed as it is read, by a large buffer and by a small one: tmpfs counts its entries.
+test_a_folder_that_is_emptied_while_it_is_read()
+{
+	mkdir share share/a share/b
+	(cd share/a && seq -f f%05g 1 400 | xargs touch)
+	(cd share/b && seq -f f%05g 1 100 | xargs touch)
+	inside --map ./share:/share:rw '
+		perl -e "opendir D, q(/share/a) or die; while (defined(\$_ = readdir D)) { unlink qq(/share/a/\$_) }"
+		check "all gone" test "$(ls /share/a | wc -l)" = 0
+		perl -e "
+			sysopen(D, q(/share/b), 0200000) or die;
+			my (\$n, \$buf);
+			while ((\$n = syscall(217, fileno(D), \$buf = qq(\\0) x 300, 300)) > 0) {
+				for (my \$at = 0; \$at < \$n;) {
+					my (\$ino, \$off, \$len, \$type, \$name) = unpack(qq(\@\$at QQSCZ*), \$buf);
+					unlink qq(/share/b/\$name);
+					\$at += \$len;
+				}
+			}"
+		check "all gone by a small buffer" test "$(ls /share/b | wc -l)" = 0'
+	expect_same 0 "$(ls share/a share/b | grep -c ^f)"
+}
+
+# Memory that is a file in the DAX window, handed to a request of another file.
+test_direct_io_out_of_a_mapped_file()
+{
+	mkdir share
+	inside --map ./share:/share:rw --workdir /share '
+		python3 -c "
+import mmap, os
+f = os.open(os.path.realpath(\"/usr/bin/python3\"), os.O_RDONLY)
+m = mmap.mmap(f, 1 << 20, prot=mmap.PROT_READ)
+try:
+    os.write(os.open(\"d\", os.O_CREAT | os.O_WRONLY | os.O_DIRECT), memoryview(m)[:262144])
+    print(\"written\")
+except OSError as e:
+    print(e.strerror)" >/tmp/said
+		cat /tmp/said
+		check "an answer" grep -qE "^(written|Bad address)$" /tmp/said
+		echo goes on >after; check "the share goes on" test "$(cat after)" = "goes on"'
+}
+
 test_one_file_and_nested_maps()
 {
 	mkdir -p tree/build

@@ -399,7 +399,7 @@ Test(keyboard, a_malformed_event_queue_breaks_it_until_reset)
 Test(keyboard, a_bad_descriptor_breaks_it_in_the_middle_of_a_batch)
 {
 	give_buffers(1);
-	fake_raw_desc(g, Q_EVENT, 9, UINT64_MAX - 4, 8, VRING_DESC_F_WRITE, 0);
+	fake_raw_desc(g, Q_EVENT, 9, FAKE_RAM_BASE, 0, VRING_DESC_F_WRITE, 0);
 	fake_raw_avail(g, Q_EVENT, 9);
 	input_key(input, USAGE_A, true);
 	cr_assert(g->vdev->broken);

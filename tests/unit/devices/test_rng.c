@@ -70,11 +70,25 @@ Test(rng, a_readable_buffer_is_not_written_to)
 	cr_assert_eq(fake_request(g, 0, "junk", 4, in, sizeof(in)), 8);
 }
 
+Test(rng, a_request_outside_memory_comes_back_unused)
+{
+	struct fake_seg foreign = {.addr = 1 << 12, .len = 64, .writable = true};
+	uint32_t written = 1;
+	uint8_t in[8];
+
+	(void)fake_publish(g, 0, &foreign, 1);
+	fake_kick(g, 0);
+	cr_assert(fake_reap(g, 0, NULL, &written));
+	cr_assert_eq(written, 0);
+	cr_assert_not(g->vdev->broken);
+	cr_assert_eq(fake_request(g, 0, NULL, 0, in, sizeof(in)), 8);
+}
+
 Test(rng, a_malformed_ring_breaks_it_until_reset)
 {
 	uint8_t in[8];
 
-	fake_raw_desc(g, 0, 0, UINT64_MAX - 1, 64, VRING_DESC_F_WRITE, 0);
+	fake_raw_desc(g, 0, 0, FAKE_RAM_BASE, 0, VRING_DESC_F_WRITE, 0);
 	fake_raw_avail(g, 0, 0);
 	fake_kick(g, 0);
 	cr_assert(g->vdev->broken);

@@ -170,14 +170,46 @@ Test(virtio_fs, a_forget_with_room_for_a_reply_gets_none)
 	cr_assert_eq(fake_request(c.g, FC_Q_HIPRIO, &rq, sizeof(rq.hdr), NULL, 0), 0);
 }
 
-Test(virtio_fs, a_buffer_outside_memory_breaks_the_device)
+Test(virtio_fs, a_reply_outside_memory_is_not_given)
 {
 	struct fuse_in_header hdr = header(FUSE_STATFS, sizeof(hdr));
 	const struct fake_seg segs[] = {fake_put(c.g, &hdr, sizeof(hdr)),
 					{.addr = 0x7ffff000, .len = 4096, .writable = true}};
+	uint32_t written = 1;
 
-	cr_assert_not(submit(segs, 2, NULL));
-	cr_assert(c.g->vdev->broken);
+	cr_assert(submit(segs, 2, &written));
+	cr_assert_eq(written, 0);
+	/* Nor is a header there looked for, nor an answer to a forget. */
+	cr_assert(submit(segs + 1, 1, &written));
+	cr_assert_eq(written, 0);
+	cr_assert_not(c.g->vdev->broken);
+}
+
+/* As a program does with O_DIRECT and memory that is a file in the DAX window. */
+Test(virtio_fs, an_operand_outside_memory_fails_its_request_alone)
+{
+	const struct fake_seg foreign = {.addr = 0x7ffff000, .len = 4096};
+	struct {
+		struct fuse_in_header hdr;
+		struct fuse_write_in in;
+	} rq = {.hdr = header(FUSE_WRITE, sizeof(rq) + 4096)};
+	struct fuse_out_header out = {0};
+	struct fake_seg room = fake_room(c.g, sizeof(out));
+	uint64_t node, fh;
+	uint32_t written;
+
+	cr_assert_gt(fc_create(&c, fc_walk(&c, "rw"), "new", O_RDWR, 0644, &node, &fh), 0);
+	rq.hdr.nodeid = node;
+	rq.in = (struct fuse_write_in){.fh = fh, .size = 4096};
+	cr_assert(submit((struct fake_seg[]){fake_put(c.g, &rq, sizeof(rq)), foreign, room}, 3,
+			 &written));
+	cr_assert_eq(written, sizeof(out));
+	memcpy(&out, fake_ptr(c.g, room.addr, sizeof(out)), sizeof(out));
+	cr_assert_eq(out.error, -EFAULT);
+	cr_assert_eq(out.unique, rq.hdr.unique);
+	cr_assert_not(c.g->vdev->broken);
+	cr_assert_eq(fc_write(&c, node, fh, 0, "abc", 3, 0), 3);
+	cr_assert_eq(fc_host_stat(&c, "tree/new").st_size, 3);
 }
 
 Test(virtio_fs, a_loop_of_descriptors_breaks_the_device)
