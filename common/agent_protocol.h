@@ -32,9 +32,12 @@
  *     EXITED id {CODE or SIGNAL}      ->   after the last byte of stdout and stderr was sent
  *                                     <-   MAP id {MAP}, UNMAP id {MAP}
  *     MAP_DONE id                     ->
+ *                                     <-   CONNECT id {PORT}
+ *     a stream connection for id      ->   joined with the guest's port
  *                                     <-   SHUTDOWN
  *
  *   MAP_FAILED id {ERRNO, TEXT} instead of MAP_DONE
+ *   CONNECT_FAILED id {ERRNO, TEXT} instead of the stream
  *   EXEC_FAILED id {ERRNO, TEXT} instead of STARTED when the command cannot be run
  *   FAILED {TEXT} whenever the agent cannot go on; it powers off after it
  *
@@ -43,6 +46,7 @@
  *
  * stdio: without a tty, three streams: 0 (host to guest), 1 and 2 (guest to
  * host), the ends are shut down as pipes are. With a tty, stream 0 alone, both ways.
+ * CONNECT has stream 0, both ways, of which each end shuts down its half.
  */
 
 enum {
@@ -65,6 +69,7 @@ enum sc_message {
 	SC_MSG_FAILED = 6,
 	SC_MSG_MAP_DONE = 7,
 	SC_MSG_MAP_FAILED = 8,
+	SC_MSG_CONNECT_FAILED = 9,
 	/* host to guest */
 	SC_MSG_SETUP = 32,
 	SC_MSG_EXEC = 33,
@@ -73,6 +78,7 @@ enum sc_message {
 	SC_MSG_SHUTDOWN = 36,
 	SC_MSG_MAP = 37, /* mount it where it says */
 	SC_MSG_UNMAP = 38, /* write back what is due, and detach it, in use or not */
+	SC_MSG_CONNECT = 39, /* to a port of the guest's, on its loopback or its own address */
 };
 
 /* Type in brackets: u32, str. "many": may repeat, order kept. */
@@ -80,8 +86,8 @@ enum sc_field_tag {
 	SC_FIELD_VERSION = 1, /* [u32] HELLO */
 	SC_FIELD_KERNEL = 2, /* [str] HELLO: uname -r */
 	SC_FIELD_PID = 3, /* [u32] STARTED */
-	SC_FIELD_ERRNO = 4, /* [u32] EXEC_FAILED, MAP_FAILED: Linux errno */
-	SC_FIELD_TEXT = 5, /* [str] EXEC_FAILED, MAP_FAILED, FAILED: what the agent was doing */
+	SC_FIELD_ERRNO = 4, /* [u32] EXEC_FAILED, MAP_FAILED, CONNECT_FAILED: Linux errno */
+	SC_FIELD_TEXT = 5, /* [str] the same, FAILED: what the agent was doing */
 	SC_FIELD_CODE = 6, /* [u32] EXITED: exit status 0 to 255 */
 	SC_FIELD_SIGNAL = 7, /* [u32] EXITED: ended by it; SIGNAL: to send */
 	SC_FIELD_HOSTNAME = 8, /* [str] SETUP */
@@ -100,6 +106,7 @@ enum sc_field_tag {
 	SC_FIELD_TIMELINE = 21, /* [u32] SETUP: 1 if READY is to say what the start was made of */
 	SC_FIELD_NETWORK = 23, /* struct sc_network; SETUP, absent without a network */
 	SC_FIELD_RESOLV_CONF = 24, /* [str] SETUP: what /etc/resolv.conf says; absent: nothing */
+	SC_FIELD_PORT = 25, /* [u32] CONNECT: 1 to 65535 */
 	SC_FIELD_STEP = 22, /* struct sc_step, then its name; READY, many, the last ends now */
 };
 
@@ -107,7 +114,7 @@ struct sc_header {
 	uint32_t length; /* of the body, bytes */
 	uint16_t type; /* enum sc_message */
 	uint16_t zero;
-	uint32_t id; /* the EXEC, MAP or UNMAP it belongs to, counted together; 0: none */
+	uint32_t id; /* the EXEC, MAP, UNMAP or CONNECT it belongs to, counted together; 0: none */
 } __attribute__((packed));
 
 struct sc_field {
@@ -137,7 +144,7 @@ struct sc_network {
 } __attribute__((packed));
 
 struct sc_stream_hello {
-	uint32_t id; /* which command */
+	uint32_t id; /* which command, or connection */
 	uint32_t stream; /* 0, 1 or 2 */
 } __attribute__((packed));
 

@@ -29,6 +29,7 @@ enum {
 #define CONTROL_E_UNKNOWN_OP  "unknown-op"
 #define CONTROL_E_NO_COMMAND  "no-such-command"
 #define CONTROL_E_NO_SHARE    "no-such-share"
+#define CONTROL_E_NO_PORT     "no-such-port"
 #define CONTROL_E_NO_DISPLAY  "no-display"
 #define CONTROL_E_NO_PICTURE  "no-picture"
 #define CONTROL_E_TAKEN	      "taken"

@@ -276,7 +276,8 @@ static int start(struct agent *a, struct text *why)
 	if (r < 0)
 		return r;
 	steps_mark(&a->steps, "maps, /etc", NULL);
-	r = session_init(&a->session, &a->link, &a->invoker);
+	r = session_init(&a->session, &a->link, &a->invoker,
+			 a->setup.has_network ? &a->setup.network : NULL);
 	if (r < 0)
 		return text_fail(why, r, "start its loop", NULL);
 	a->session.started = load_optional_modules;

@@ -298,6 +298,19 @@ int signal_parse(const uint8_t *body, size_t len, int *sig)
 	return 0;
 }
 
+int connect_parse(const uint8_t *body, size_t len, uint16_t *port)
+{
+	struct wire_reader r = {.next = body, .left = len};
+	struct wire_field f;
+	uint16_t v;
+
+	if (wire_next(&r, &f) <= 0 || r.left || f.tag != SC_FIELD_PORT || take_u16(&f, &v) < 0 ||
+	    v == 0)
+		return -EPROTO;
+	*port = v;
+	return 0;
+}
+
 int winsize_parse(const uint8_t *body, size_t len, struct winsize_request *out)
 {
 	struct wire_reader r = {.next = body, .left = len};

@@ -45,6 +45,14 @@ static int handle_map(struct session *s, const struct sc_header *h, const uint8_
 	return link_send(s->link, &m);
 }
 
+static int handle_connect(struct session *s, const struct sc_header *h, const uint8_t *body)
+{
+	uint16_t port;
+	int r = connect_parse(body, h->length, &port);
+
+	return r < 0 ? r : connections_open(&s->connections, h->id, port);
+}
+
 static int handle(struct session *s, const struct sc_header *h, const uint8_t *body)
 {
 	struct winsize_request w;
@@ -66,6 +74,8 @@ static int handle(struct session *s, const struct sc_header *h, const uint8_t *b
 	case SC_MSG_MAP:
 	case SC_MSG_UNMAP:
 		return handle_map(s, h, body);
+	case SC_MSG_CONNECT:
+		return handle_connect(s, h, body);
 	case SC_MSG_SHUTDOWN:
 		s->over = true;
 		return 0;
@@ -103,7 +113,8 @@ static void children_event(struct watch *w, uint32_t events)
 	commands_reap(&s->commands);
 }
 
-int session_init(struct session *s, struct link *link, const struct user *invoker)
+int session_init(struct session *s, struct link *link, const struct user *invoker,
+		 const struct sc_network *network)
 {
 	sigset_t mask;
 	int fd = -1, r;
@@ -119,6 +130,7 @@ int session_init(struct session *s, struct link *link, const struct user *invoke
 		return r;
 	}
 	commands_init(&s->commands, s->epfd, link, invoker);
+	connections_init(&s->connections, s->epfd, link, network);
 	watch_init(&s->children, s->epfd, fd, children_event);
 	watch_init(&s->control, s->epfd, link->control, control_event);
 	r = watch_set(&s->children, EPOLLIN);
@@ -132,6 +144,7 @@ int session_init(struct session *s, struct link *link, const struct user *invoke
 void session_fini(struct session *s)
 {
 	commands_fini(&s->commands);
+	connections_fini(&s->connections);
 	watch_off(&s->control);
 	if (s->children.fn)
 		close(s->children.fd);
@@ -148,6 +161,8 @@ int session_run(struct session *s)
 		r = watch_run_one(s->epfd);
 		if (r == 0)
 			r = s->error ? s->error : s->commands.error;
+		if (r == 0)
+			r = s->connections.error;
 	}
 	return r;
 }

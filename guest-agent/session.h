@@ -7,6 +7,7 @@
 
 #include "common/util.h"
 #include "guest-agent/command.h"
+#include "guest-agent/connect.h"
 #include "guest-agent/link.h"
 #include "guest-agent/messages.h"
 #include "guest-agent/text.h"
@@ -22,6 +23,7 @@ struct session {
 	int epfd;
 	struct link *link;
 	struct commands commands;
+	struct connections connections;
 	struct watch control, children;
 	session_fn started; /* optional: after the first EXEC was answered */
 	session_map_fn map; /* for MAP and UNMAP, which are refused without it */
@@ -31,9 +33,10 @@ struct session {
 
 /*
  * Blocks SIGCHLD, which is from then on read from a descriptor, and ignores
- * SIGPIPE. `link` and `invoker` are borrowed.
+ * SIGPIPE. `link`, `invoker` and `network` are borrowed; network NULL: there is none.
  */
-int session_init(struct session *s, struct link *link, const struct user *invoker) MUST_CHECK;
+int session_init(struct session *s, struct link *link, const struct user *invoker,
+		 const struct sc_network *network) MUST_CHECK;
 void session_fini(struct session *s);
 
 /* Serves the host. 0: it sent SHUTDOWN; -EPIPE: it has gone; others as link_receive(). */

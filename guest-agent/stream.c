@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 enum {
 	/* Buffers moved before other streams get their turn. */
@@ -84,28 +85,47 @@ static int update_watch(struct watch *w, bool is_sink, bool wants_read, bool wan
 	return watch_set(w, (wants_read ? EPOLLIN : 0U) | (wants_write ? EPOLLOUT : 0U));
 }
 
-static void stream_run(struct stream *s)
+/* The half that has just ended is ended at the other socket as well. */
+static void pass_end_on(const struct relay *r, bool was_done, int sink)
 {
-	bool in_held, out_held;
-	int r;
+	if (r->done && !was_done)
+		(void)shutdown(sink, SHUT_WR);
+}
+
+static void run_both(struct stream *s)
+{
+	const bool in_was_done = s->in.done, out_was_done = s->out.done;
 
 	if (!s->in.done)
 		run_in(s);
 	if (!s->out.done)
 		run_out(s);
-	/* A tty ends with its output. */
-	if (s->out.done && (s->in.done || s->kind == STREAM_TTY)) {
-		stream_close(s);
-		s->closed(s);
+	if (s->kind != STREAM_SOCKET)
 		return;
-	}
-	in_held = s->in.start < s->in.end;
-	out_held = s->out.start < s->out.end;
-	r = update_watch(&s->host, s->kind != STREAM_IN, !s->in.done && !in_held, out_held);
+	pass_end_on(&s->in, in_was_done, s->local.fd);
+	pass_end_on(&s->out, out_was_done, s->host.fd);
+}
+
+static int update_watches(struct stream *s)
+{
+	const bool in_held = s->in.start < s->in.end, out_held = s->out.start < s->out.end;
+	/* A socket is a sink as long as something may still go there. */
+	const bool socket = s->kind == STREAM_SOCKET;
+	const bool host_is_sink = socket ? !s->out.done : s->kind != STREAM_IN;
+	const bool local_is_sink = socket ? !s->in.done : s->kind == STREAM_IN;
+	int r = update_watch(&s->host, host_is_sink, !s->in.done && !in_held, out_held);
+
 	if (r == 0)
-		r = update_watch(&s->local, s->kind == STREAM_IN, !s->out.done && !out_held,
+		r = update_watch(&s->local, local_is_sink, !s->out.done && !out_held,
 				 !s->in.done && in_held);
-	if (r < 0) {
+	return r;
+}
+
+static void stream_run(struct stream *s)
+{
+	run_both(s);
+	/* A tty ends with its output. */
+	if ((s->out.done && (s->in.done || s->kind == STREAM_TTY)) || update_watches(s) < 0) {
 		stream_close(s);
 		s->closed(s);
 	}
@@ -115,9 +135,13 @@ static void host_event(struct watch *w, uint32_t events)
 {
 	struct stream *s = CONTAINER_OF(w, struct stream, host);
 
-	/* Closed both ways by the host. Its stdin may still have bytes to be read before that. */
-	if ((events & (EPOLLHUP | EPOLLERR)) && s->kind != STREAM_IN)
-		s->in.done = s->out.done = true;
+	if (events & (EPOLLHUP | EPOLLERR)) {
+		/* Its stdin, or what it sent last, may still have bytes to be read before that. */
+		if (s->kind != STREAM_IN)
+			s->out.done = true;
+		if (s->kind == STREAM_OUT || s->kind == STREAM_TTY)
+			s->in.done = true;
+	}
 	stream_run(s);
 }
 
@@ -125,8 +149,9 @@ static void local_event(struct watch *w, uint32_t events)
 {
 	struct stream *s = CONTAINER_OF(w, struct stream, local);
 
-	/* Nobody can read this stdin any more. */
-	if ((events & EPOLLERR) && s->kind == STREAM_IN)
+	/* Nobody can read this stdin any more, or what is sent to this socket. */
+	if ((events & EPOLLERR && s->kind == STREAM_IN) ||
+	    (events & (EPOLLERR | EPOLLHUP) && s->kind == STREAM_SOCKET))
 		s->in.done = true;
 	stream_run(s);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* guest-agent/stream.h - one stdio stream of a command, relayed to the host. */
+/* guest-agent/stream.h - one stdio stream of a command, or a connection, relayed to the host. */
 #ifndef GUEST_AGENT_STREAM_H
 #define GUEST_AGENT_STREAM_H
 
@@ -13,7 +13,7 @@
 /*
  * DOC: relays
  *
- * A stream joins a socket to the host with the agent's end of a pipe or pty.
+ * A stream joins a socket to the host with the agent's end of a pipe, a pty or a connection.
  * Bytes are copied through a fixed buffer in pieces of 64 KiB: that is a whole
  * vsock packet and a whole pipe. splice() would save the copy, but hands vsock
  * one page at a time, sixteen packets and interrupts instead of one.
@@ -24,6 +24,7 @@
  *   the command closes stdout            the socket is closed after the last byte
  *   the host no longer reads stdout      the pipe is closed, the command gets SIGPIPE
  *   the host closes a tty's socket       the pty is closed, the session gets SIGHUP
+ *   either end of a socket ends its half the other end is told, and may go on
  *
  * States: open -> draining (output only, the command has ended) -> closed.
  */
@@ -34,6 +35,7 @@ enum stream_kind {
 	STREAM_IN, /* host to guest */
 	STREAM_OUT, /* guest to host */
 	STREAM_TTY, /* both, with a pty */
+	STREAM_SOCKET, /* both, with a socket: each end ends its half */
 };
 
 /* Of a stream's two one may be unused: memory that is never touched is never there. */

@@ -85,11 +85,16 @@ struct sandcastle_options {
 	 * none is SANDCASTLE_E_START of sandcastle_wait_ready(). NULL: this host's.
 	 */
 	const char *root;
+	/*
+	 * "internet": public addresses only; "user": what this host reaches, but for its own
+	 * loopback; NULL or "none": no network. Ports are published either way.
+	 */
+	const char *network;
 };
 
-#define SANDCASTLE_OPTIONS_INIT                                                                \
-	{                                                                                      \
-		sizeof(struct sandcastle_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 \
+#define SANDCASTLE_OPTIONS_INIT                                                                   \
+	{                                                                                         \
+		sizeof(struct sandcastle_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 \
 	}
 
 /* Only SANDCASTLE_E_MEMORY and SANDCASTLE_E_SYSTEM, and there is no message. */
@@ -152,6 +157,19 @@ int sandcastle_share(struct sandcastle *sb, const struct sandcastle_map *map);
  * SANDCASTLE_E_REFUSED: nothing is shared there.
  */
 int sandcastle_unshare(struct sandcastle *sb, const char *guest);
+
+/* --- ports --- */
+
+/*
+ * Leads a TCP port of this host to the port `guest` of the sandbox, which a program in it may
+ * listen at by its loopback alone; waits for the sandbox to be ready. address is one of this
+ * host's, "127.0.0.1" if NULL. *host is the port, or 0 for any free one, which it is set to then.
+ * SANDCASTLE_E_SYSTEM: it is in use, or not allowed; SANDCASTLE_E_REFUSED: there are 64 already.
+ */
+int sandcastle_publish(struct sandcastle *sb, const char *address, uint16_t *host, uint16_t guest);
+
+/* Takes it back; connections that are open stay. SANDCASTLE_E_REFUSED: nothing is published there. */
+int sandcastle_unpublish(struct sandcastle *sb, const char *address, uint16_t host);
 
 /* --- commands --- */
 

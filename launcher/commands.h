@@ -11,6 +11,8 @@ extern const struct command cmd_start;
 extern const struct command cmd_exec;
 extern const struct command cmd_cp;
 extern const struct command cmd_share;
+extern const struct command cmd_publish;
+extern const struct command cmd_ip;
 extern const struct command cmd_list;
 extern const struct command cmd_stats;
 extern const struct command cmd_logs;

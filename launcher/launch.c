@@ -104,6 +104,39 @@ static int make_rundir(struct sandbox_config *cfg, struct rundir *rd)
 	return r;
 }
 
+/* Opens the sockets of --publish; before anything takes long, as one may be in use. Logs. */
+static int listen_at_ports(struct sandbox_config *cfg)
+{
+	char why[PORT_WHY_MAX], name[PORT_NAME_MAX], line[2 * PORT_NAME_MAX];
+	size_t n = 0;
+
+	while (cfg->publish && cfg->publish[n])
+		n++;
+	cfg->ports = calloc(n + 1, sizeof(*cfg->ports));
+	if (!cfg->ports)
+		return -ENOMEM;
+	for (; cfg->n_ports < n; cfg->n_ports++) {
+		struct config_port *p = &cfg->ports[cfg->n_ports];
+		struct port at;
+		int r = port_parse(cfg->publish[cfg->n_ports], true, &p->port);
+
+		if (r == 0)
+			r = port_listen(&p->port, &p->fd, why);
+		if (r < 0) {
+			log_error("--publish: %s", why);
+			return r;
+		}
+		/* Which one the kernel chose is not to be guessed. */
+		if (p->port.host == 0 && port_of_socket(p->fd, &at) == 0) {
+			port_name(&at, name);
+			log_write(line, (size_t)snprintf(line, sizeof(line),
+							 "sandcastle: %s is port %u\n", name,
+							 p->port.guest));
+		}
+	}
+	return 0;
+}
+
 struct launched {
 	struct rundir rd;
 	const char *name;
@@ -157,8 +190,8 @@ int launch(struct sandbox_config *cfg, int tie_fd, struct timeline *tl, launch_r
 	timeline_mark(tl, TIMELINE_SET_UP, "options");
 	if (cfg->timeline && timeline_file_open(cfg->timeline, &record) < 0)
 		return code;
-	if (check_kvm() == 0 && net_configure(cfg) == 0 && make_rundir(cfg, &l.rd) == 0 &&
-	    kernel_image_open(cfg->kernel, &kernel) == 0 &&
+	if (check_kvm() == 0 && listen_at_ports(cfg) == 0 && net_configure(cfg) == 0 &&
+	    make_rundir(cfg, &l.rd) == 0 && kernel_image_open(cfg->kernel, &kernel) == 0 &&
 	    base_image_open(cfg->root, BASE_CURRENT, &base) == 0) {
 		const struct sandbox_setup setup = {
 			.config = cfg,

@@ -102,6 +102,8 @@ void lib_show_pending(struct sandcastle *sb);
 
 /* Waits, letting go of the lock, until is_so(data). SANDCASTLE_OK or _E_TIMEOUT. */
 int lib_wait(struct sandcastle *sb, bool (*is_so)(void *data), void *data, int timeout_ms);
+/* Waits until it is ready or has ended. */
+int lib_wait_ready(struct sandcastle *sb);
 /* A condition for lib_wait(); data is the struct sandcastle. */
 bool lib_is_ready_or_ended(void *data);
 

@@ -356,3 +356,10 @@ int lib_call(struct sandcastle *sb, json_t *request, const int *fds, size_t n_fd
 		return SANDCASTLE_OK;
 	return lib_fail(sb, SANDCASTLE_E_REFUSED, "%s", lib_text(call.reply, "message"));
 }
+
+int lib_wait_ready(struct sandcastle *sb)
+{
+	if (sb->state != LIB_STARTING)
+		return SANDCASTLE_OK;
+	return lib_wait(sb, lib_is_ready_or_ended, sb, -1);
+}

@@ -8,14 +8,6 @@
 
 #include "library/library_priv.h"
 
-/* Waits until the sandbox is ready or has ended, as sandcastle_exec() does. */
-static int wait_ready(struct sandcastle *sb)
-{
-	if (sb->state != LIB_STARTING)
-		return SANDCASTLE_OK;
-	return lib_wait(sb, lib_is_ready_or_ended, sb, -1);
-}
-
 /* Writes the path of an open file, free of links, to a buffer of `size` bytes. */
 static int path_of(int fd, char *out, size_t size)
 {
@@ -56,7 +48,7 @@ static int share(struct sandcastle *sb, const struct sandcastle_map *map)
 	int r = open_host(sb, map, host, sizeof(host), &fd);
 
 	if (r == SANDCASTLE_OK)
-		r = wait_ready(sb);
+		r = lib_wait_ready(sb);
 	if (r == SANDCASTLE_OK)
 		r = lib_call(sb,
 			     json_pack("{s:s, s:o, s:o, s:b}", "op", "share", "host",
@@ -90,7 +82,7 @@ int sandcastle_unshare(struct sandcastle *sb, const char *guest)
 	if (!guest || guest[0] != '/')
 		r = lib_fail(sb, SANDCASTLE_E_INVALID, "a share needs an absolute path");
 	if (r == SANDCASTLE_OK)
-		r = wait_ready(sb);
+		r = lib_wait_ready(sb);
 	if (r == SANDCASTLE_OK)
 		r = lib_call(
 			sb,

@@ -108,6 +108,8 @@ static int compose(struct sandcastle *sb, const struct sandcastle_options *o, st
 		add(args, "--user=%s", o->user);
 	if (o->workdir)
 		add(args, "--workdir=%s", o->workdir);
+	if (o->network)
+		add(args, "--network=%s", o->network);
 	if (o->root) {
 		int r = add_root(sb, args, o->root);
 

@@ -20,6 +20,7 @@
 #include "vmm/machine.h"
 #include "vmm/session/command.h"
 #include "vmm/session/guest_log.h"
+#include "vmm/session/ports.h"
 #include "vmm/session/session.h"
 #include "vmm/session/shares.h"
 #include "vmm/signals.h"
@@ -60,6 +61,7 @@ struct sandbox {
 	struct session *session;
 	struct command *main; /* cfg->argv */
 	struct shares *shares;
+	struct ports *ports;
 	struct control *control;
 	struct guest_log log;
 	struct terminal terminal;
@@ -478,6 +480,18 @@ static int add_main(struct sandbox *sb)
 	return r;
 }
 
+static int add_ports(struct sandbox *sb)
+{
+	int r = ports_new(sb->loop, sb->session, &sb->ports);
+
+	for (size_t i = 0; r == 0 && i < sb->cfg->n_ports; i++) {
+		struct config_port *port = &sb->setup->config->ports[i];
+
+		r = ports_add(sb->ports, steal_fd(&port->fd), port->port.guest);
+	}
+	return r;
+}
+
 /* All that speaks with the agent and with clients. */
 static int add_services(struct sandbox *sb)
 {
@@ -511,10 +525,13 @@ static int add_services(struct sandbox *sb)
 	shares.session = sb->session;
 	machine_files(sb->machine, &shares.files);
 	r = shares_new(&shares, &sb->shares);
+	if (r == 0)
+		r = add_ports(sb);
 	if (r < 0)
 		return r;
 	control.session = sb->session;
 	control.shares = sb->shares;
+	control.ports = sb->ports;
 	if ((r = control_new(&control, sb->setup->listen_fd, &sb->control)) < 0 ||
 	    (r = add_main(sb)) < 0 || (r = add_timers(sb)) < 0)
 		return r;
@@ -596,6 +613,7 @@ static void tear_down(struct sandbox *sb)
 		abandon(sb);
 	/* The session speaks through the machine's vsock, so it goes first. */
 	command_free(sb->main);
+	ports_free(sb->ports);
 	session_free(sb->session);
 	machine_free(sb->machine);
 	terminal_restore(&sb->terminal);

@@ -24,7 +24,7 @@ struct sandbox_ops {
 };
 
 struct sandbox_setup {
-	struct sandbox_config *config; /* the descriptors of its maps are taken over */
+	struct sandbox_config *config; /* the descriptors of its maps and ports are taken over */
 	const struct base_image *base;
 	const struct kernel_image *kernel;
 	const struct agent_image *agent;

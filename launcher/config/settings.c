@@ -249,6 +249,35 @@ static int set_network(struct call *call, const char *text)
 	return -EINVAL;
 }
 
+/* A port of the guest's that the host is to have, too. */
+static int set_publish(struct call *call, const char *text)
+{
+	struct settings *s = CONTAINER_OF(call, struct settings, call);
+	struct port port;
+	char **list;
+	size_t n = 0;
+
+	if (port_parse(text, true, &port) < 0) {
+		log_error("%s '%s': give [ADDRESS:]HOST:GUEST, such as 8080:80 or 0.0.0.0:8080:80; "
+			  "HOST 0 is any free port",
+			  call->what, text);
+		return -EINVAL;
+	}
+	while (s->cfg->publish && s->cfg->publish[n])
+		n++;
+	if (n == PORTS_MAX) {
+		log_error("%s: at most %d ports can be published", call->what, PORTS_MAX);
+		return -E2BIG;
+	}
+	list = reallocarray(s->cfg->publish, n + 2, sizeof(*list));
+	if (!list)
+		return out_of_memory();
+	s->cfg->publish = list;
+	list[n + 1] = NULL;
+	list[n] = strdup(text);
+	return list[n] ? 0 : out_of_memory();
+}
+
 static int set_map(struct call *call, const char *text)
 {
 	struct settings *s = CONTAINER_OF(call, struct settings, call);
@@ -318,6 +347,9 @@ const struct option_row settings_rows[] = {
 	{"network", 0, "none|internet|user", set_network, AT(network), SETTING_FILE,
 	 "none (default), internet: public addresses only,\n"
 	 "or user: the LAN as well; never this host itself"},
+	{"publish", 0, "[ADDR:]HOST:GUEST", set_publish, AT(publish), SETTING_FILE | SETTING_LIST,
+	 "lead port HOST of this host (0: any free one) to\n"
+	 "port GUEST of the sandbox; may repeat"},
 	{"root", 0, "DIR", set_text, AT(root), SETTING_FILE | SETTING_PATH,
 	 "make the sandbox of the system below DIR instead of\n"
 	 "this host's, as debootstrap makes one"},

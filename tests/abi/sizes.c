@@ -25,6 +25,7 @@ static void sizes(void)
 	FIELD(sandcastle_options, outlive);
 	FIELD(sandcastle_options, pressure_events);
 	FIELD(sandcastle_options, root);
+	FIELD(sandcastle_options, network);
 	SIZE(sandcastle_map);
 	SIZE(sandcastle_exec_options);
 	FIELD(sandcastle_exec_options, argv);

@@ -39,6 +39,7 @@ static void fuzz_message(unsigned int which, const uint8_t *body, size_t len)
 	struct setup_map map;
 	struct setup s;
 	char *path = NULL;
+	uint16_t port;
 	int sig;
 
 	if (which == 0 && setup_parse(body, len, &s) == 0) {
@@ -56,6 +57,8 @@ static void fuzz_message(unsigned int which, const uint8_t *body, size_t len)
 		(void)!signal_parse(body, len, &sig);
 	if (which == 3)
 		(void)!winsize_parse(body, len, &w);
+	if (which == 5)
+		(void)!connect_parse(body, len, &port);
 	if (which == 4 && map_parse(body, len, &map, &path) == 0) {
 		if (map.path[0] != '/')
 			abort();
@@ -77,6 +80,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_modules(data + 1, size - 1);
 	else if (data[0] == 6)
 		fuzz_message(4, data + 1, size - 1);
+	else if (data[0] == 7)
+		fuzz_message(5, data + 1, size - 1);
 	else if (size > sizeof(h))
 		(void)!wire_header(data + 1, SC_BODY_MAX_HOST, &h);
 	return 0;

@@ -53,7 +53,7 @@ static int be_the_agent(void)
 	CHECK(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
 	CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
 	CHECK(link_init(&l, connect_unix) == 0);
-	CHECK(session_init(&s, &l, &invoker) == 0);
+	CHECK(session_init(&s, &l, &invoker, NULL) == 0);
 	r = session_run(&s);
 	session_fini(&s);
 	link_fini(&l);

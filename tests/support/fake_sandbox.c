@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "common/port.h"
 #include "library/client/rundir.h"
 
 enum { MAX_COMMANDS = 64 };
@@ -126,6 +127,19 @@ static void share(const json_t *request, json_int_t id, int fd)
 		say(json_pack("{s:s, s:I, s:b}", "type", "reply", "id", id, "ok", 1));
 }
 
+/* Takes a socket that listens, for the guest's port 80 only. */
+static void publish(const json_t *request, json_int_t id, int fd)
+{
+	struct port at;
+
+	if (port_of_socket(fd, &at) < 0)
+		refuse(id, "bad-request", 0, "it does not listen");
+	else if (json_integer_value(json_object_get(request, "guest")) != 80)
+		refuse(id, "busy", 0, "there are too many");
+	else
+		say(json_pack("{s:s, s:I, s:b}", "type", "reply", "id", id, "ok", 1));
+}
+
 static void handle(const json_t *request, const int *fds)
 {
 	const char *op = json_string_value(json_object_get(request, "op"));
@@ -154,6 +168,12 @@ static void handle(const json_t *request, const int *fds)
 	} else if (strcmp(op, "share") == 0) {
 		share(request, id, fds[0]);
 	} else if (strcmp(op, "unshare") == 0 && strcmp(text_of(request, "guest"), "/shown") == 0) {
+		say(json_pack("{s:s, s:I, s:b}", "type", "reply", "id", id, "ok", 1));
+	} else if (strcmp(op, "publish") == 0) {
+		publish(request, id, fds[0]);
+	} else if (strcmp(op, "unpublish") == 0 &&
+		   strcmp(text_of(request, "address"), "127.0.0.1") == 0 &&
+		   json_integer_value(json_object_get(request, "port")) == 8080) {
 		say(json_pack("{s:s, s:I, s:b}", "type", "reply", "id", id, "ok", 1));
 	} else if (strcmp(op, "stop") == 0) {
 		say(json_pack("{s:s, s:I, s:b}", "type", "reply", "id", id, "ok", 1));

@@ -38,6 +38,11 @@ void sandbox_config_fini(struct sandbox_config *cfg)
 	strings_free(cfg->argv);
 	strings_free(cfg->commands);
 	strings_free(cfg->env);
+	strings_free(cfg->publish);
+	for (size_t i = 0; i < cfg->n_ports; i++)
+		if (cfg->ports[i].fd >= 0)
+			close(cfg->ports[i].fd);
+	free(cfg->ports);
 	free(cfg->name);
 	free(cfg->workdir);
 	free(cfg->run_as);

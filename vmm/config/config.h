@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/port.h"
 #include "common/util.h"
 #include "vmm/config/network.h"
 
@@ -24,6 +25,12 @@ struct config_map {
 	int fd; /* O_PATH on host, opened while the configuration is checked; -1: given away */
 	bool writable;
 	bool is_file;
+};
+
+/* A port that is published from the start. */
+struct config_port {
+	struct port port;
+	int fd; /* listens there; -1: given away */
 };
 
 /* The guest's first monitor, and with it a keyboard and pointers; there is none unless enabled. */
@@ -74,6 +81,9 @@ struct sandbox_config {
 	char *network; /* --network: "none", "internet" or "user" */
 	enum network_mode network_mode; /* the same */
 	struct net_addresses addresses; /* of a network; net_configure() fills them */
+	char **publish; /* --publish "[ADDR:]HOST:GUEST", NULL-terminated */
+	struct config_port *ports; /* the same, once they are listened at */
+	size_t n_ports;
 	char *resolv_conf; /* the guest's /etc/resolv.conf; NULL: an empty one */
 	bool no_dax; /* --no-dax: files are read, never mapped */
 };

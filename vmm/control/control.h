@@ -16,6 +16,7 @@ struct control;
 struct device;
 struct guest_log;
 struct loop;
+struct ports;
 struct sandbox_config;
 struct session;
 struct shares;
@@ -43,6 +44,7 @@ struct control_setup {
 	struct loop *loop;
 	struct session *session;
 	struct shares *shares; /* whose done() is control_shared(); needed until control_free() */
+	struct ports *ports; /* may be gone after control_end() */
 	const struct sandbox_config *config;
 	struct guest_log
 		*log; /* what the console and commands without a reader say; "logs" come from it */

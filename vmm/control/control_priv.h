@@ -161,6 +161,14 @@ void control_screenshot(struct control *ctl, struct control_request *req);
 /* What "stats" says of it; NULL without memory, null without a display. */
 json_t *control_display_figures(const struct control *ctl);
 
+/* ---- publish.c ---- */
+
+void control_publish(struct control *ctl, struct control_request *req);
+void control_unpublish(struct control *ctl, struct control_request *req);
+/* JSON for "info": what is published, and the guest's network; NULL without memory. */
+json_t *control_list_ports(const struct control *ctl);
+json_t *control_network(const struct control *ctl);
+
 /* ---- share.c ---- */
 
 void control_share(struct control *ctl, struct control_request *req);

@@ -139,13 +139,14 @@ static void serve_info(struct control *ctl, struct control_request *req)
 	const struct sandbox_config *cfg = ctl->setup.config;
 	const uint64_t resident = keeper_resident(ctl->setup.keeper);
 	json_t *info =
-		json_pack("{s:s, s:i, s:s, s:I, s:i, s:I, s:I, s:s, s:b, s:o, s:o, s:o}", "name",
-			  cfg->name, "pid", (int)getpid(), "state", state_name(ctl), "started_ms",
-			  (json_int_t)ctl->started_ms, "cpus", (int)cfg->cpus, "memory",
-			  (json_int_t)cfg->memory, "resident", (json_int_t)resident, "kernel",
-			  ctl->setup.kernel, "tied", (int)ctl->setup.tied, "main",
+		json_pack("{s:s, s:i, s:s, s:I, s:i, s:I, s:I, s:s, s:b, s:o, s:o, s:o, s:o, s:o}",
+			  "name", cfg->name, "pid", (int)getpid(), "state", state_name(ctl),
+			  "started_ms", (json_int_t)ctl->started_ms, "cpus", (int)cfg->cpus,
+			  "memory", (json_int_t)cfg->memory, "resident", (json_int_t)resident,
+			  "kernel", ctl->setup.kernel, "tied", (int)ctl->setup.tied, "main",
 			  ctl->main ? json_integer(command_id(ctl->main)) : json_null(), "shares",
-			  control_list_shares(ctl), "commands", control_list(ctl));
+			  control_list_shares(ctl), "network", control_network(ctl), "published",
+			  control_list_ports(ctl), "commands", control_list(ctl));
 
 	if (info)
 		control_reply(req->client, req->id, info);
@@ -280,6 +281,8 @@ static const struct {
 	{"attach", control_attach},
 	{"share", control_share},
 	{"unshare", control_unshare},
+	{"publish", control_publish},
+	{"unpublish", control_unpublish},
 	{"display", control_display},
 	{"screenshot", control_screenshot},
 };

@@ -25,6 +25,8 @@ static const struct rule rules[] = {
 	[SC_MSG_FAILED] = {.must = BIT(SC_FIELD_TEXT)},
 	[SC_MSG_MAP_DONE] = {.has_id = true},
 	[SC_MSG_MAP_FAILED] = {.must = BIT(SC_FIELD_ERRNO) | BIT(SC_FIELD_TEXT), .has_id = true},
+	[SC_MSG_CONNECT_FAILED] = {.must = BIT(SC_FIELD_ERRNO) | BIT(SC_FIELD_TEXT),
+				   .has_id = true},
 };
 
 static int bad(const char **why, const char *what)
@@ -158,7 +160,7 @@ ssize_t agent_wire_decode(const uint8_t *data, size_t len, struct agent_message 
 	type = le16toh(h.type);
 	if (length > SC_BODY_MAX_GUEST)
 		return bad(why, "a message too long");
-	if (type < SC_MSG_HELLO || type > SC_MSG_MAP_FAILED)
+	if (type < SC_MSG_HELLO || type > SC_MSG_CONNECT_FAILED)
 		return bad(why, "an unknown message");
 	if (h.zero != 0)
 		return bad(why, "a header that is not ours");
@@ -349,6 +351,14 @@ int agent_wire_map(struct agent_buffer *buf, const struct config_map *map, uint3
 	struct writer w = begin(buf, remove ? SC_MSG_UNMAP : SC_MSG_MAP, id);
 
 	put_map(&w, map, index);
+	return end(&w);
+}
+
+int agent_wire_connect(struct agent_buffer *buf, uint16_t port, uint32_t id)
+{
+	struct writer w = begin(buf, SC_MSG_CONNECT, id);
+
+	put_u32(&w, SC_FIELD_PORT, port);
 	return end(&w);
 }
 

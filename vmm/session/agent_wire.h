@@ -29,7 +29,7 @@ struct agent_message {
 	uint32_t id;
 	uint32_t version; /* HELLO */
 	uint32_t pid; /* STARTED */
-	int error; /* EXEC_FAILED, MAP_FAILED: 1 to 4095 */
+	int error; /* EXEC_FAILED, MAP_FAILED, CONNECT_FAILED: 1 to 4095 */
 	int code; /* EXITED by itself: 0 to 255 */
 	int signal; /* EXITED by a signal: 1 to 64; else 0 */
 	struct agent_step steps[AGENT_STEPS_MAX]; /* READY */
@@ -67,6 +67,8 @@ int agent_wire_winsize(struct agent_buffer *buf, uint32_t id, uint32_t rows,
 /* MAP, or UNMAP, of the export "map<index>". */
 int agent_wire_map(struct agent_buffer *buf, const struct config_map *map, uint32_t index,
 		   bool remove, uint32_t id) MUST_CHECK;
+/* CONNECT to the guest's port. */
+int agent_wire_connect(struct agent_buffer *buf, uint16_t port, uint32_t id) MUST_CHECK;
 int agent_wire_shutdown(struct agent_buffer *buf) MUST_CHECK;
 
 #endif

@@ -130,7 +130,11 @@ static ssize_t end_write(const struct stdio_end *end, struct iovec *iov, unsigne
 
 static void run_in_pump(void *arg)
 {
-	stdio_in_pump(arg);
+	struct stdio_in *in = arg;
+
+	stdio_in_pump(in);
+	if (in->moved)
+		in->moved(in);
 }
 
 static void in_event(struct loop_source *src, uint32_t events)
@@ -158,6 +162,7 @@ int stdio_in_init(struct stdio_in *in, struct loop *loop, struct vsock *vs, int 
 
 	in->vs = vs;
 	in->conn = NULL;
+	in->moved = NULL;
 	in->ended = false;
 	in->start = in->len = 0;
 	in->again = (struct loop_source){.fd = -1, .fn = in_again_event, .name = "stdin-again"};

@@ -57,6 +57,8 @@ struct stdio_in {
 	struct vsock_conn *conn; /* NULL before and after */
 	bool ended; /* the host's end of file was read */
 	size_t start, len; /* of buf: not written yet */
+	/* The host's end had something to say, or ended. Lock held. NULL: of no interest. */
+	void (*moved)(struct stdio_in *in);
 	uint8_t buf[STDIO_BUFFER];
 };
 
@@ -72,7 +74,8 @@ struct stdio_out {
 	void (*moved)(struct stdio_out *out);
 };
 
-/* fd is borrowed and must outlive the pump; a closed one reads as empty, writes as broken. */
+/* fd is borrowed and must outlive the pump; a closed one reads as empty, writes as broken. An
+ * input's `moved` may be set afterwards. */
 int stdio_in_init(struct stdio_in *in, struct loop *loop, struct vsock *vs, int fd) MUST_CHECK;
 int stdio_out_init(struct stdio_out *out, struct loop *loop, struct vsock *vs, int fd,
 		   const char *name, void (*moved)(struct stdio_out *out)) MUST_CHECK;

@@ -455,6 +455,28 @@ Test(library, shares)
 	cr_assert_eq(sandcastle_unshare(sb, NULL), SANDCASTLE_E_INVALID);
 }
 
+Test(library, ports)
+{
+	uint16_t port = 0, same;
+
+	cr_assert_eq(sandcastle_publish(sb, NULL, &port, 80), SANDCASTLE_E_INVALID);
+	start();
+	cr_assert_eq(sandcastle_publish(sb, NULL, &port, 80), SANDCASTLE_OK, "%s", message());
+	cr_assert_gt(port, 0);
+	same = 0;
+	cr_assert_eq(sandcastle_publish(sb, "127.0.0.1", &same, 81), SANDCASTLE_E_REFUSED);
+	cr_assert_str_eq(message(), "there are too many");
+	cr_assert_eq(same, 0);
+	cr_assert_eq(sandcastle_publish(sb, "192.0.2.1", &same, 80), SANDCASTLE_E_SYSTEM);
+	cr_assert_not_null(strstr(message(), "192.0.2.1"));
+	cr_assert_eq(sandcastle_publish(sb, "localhost", &same, 80), SANDCASTLE_E_INVALID);
+	cr_assert_eq(sandcastle_publish(sb, NULL, &same, 0), SANDCASTLE_E_INVALID);
+	cr_assert_eq(sandcastle_publish(sb, NULL, NULL, 80), SANDCASTLE_E_INVALID);
+	cr_assert_eq(sandcastle_unpublish(sb, NULL, 8080), SANDCASTLE_OK, "%s", message());
+	cr_assert_eq(sandcastle_unpublish(sb, "::1", 8080), SANDCASTLE_E_REFUSED);
+	cr_assert_eq(sandcastle_unpublish(sb, "::g", 8080), SANDCASTLE_E_INVALID);
+}
+
 Test(library, several_threads_on_one_handle)
 {
 	int codes[4] = {1, 2, 3, 4};

@@ -20,6 +20,7 @@ struct session *session;
 struct fs_server *server;
 static pthread_mutex_t server_lock = PTHREAD_MUTEX_INITIALIZER;
 struct shares *all_shares;
+struct ports *all_ports;
 uint64_t detach_limit_ms = 1000000;
 struct display *peers_display;
 uint64_t server_limit_ms;
@@ -310,6 +311,8 @@ void peers_setup(void)
 	sh.session = session;
 	cr_assert_eq(shares_new(&sh, &all_shares), 0);
 	s.shares = all_shares;
+	cr_assert_eq(ports_new(fv.g->loop, session, &all_ports), 0);
+	s.ports = all_ports;
 	cr_assert_eq(control_new(&s, -1, &control), 0);
 	client = new_client();
 }
@@ -317,6 +320,7 @@ void peers_setup(void)
 void peers_teardown(void)
 {
 	control_free(control);
+	ports_free(all_ports);
 	session_free(session);
 	shares_free(all_shares);
 	fs_server_free(server);

@@ -13,6 +13,7 @@
 #include "tests/support/fake_vsock.h"
 #include "vmm/control/control.h"
 #include "vmm/session/guest_log.h"
+#include "vmm/session/ports.h"
 #include "vmm/session/session.h"
 #include "vmm/session/shares.h"
 
@@ -24,6 +25,7 @@ extern struct fake_sock socks[N_SOCKS];
 extern struct session *session;
 extern struct fs_server *server; /* has "map0" */
 extern struct shares *all_shares;
+extern struct ports *all_ports;
 extern struct control *control;
 extern struct guest_log guest_log;
 extern struct console console;

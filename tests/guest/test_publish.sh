@@ -1,0 +1,122 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2016 # scripts for the shell in the guest
+# Ports of sandboxes that the host has, too: with no network card in them.
+
+# A web server of its working directory's files, at the guest's loopback alone.
+serve='python3 -m http.server --bind 127.0.0.1'
+
+need_web()
+{
+	command -v python3 >/dev/null || skip "python3 is not installed"
+	command -v curl >/dev/null || skip "curl is not installed"
+}
+
+# fetch ADDRESS:PORT PATH: what is there, tried until something answers.
+fetch()
+{
+	run curl -sS --max-time 60 --retry 40 --retry-delay 1 --retry-all-errors "http://$1/$2"
+}
+
+test_a_web_server_at_the_loopback_alone()
+{
+	local at
+
+	need_web
+	mkdir www
+	head -c 600000 /dev/urandom >www/big
+	echo hello >www/index.html
+	box=$(sandcastle start --map www --publish 0:8000 2>told) || fail "start"
+	at=$(sed -n 's/^sandcastle: \(127\.0\.0\.1:[0-9]*\) is port 8000$/\1/p' told)
+	[ -n "$at" ] || fail "no word of the port: $(<told)"
+	run_sandcastle exec --detach -w "$PWD/www" "$box" -- sh -c "$serve 8000"
+	expect_code 0
+	fetch "$at" ''
+	expect_out hello
+	run curl -sS --max-time 60 -o got "http://$at/big"
+	expect_code 0
+	cmp got www/big || fail "another file"
+	run_sandcastle ip "$box"
+	expect_out "$at -> 8000"
+	# Nobody listens there, nor at a port that is taken back.
+	run_sandcastle publish "$box" 0:8001
+	expect_code 0
+	run curl -sS --max-time 60 "http://$out/"
+	expect_err_match 'reset|Empty reply'
+	run_sandcastle publish --remove "$box" "$at"
+	expect_code 0
+	run curl -sS --max-time 60 "http://$at/"
+	expect_err_match 'refused|connect'
+	run_sandcastle publish --remove "$box" "$at"
+	expect_one_line_error 'nothing is published at 127.0.0.1'
+	run_sandcastle ip --json "$box"
+	expect_match '"network": null'
+	expect_match '"guest": 8001'
+	run_sandcastle stop "$box"
+	expect_code 0
+}
+
+# Who speaks first, who ends first, many at once.
+test_connections_of_all_kinds()
+{
+	local at i
+
+	command -v perl >/dev/null || skip "perl is not installed"
+	box=$(sandcastle start) || fail "start"
+	run_sandcastle publish "$box" 0:7000
+	at=$out
+	run_sandcastle exec --detach "$box" -- perl -MIO::Socket::INET -e '
+		$SIG{CHLD} = "IGNORE";
+		my $s = IO::Socket::INET->new(Listen => 200, LocalAddr => "127.0.0.1", LocalPort => 7000,
+			ReuseAddr => 1) or die;
+		while (my $c = $s->accept) {
+			next if fork;
+			print $c "220 hello\n"; $c->flush;
+			my $n = 0;
+			while (read $c, my $b, 65536) { $n += length $b }
+			print $c "got $n\n"; exit }'
+	cat >ask.pl <<'END'
+use IO::Socket::INET;
+my ($n, $size) = @ARGV[1, 2];
+my @c = map { IO::Socket::INET->new(PeerAddr => $ARGV[0]) or die "connect: $!" } 1 .. $n;
+for my $c (@c) {
+	my $first = <$c>;
+	die "first line" unless $first eq "220 hello\n";
+}
+for my $c (@c) { print $c "x" x $size; $c->flush; shutdown $c, 1 }
+for my $c (@c) {
+	my $last = <$c>;
+	die "last line: $last" unless $last eq "got $size\n";
+	die "more" if defined <$c>;
+}
+print "all right\n";
+END
+	expect_within 60 perl ask.pl "$at" 1 10
+	run perl ask.pl "$at" 40 1000
+	expect_out "all right"
+	run perl ask.pl "$at" 1 3000000
+	expect_out "all right"
+	run_sandcastle stop "$box"
+	expect_code 0
+}
+
+test_what_is_refused()
+{
+	local at
+
+	run_sandcastle run --publish 80 true
+	expect_one_line_error "^sandcastle: --publish '80': give \[ADDRESS:\]HOST:GUEST"
+	run_sandcastle run --publish 80:80/tcp true
+	expect_one_line_error 'give \[ADDRESS:\]HOST:GUEST'
+	run_sandcastle run --publish 192.0.2.7:8080:80 true
+	expect_one_line_error 'does not have that address'
+	box=$(sandcastle start --publish 0:80 2>told) || fail "start"
+	at=$(sed 's/^sandcastle: \(.*\) is port 80$/\1/' told)
+	run_sandcastle run --publish "$at:80" true
+	expect_one_line_error "$at is in use"
+	run_sandcastle publish "$box" "$at:80"
+	expect_one_line_error "$at is in use"
+	run_sandcastle publish "$box" nonsense
+	expect_one_line_error "'nonsense' is no port"
+	run_sandcastle stop "$box"
+	expect_code 0
+}

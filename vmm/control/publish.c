@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+
+#include "vmm/config/config.h"
+#include "vmm/control/control_priv.h"
+#include "vmm/session/ports.h"
+
+static void bad_request(const struct control_request *req, const char *what)
+{
+	control_refuse(req->client, req->id, CONTROL_E_BAD_REQUEST, 0, "%s", what);
+}
+
+/* 0: it is missing, or is none. */
+static uint16_t get_port(const struct control_request *req, const char *key)
+{
+	const json_t *value = json_object_get(req->body, key);
+	json_int_t n = json_is_integer(value) ? json_integer_value(value) : 0;
+
+	return n >= 1 && n <= UINT16_MAX ? (uint16_t)n : 0;
+}
+
+void control_publish(struct control *ctl, struct control_request *req)
+{
+	const uint16_t guest = get_port(req, "guest");
+	char address[INET6_ADDRSTRLEN];
+	struct port at;
+	int r;
+
+	if (guest == 0 || req->n_fds != 1 || port_of_socket(req->fds[0], &at) < 0) {
+		bad_request(req, "guest: a port, and one descriptor of a TCP socket that listens");
+		return;
+	}
+	if (ctl->state == CONTROL_STOPPING) {
+		control_refuse(req->client, req->id, CONTROL_E_STOPPING, 0,
+			       "the sandbox is about to end");
+		return;
+	}
+	r = ports_add(ctl->setup.ports, steal_fd(&req->fds[0]), guest);
+	port_address(&at, address);
+	if (r == 0)
+		control_reply(req->client, req->id,
+			      json_pack("{s:s, s:i}", "address", address, "port", (int)at.host));
+	else if (r == -E2BIG)
+		control_refuse(req->client, req->id, CONTROL_E_BUSY, 0,
+			       "there are %d published ports; take one back first", PORTS_MAX);
+	else
+		control_refuse(req->client, req->id, CONTROL_E_FAILED, -r,
+			       "cannot listen there: %s", strerror(-r));
+}
+
+void control_unpublish(struct control *ctl, struct control_request *req)
+{
+	const char *address = json_string_value(json_object_get(req->body, "address"));
+	struct port at = {.family = AF_INET, .host = get_port(req, "port")};
+
+	if (address && strchr(address, ':'))
+		at.family = AF_INET6;
+	if (at.host == 0 || !address || inet_pton(at.family, address, at.address) != 1)
+		bad_request(req, "address and port: both as \"info\" has them");
+	else if (ports_remove(ctl->setup.ports, &at) < 0)
+		control_refuse(req->client, req->id, CONTROL_E_NO_PORT, 0,
+			       "nothing is published at %s, port %u", address, at.host);
+	else
+		control_reply(req->client, req->id, NULL);
+}
+
+json_t *control_list_ports(const struct control *ctl)
+{
+	json_t *list = json_array();
+	const struct port *port;
+
+	for (size_t i = 0; (port = ports_get(ctl->setup.ports, i)) != NULL; i++) {
+		char address[INET6_ADDRSTRLEN];
+
+		port_address(port, address);
+		(void)json_array_append_new(list,
+					    json_pack("{s:s, s:i, s:i}", "address", address, "port",
+						      (int)port->host, "guest", (int)port->guest));
+	}
+	return list;
+}
+
+json_t *control_network(const struct control *ctl)
+{
+	const struct sandbox_config *cfg = ctl->setup.config;
+	char four[INET_ADDRSTRLEN], six[INET6_ADDRSTRLEN];
+
+	if (cfg->network_mode == NETWORK_NONE)
+		return json_null();
+	(void)inet_ntop(AF_INET, cfg->addresses.guest4, four, sizeof(four));
+	(void)inet_ntop(AF_INET6, cfg->addresses.guest6, six, sizeof(six));
+	return json_pack("{s:s, s:[s, s]}", "mode", cfg->network, "addresses", four, six);
+}
