@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 int terminal_raw(struct terminal *t, int fd)
 {
@@ -62,4 +63,15 @@ void terminal_give_back(const struct terminal *t)
 {
 	if (t->raw)
 		(void)tcsetattr(t->fd, TCSANOW, &t->before);
+}
+
+bool terminal_size(int fd, uint16_t *rows, uint16_t *columns)
+{
+	struct winsize ws;
+
+	if (ioctl(fd, TIOCGWINSZ, &ws) < 0)
+		return false;
+	*rows = ws.ws_row;
+	*columns = ws.ws_col;
+	return true;
 }

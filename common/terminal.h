@@ -27,4 +27,7 @@ void terminal_restore(struct terminal *t);
 /* The same at once, with output still on its way, for a signal handler that ends the process. */
 void terminal_give_back(const struct terminal *t);
 
+/* How large it is now. False: fd is no terminal, and nothing is written. */
+bool terminal_size(int fd, uint16_t *rows, uint16_t *columns);
+
 #endif

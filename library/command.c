@@ -16,19 +16,13 @@ bool lib_command_is_done(const struct sandcastle_command *cmd)
 void lib_command_event(struct sandcastle *sb, const json_t *event)
 {
 	const json_int_t number = json_integer_value(json_object_get(event, "command"));
-	const json_t *code = json_object_get(event, "code"),
-		     *sig = json_object_get(event, "signal");
+	const int code = exit_code_of_message(event);
 
 	for (struct sandcastle_command *c = sb->commands; c; c = c->next) {
 		if (c->number != number || c->exited)
 			continue;
 		c->exited = true;
-		if (json_is_integer(code))
-			c->code = (int)json_integer_value(code);
-		else if (json_is_integer(sig))
-			c->code = EXIT_SIGNAL_BASE + (int)json_integer_value(sig);
-		else
-			c->code = EXIT_SANDCASTLE_FAILED;
+		c->code = code >= 0 ? code : EXIT_SANDCASTLE_FAILED;
 		return;
 	}
 }

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "common/exit_codes.h"
@@ -147,7 +146,7 @@ static const char *subject(const struct sandbox *sb)
 
 static int stop_code(const struct sandbox *sb)
 {
-	return sb->cfg->argv ? EXIT_SIGNAL_BASE + SIGTERM : 0;
+	return sb->cfg->argv ? exit_code_of_signal(SIGTERM) : 0;
 }
 
 /* Commands are asked to end, and have timeout_ms for it. */
@@ -227,11 +226,10 @@ static void main_ended(struct command *cmd, void *owner)
 		power_off(sb, res->code, "command");
 		break;
 	case COMMAND_SIGNALED:
-		power_off(sb, EXIT_SIGNAL_BASE + res->signal, "command");
+		power_off(sb, exit_code_of_signal(res->signal), "command");
 		break;
 	case COMMAND_EXEC_FAILED:
-		fail(sb, res->error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE, "command",
-		     "%s", res->text);
+		fail(sb, exit_code_of_errno(res->error), "command", "%s", res->text);
 		break;
 	case COMMAND_AGENT_FAILED:
 	case COMMAND_LOST:
@@ -353,7 +351,7 @@ static void grace_over(struct loop_timer *timer)
 			 "pages it wrote through mmap to a mapped folder may be lost");
 		loop_stop(sb->loop);
 	} else if (sb->end_signal != 0) {
-		finish(sb, EXIT_SIGNAL_BASE + sb->end_signal, "stopped");
+		finish(sb, exit_code_of_signal(sb->end_signal), "stopped");
 	} else {
 		fail(sb, EXIT_SANDCASTLE_FAILED, "failed",
 		     "the guest's agent is gone; see what happened with --debug-console");
@@ -362,17 +360,17 @@ static void grace_over(struct loop_timer *timer)
 
 static void window_changed(struct sandbox *sb)
 {
-	struct winsize ws;
+	uint16_t rows, columns;
 
-	if (sb->main && sb->cfg->tty && ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) == 0)
-		command_winsize(sb->main, ws.ws_row, ws.ws_col);
+	if (sb->main && sb->cfg->tty && terminal_size(STDOUT_FILENO, &rows, &columns))
+		command_winsize(sb->main, rows, columns);
 }
 
 /* `start` has no command to signal. End once the clients' commands have had SIGNAL_GRACE_MS. */
 static void serving_signal_arrived(struct sandbox *sb, int signo)
 {
 	if (sb->stopping || session_state(sb->session) < SESSION_READY)
-		finish(sb, EXIT_SIGNAL_BASE + signo, "stopped");
+		finish(sb, exit_code_of_signal(signo), "stopped");
 	else
 		begin_stop(sb, SIGNAL_GRACE_MS, "stopped");
 }
@@ -400,13 +398,13 @@ static void signal_arrived(void *owner, int signo)
 		return;
 	}
 	if (ends && (sb->end_signal != 0 || command_state(sb->main) < COMMAND_STARTED)) {
-		finish(sb, EXIT_SIGNAL_BASE + signo, "stopped");
+		finish(sb, exit_code_of_signal(signo), "stopped");
 		return;
 	}
 	command_signal(sb->main, signo);
 	if (ends) {
 		sb->end_signal = signo;
-		set_end(sb, &sb->grace_timer, SIGNAL_GRACE_MS, EXIT_SIGNAL_BASE + signo);
+		set_end(sb, &sb->grace_timer, SIGNAL_GRACE_MS, exit_code_of_signal(signo));
 	}
 }
 
@@ -465,15 +463,12 @@ static int add_main(struct sandbox *sb)
 		.run_as = sb->cfg->run_as,
 		.tty = sb->cfg->tty,
 	};
-	struct winsize ws;
 	int r;
 
 	if (!spec.argv)
 		return 0;
-	if (spec.tty && ioctl(STDIN_FILENO, TIOCGWINSZ, &ws) == 0) {
-		spec.rows = ws.ws_row;
-		spec.columns = ws.ws_col;
-	}
+	if (spec.tty)
+		(void)terminal_size(STDIN_FILENO, &spec.rows, &spec.columns);
 	r = command_new(sb->session, &spec, stdio, &main_ops, sb, &sb->main);
 	if (r == 0)
 		control_set_main(sb->control, sb->main);

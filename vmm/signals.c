@@ -51,9 +51,9 @@ static void doubt_the_loop(int signo, unsigned int unheard)
 		if (asks_to_end(heard[i]))
 			ending |= bit_of(heard[i]);
 	if ((unheard & ending) == 0)
-		watchdog_set(&inbox.watchdog, UNHEARD_MS, EXIT_SIGNAL_BASE + signo, line);
+		watchdog_set(&inbox.watchdog, UNHEARD_MS, exit_code_of_signal(signo), line);
 	else if (!atomic_exchange(&inbox.insisted, true))
-		watchdog_set(&inbox.watchdog, UNHEARD_TWICE_MS, EXIT_SIGNAL_BASE + signo, line);
+		watchdog_set(&inbox.watchdog, UNHEARD_TWICE_MS, exit_code_of_signal(signo), line);
 }
 
 static void signal_came(int signo)

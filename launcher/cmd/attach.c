@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 
@@ -40,13 +39,13 @@ static int watch_signals(struct attach *a)
 /* Its reply is of no interest. */
 static void send_winsize(struct attach *a)
 {
-	struct winsize ws;
+	uint16_t rows, columns;
 	int64_t id;
 
-	if (a->tty && ioctl(STDIN_FILENO, TIOCGWINSZ, &ws) == 0 && ws.ws_row > 0)
+	if (a->tty && terminal_size(STDIN_FILENO, &rows, &columns) && rows > 0)
 		(void)!client_send(a->client,
 				   json_pack("{s:s, s:b, s:i, s:i}", "op", "winsize", "console", 1,
-					     "rows", ws.ws_row, "columns", ws.ws_col),
+					     "rows", rows, "columns", columns),
 				   NULL, 0, &id);
 }
 
@@ -138,7 +137,7 @@ static int take_signal(struct attach *a)
 	if (read(a->signal_fd, &info, sizeof(info)) != sizeof(info))
 		return -1;
 	if (info.ssi_signo != SIGWINCH)
-		return EXIT_SIGNAL_BASE + (int)info.ssi_signo;
+		return exit_code_of_signal((int)info.ssi_signo);
 	send_winsize(a);
 	return -1;
 }

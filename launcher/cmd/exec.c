@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 
@@ -96,13 +95,12 @@ static const struct option_row options[] = {
 /* What the user's terminal is to programs. */
 static int add_terminal(struct exec *x)
 {
-	struct winsize ws = {.ws_row = 0};
+	uint16_t rows = 0, columns = 0;
 
-	if (ioctl(STDIN_FILENO, TIOCGWINSZ, &ws) < 0)
-		ws = (struct winsize){.ws_row = 0};
+	(void)terminal_size(STDIN_FILENO, &rows, &columns);
 	if (json_object_set_new(x->request, "tty", json_true()) < 0 ||
-	    json_object_set_new(x->request, "rows", json_integer(ws.ws_row)) < 0 ||
-	    json_object_set_new(x->request, "columns", json_integer(ws.ws_col)) < 0)
+	    json_object_set_new(x->request, "rows", json_integer(rows)) < 0 ||
+	    json_object_set_new(x->request, "columns", json_integer(columns)) < 0)
 		return -ENOMEM;
 	return getenv("TERM") ? add_env(x, "TERM") : 0;
 }
@@ -178,13 +176,13 @@ static void send_signal(struct exec *x, int signo)
 
 static void send_winsize(struct exec *x)
 {
-	struct winsize ws;
+	uint16_t rows, columns;
 	int64_t id;
 
-	if (x->tty && x->command && ioctl(STDIN_FILENO, TIOCGWINSZ, &ws) == 0)
+	if (x->tty && x->command && terminal_size(STDIN_FILENO, &rows, &columns))
 		(void)!client_send(x->client,
 				   json_pack("{s:s, s:I, s:i, s:i}", "op", "winsize", "command",
-					     x->command, "rows", ws.ws_row, "columns", ws.ws_col),
+					     x->command, "rows", rows, "columns", columns),
 				   NULL, 0, &id);
 }
 
@@ -204,7 +202,7 @@ static int take_signal(struct exec *x)
 	if (signo == SIGINT || signo == SIGTERM || signo == SIGHUP || signo == SIGQUIT) {
 		/* Asked twice: go, which hangs up on the command. */
 		if (x->end_signal)
-			return EXIT_SIGNAL_BASE + signo;
+			return exit_code_of_signal(signo);
 		x->end_signal = signo;
 	}
 	if (x->command)
@@ -221,14 +219,12 @@ static int take_reply(struct exec *x, const json_t *m)
 	if (json_integer_value(json_object_get(m, "id")) != x->id)
 		return -1;
 	if (!json_is_true(json_object_get(m, "ok"))) {
-		const bool found = json_integer_value(json_object_get(m, "errno")) != ENOENT;
-
 		if (strcmp(error, CONTROL_E_EXEC_FAILED) != 0) {
 			log_error("%s: %s", client_name(x->client), json_text(m, "message"));
 			return EXIT_SANDCASTLE_FAILED;
 		}
 		log_error("%s", json_text(m, "message"));
-		return found ? EXIT_NOT_EXECUTABLE : EXIT_NOT_FOUND;
+		return exit_code_of_message(m);
 	}
 	x->command = json_integer_value(json_object_get(m, "command"));
 	if (x->detach) {
@@ -245,7 +241,6 @@ static int take_reply(struct exec *x, const json_t *m)
 static int take_event(struct exec *x, const json_t *m)
 {
 	const char *event = json_text(m, "event");
-	const json_t *code = json_object_get(m, "code"), *signal = json_object_get(m, "signal");
 
 	if (strcmp(event, "ended") == 0) {
 		const char *message = json_text(m, "message");
@@ -257,12 +252,8 @@ static int take_event(struct exec *x, const json_t *m)
 	if (strcmp(event, "exited") != 0 ||
 	    json_integer_value(json_object_get(m, "command")) != x->command)
 		return -1;
-	if (code)
-		return (int)json_integer_value(code) & 0xff;
-	if (signal)
-		return EXIT_SIGNAL_BASE + (int)json_integer_value(signal);
-	/* The sandbox is about to say more about its end. */
-	return -1;
+	/* Without a code the sandbox is about to say more about its end. */
+	return exit_code_of_message(m);
 }
 
 static int take_message(struct exec *x)

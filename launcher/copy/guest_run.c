@@ -66,7 +66,6 @@ int guest_run_start(struct client *client, const char *const *argv, const int fd
 static bool take(const struct guest_run *run, const json_t *m, int *code, int *r)
 {
 	const char *event = json_text(m, "event");
-	const json_t *exit_code = json_object_get(m, "code"), *sig = json_object_get(m, "signal");
 
 	if (strcmp(event, "ended") == 0) {
 		*r = -EPIPE;
@@ -75,12 +74,10 @@ static bool take(const struct guest_run *run, const json_t *m, int *code, int *r
 	if (strcmp(event, "exited") != 0 ||
 	    json_integer_value(json_object_get(m, "command")) != run->command)
 		return false;
-	if (exit_code)
-		*code = (int)json_integer_value(exit_code) & 0xff;
-	else
-		*code = EXIT_SIGNAL_BASE + (int)json_integer_value(sig);
+	*code = exit_code_of_message(m);
 	*r = 0;
-	return true;
+	/* Without a code the sandbox's own end comes next. */
+	return *code >= 0;
 }
 
 int guest_run_wait(struct guest_run *run, int *code)

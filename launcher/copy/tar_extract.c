@@ -45,7 +45,7 @@ static void ended_by_signal(int signo)
 {
 	if (temporary_dir >= 0)
 		(void)unlinkat(temporary_dir, temporary_name, 0);
-	_exit(EXIT_SIGNAL_BASE + signo);
+	_exit(exit_code_of_signal(signo));
 }
 
 static void catch_signals(void)

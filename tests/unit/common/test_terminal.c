@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "common/terminal.h"
 
@@ -100,4 +101,21 @@ Test(terminal, control_characters_do_not_reach_it)
 		terminal_clean(text, strlen(text));
 		cr_expect_str_eq(text, cases[i].clean, "%zu: %s", i, text);
 	}
+}
+
+Test(terminal, its_size)
+{
+	const struct winsize size = {.ws_row = 33, .ws_col = 111};
+	uint16_t rows = 1, columns = 2;
+	int ours, theirs, file = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	cr_expect_not(terminal_size(file, &rows, &columns));
+	cr_expect(rows == 1 && columns == 2);
+	open_pty(&ours, &theirs);
+	cr_assert_eq(ioctl(ours, TIOCSWINSZ, &size), 0);
+	cr_expect(terminal_size(theirs, &rows, &columns));
+	cr_expect(rows == 33 && columns == 111);
+	close(file);
+	close(ours);
+	close(theirs);
 }
