@@ -15,6 +15,7 @@ enum {
 	CONTROL_MAX_FDS = 3, /* that come with a request */
 	CONTROL_MAX_CLIENTS = 256,
 	CONTROL_MAX_COMMANDS = 256,
+	CONTROL_MAX_INPUT = 1024, /* events of one "input" */
 	CONTROL_QUEUE_MAX = 256 * 1024, /* bytes that may wait for a client to read them */
 };
 

@@ -437,6 +437,19 @@ void input_wheel(struct input *in, int vertical, int horizontal)
 	pthread_mutex_unlock(&in->dev->lock);
 }
 
+int input_ready(struct input *in)
+{
+	int r = -ENODEV;
+
+	pthread_mutex_lock(&in->dev->lock);
+	if (listens(in)) {
+		settle_releases(in);
+		r = !releases_wait(in) && room(in) >= MAX_BATCH;
+	}
+	pthread_mutex_unlock(&in->dev->lock);
+	return r;
+}
+
 uint64_t input_dropped(struct input *in)
 {
 	uint64_t n;

@@ -60,6 +60,9 @@ void input_motion(struct input *input, int dx, int dy);
 /* In parts of a notch; up and right are positive. Whole notches are told beside, as Linux does. */
 void input_wheel(struct input *input, int vertical, int horizontal);
 
+/* Whether any one batch would be taken now: 1 yes, 0 not before the guest lays out buffers; -ENODEV: it has no driver. */
+int input_ready(struct input *input) MUST_CHECK;
+
 /* Batches that were dropped since the device was made. */
 uint64_t input_dropped(struct input *input);
 

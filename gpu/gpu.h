@@ -64,6 +64,14 @@ int virtio_gpu_new(const struct gpu_setup *setup, struct virtio_device **out_dev
  */
 void gpu_attach_window(struct gpu *gpu, int socket);
 
+/*
+ * Where pixel x, y of what monitor `scanout` shows lies, as gpu_input_ops.pointer() has it; the
+ * user counts as pointing there. -EINVAL: no such number; -ENODATA: the guest shows nothing there;
+ * -ERANGE: the picture is smaller. Outputs are untouched on failure.
+ */
+int gpu_point(struct gpu *gpu, unsigned int scanout, uint32_t x, uint32_t y, uint32_t *out_x,
+	      uint32_t *out_y) MUST_CHECK;
+
 /* What the guest is at, as a line for the window until the guest draws; a copy is kept, cut to fit. */
 void gpu_say(struct gpu *gpu, const char *text);
 

@@ -246,22 +246,58 @@ static uint32_t across(uint32_t at, uint64_t begin, uint64_t size, uint64_t all)
 	return (uint32_t)((begin * WINDOW_POINTER_MAX + at * size) / all);
 }
 
+/* The place x, y of scanout i as a place of all of them; the user points there. */
+static void point(struct gpu *gpu, unsigned int i, uint32_t *x, uint32_t *y)
+{
+	const struct edid_monitor *m = &gpu->scanouts[i].monitor;
+	const uint32_t width = scanout_left(gpu, GPU_SCANOUTS);
+	uint32_t height = 1;
+
+	cursor_pointed(gpu, i, *x, *y);
+	for (unsigned int k = 0; k < GPU_SCANOUTS; k++)
+		if (gpu->scanouts[k].monitor.height > height)
+			height = gpu->scanouts[k].monitor.height;
+	*x = width ? across(*x, scanout_left(gpu, i), m->width, width) : 0;
+	*y = across(*y, 0, m->height, height);
+}
+
 static void pointer(struct gpu *gpu, const struct window_pointer *p)
 {
-	const struct edid_monitor *m = &gpu->scanouts[p->id].monitor;
-	uint32_t x, y, width, height = 1;
+	uint32_t x = p->x, y = p->y;
 
 	pthread_mutex_lock(&gpu->dev->lock);
-	cursor_pointed(gpu, p->id, p->x, p->y);
-	width = scanout_left(gpu, GPU_SCANOUTS);
-	for (unsigned int i = 0; i < GPU_SCANOUTS; i++)
-		if (gpu->scanouts[i].monitor.height > height)
-			height = gpu->scanouts[i].monitor.height;
-	x = width ? across(p->x, scanout_left(gpu, p->id), m->width, width) : 0;
-	y = across(p->y, 0, m->height, height);
+	point(gpu, p->id, &x, &y);
 	pthread_mutex_unlock(&gpu->dev->lock);
 	if (gpu->input)
 		gpu->input->pointer(gpu->owner, x, y);
+}
+
+/* The middle of pixel `at` of `size`: what a guest makes of it falls into that pixel. */
+static uint32_t middle(uint32_t at, uint32_t size)
+{
+	return (uint32_t)((2 * (uint64_t)at + 1) * (WINDOW_POINTER_MAX + 1) / (2 * (uint64_t)size));
+}
+
+int gpu_point(struct gpu *gpu, unsigned int scanout, uint32_t x, uint32_t y, uint32_t *out_x,
+	      uint32_t *out_y)
+{
+	const struct gpu_scanout *s = &gpu->scanouts[scanout < GPU_SCANOUTS ? scanout : 0];
+	int r = 0;
+
+	if (scanout >= GPU_SCANOUTS)
+		return -EINVAL;
+	pthread_mutex_lock(&gpu->dev->lock);
+	if (!s->res)
+		r = -ENODATA;
+	else if (x >= s->at.width || y >= s->at.height)
+		r = -ERANGE;
+	if (r == 0) {
+		*out_x = middle(x, s->at.width);
+		*out_y = middle(y, s->at.height);
+		point(gpu, scanout, out_x, out_y);
+	}
+	pthread_mutex_unlock(&gpu->dev->lock);
+	return r;
 }
 
 static void resize(struct gpu *gpu, const struct window_size *size)

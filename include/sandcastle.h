@@ -90,11 +90,14 @@ struct sandcastle_options {
 	 * loopback; NULL or "none": no network. Ports are published either way.
 	 */
 	const char *network;
+	/* Pixels of a screen, 1 to 8192, which comes with keyboard and pointer; 0: none of it. */
+	uint32_t display_width, display_height;
 };
 
-#define SANDCASTLE_OPTIONS_INIT                                                                   \
-	{                                                                                         \
-		sizeof(struct sandcastle_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 \
+#define SANDCASTLE_OPTIONS_INIT                                                                    \
+	{                                                                                          \
+		sizeof(struct sandcastle_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+			0, 0                                                                       \
 	}
 
 /* Only SANDCASTLE_E_MEMORY and SANDCASTLE_E_SYSTEM, and there is no message. */
@@ -243,6 +246,39 @@ int sandcastle_command_winsize(struct sandcastle_command *cmd, uint16_t rows, ui
 
 /* Kills it if it runs. NULL is fine. */
 void sandcastle_command_free(struct sandcastle_command *cmd);
+
+/* --- the screen, of a sandbox with .display_width and .display_height --- */
+
+/*
+ * Saves what monitor `monitor` (1 to 4) shows as a PNG file; needs libpng, which is loaded here.
+ * SANDCASTLE_E_REFUSED: there is no display, or nothing on it; _E_SYSTEM: the file.
+ */
+int sandcastle_screenshot(struct sandcastle *sb, uint32_t monitor, const char *path);
+
+/*
+ * These type and click, as fast as a quick hand, and return when the guest has got all of it; its
+ * programs may still be reading. SANDCASTLE_E_REFUSED: there is no display, or the guest
+ * does not take it; then it has got a part.
+ */
+
+/* Keys together: "ctrl+alt+t", "enter", "f5"; the names are in sandcastle(1). */
+int sandcastle_send_key(struct sandcastle *sb, const char *chord);
+
+/* ASCII, by the US layout, which the guest should have; _E_INVALID: no key makes a character of it. */
+int sandcastle_send_text(struct sandcastle *sb, const char *text);
+
+enum sandcastle_button {
+	SANDCASTLE_BUTTON_LEFT = 0,
+	SANDCASTLE_BUTTON_MIDDLE = 1,
+	SANDCASTLE_BUTTON_RIGHT = 2,
+};
+
+/* At pixel x, y of the screenshot of that monitor. Two in a row are a double click. */
+int sandcastle_send_click(struct sandcastle *sb, uint32_t monitor, uint32_t x, uint32_t y,
+			  int button);
+
+/* Turns the wheel by that many notches, at most 100; up is positive. */
+int sandcastle_send_wheel(struct sandcastle *sb, int notches);
 
 /* --- what happens --- */
 

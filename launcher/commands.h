@@ -17,6 +17,7 @@ extern const struct command cmd_list;
 extern const struct command cmd_stats;
 extern const struct command cmd_logs;
 extern const struct command cmd_screenshot;
+extern const struct command cmd_send;
 extern const struct command cmd_connect;
 extern const struct command cmd_attach;
 extern const struct command cmd_wait;

@@ -41,6 +41,7 @@ struct call {
 	int64_t id;
 	struct sandcastle_command *command; /* gets its number by the reply; NULL: none */
 	json_t *reply;
+	int fd; /* that came with it; -1: none */
 	struct call *next;
 };
 
@@ -113,6 +114,8 @@ bool lib_is_ready_or_ended(void *data);
  */
 int lib_call(struct sandcastle *sb, json_t *request, const int *fds, size_t n_fds,
 	     struct sandcastle_command *command, json_t **reply);
+/* The same for a request whose reply brings a descriptor, which is the caller's; -1: it did not. */
+int lib_call_for_fd(struct sandcastle *sb, json_t *request, json_t **reply, int *fd);
 
 /* A member of a message, "" if it is no string. Borrowed. */
 const char *lib_text(const json_t *message, const char *key);

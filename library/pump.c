@@ -198,6 +198,7 @@ static void take_reply(struct sandcastle *sb, json_t *reply)
 		if (c->id != id || c->reply)
 			continue;
 		c->reply = json_incref(reply);
+		c->fd = client_take_fd(sb->client);
 		/* Give it its number now: the next message may say that the command has ended. */
 		if (c->command)
 			c->command->number = json_integer_value(json_object_get(reply, "command"));
@@ -322,11 +323,11 @@ int lib_ended_failure(struct sandcastle *sb)
 			sb->end_message[0] ? ": " : "", sb->end_message);
 }
 
-int lib_call(struct sandcastle *sb, json_t *request, const int *fds, size_t n_fds,
-	     struct sandcastle_command *command, json_t **reply)
+/* Sends it and waits; what came of it is in `call`. */
+static int call_and_wait(struct sandcastle *sb, struct call *call, json_t *request, const int *fds,
+			 size_t n_fds)
 {
-	struct call call = {.command = command, .next = sb->calls};
-	struct waited_call w = {sb, &call};
+	struct waited_call w = {sb, call};
 	struct call **link;
 	int r;
 
@@ -338,23 +339,46 @@ int lib_call(struct sandcastle *sb, json_t *request, const int *fds, size_t n_fd
 			       ? lib_ended_failure(sb)
 			       : lib_fail(sb, SANDCASTLE_E_INVALID, "the sandbox is not ready");
 	}
-	r = client_send(sb->client, request, fds, n_fds, &call.id);
+	r = client_send(sb->client, request, fds, n_fds, &call->id);
 	if (r < 0)
 		return r == -ENOMEM || r == -E2BIG
 			       ? lib_fail(sb, SANDCASTLE_E_INVALID, "the request is too long")
 			       : lib_fail(sb, SANDCASTLE_E_ENDED, "the sandbox has ended");
-	/* cppcheck-suppress autoVariables; it is taken out below, before we return */
-	sb->calls = &call;
+	call->next = sb->calls;
+	sb->calls = call;
 	(void)lib_wait(sb, is_answered, &w, -1);
-	for (link = &sb->calls; *link != &call; link = &(*link)->next)
+	for (link = &sb->calls; *link != call; link = &(*link)->next)
 		;
-	*link = call.next;
-	if (!call.reply)
+	*link = call->next;
+	if (!call->reply)
 		return lib_ended_failure(sb);
-	*reply = call.reply;
-	if (json_is_true(json_object_get(call.reply, "ok")))
+	if (json_is_true(json_object_get(call->reply, "ok")))
 		return SANDCASTLE_OK;
-	return lib_fail(sb, SANDCASTLE_E_REFUSED, "%s", lib_text(call.reply, "message"));
+	return lib_fail(sb, SANDCASTLE_E_REFUSED, "%s", lib_text(call->reply, "message"));
+}
+
+int lib_call(struct sandcastle *sb, json_t *request, const int *fds, size_t n_fds,
+	     struct sandcastle_command *command, json_t **reply)
+{
+	struct call call = {.command = command, .fd = -1};
+	int r = call_and_wait(sb, &call, request, fds, n_fds);
+
+	if (call.fd >= 0)
+		close(call.fd);
+	if (call.reply)
+		*reply = call.reply;
+	return r;
+}
+
+int lib_call_for_fd(struct sandcastle *sb, json_t *request, json_t **reply, int *fd)
+{
+	struct call call = {.fd = -1};
+	int r = call_and_wait(sb, &call, request, NULL, 0);
+
+	if (call.reply)
+		*reply = call.reply;
+	*fd = call.fd;
+	return r;
 }
 
 int lib_wait_ready(struct sandcastle *sb)

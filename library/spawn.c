@@ -102,6 +102,8 @@ static int compose(struct sandcastle *sb, const struct sandcastle_options *o, st
 		add(args, "--cpus=%u", o->cpus);
 	if (o->memory)
 		add(args, "--memory=%llu", (unsigned long long)o->memory);
+	if (o->display_width || o->display_height)
+		add(args, "--display=%ux%u", o->display_width, o->display_height);
 	if (o->kernel)
 		add(args, "--kernel=%s", o->kernel);
 	if (o->user)

@@ -51,8 +51,30 @@ static void print_power(const json_t *power)
 	}
 }
 
+static void print_display(const json_t *display)
+{
+	const json_t *monitor, *list = json_object_get(display, "monitors");
+	size_t i;
+
+	json_array_foreach(list, i, monitor)
+	{
+		if (json_is_object(monitor))
+			printf("monitor %-20zu %6llu x %llu\n", i + 1,
+			       (unsigned long long)number(monitor, "width"),
+			       (unsigned long long)number(monitor, "height"));
+	}
+	printf("%-28s %12llu\n", "pictures the guest drew",
+	       (unsigned long long)number(display, "flushes"));
+	printf("%-28s %12llu\n", "pictures shown in a window",
+	       (unsigned long long)number(display, "frames"));
+	print_size("copied for it", display, "copied");
+	printf("%-28s %12llu\n", "input the guest missed",
+	       (unsigned long long)number(display, "input_dropped"));
+}
+
 static void print(const json_t *stats)
 {
+	const json_t *display = json_object_get(stats, "display");
 	const json_t *memory = json_object_get(stats, "memory");
 	const json_t *guest = json_object_get(memory, "guest");
 
@@ -65,6 +87,8 @@ static void print(const json_t *stats)
 	print_size("taken by the balloon", memory, "balloon");
 	print_size("available in the guest", guest, "available");
 	print_power(json_object_get(stats, "power"));
+	if (json_is_object(display))
+		print_display(display);
 }
 
 /* Prints one reading. -errno as client_call(), logged but for -EPIPE. */

@@ -26,6 +26,8 @@ static void sizes(void)
 	FIELD(sandcastle_options, pressure_events);
 	FIELD(sandcastle_options, root);
 	FIELD(sandcastle_options, network);
+	FIELD(sandcastle_options, display_width);
+	FIELD(sandcastle_options, display_height);
 	SIZE(sandcastle_map);
 	SIZE(sandcastle_exec_options);
 	FIELD(sandcastle_exec_options, argv);
@@ -59,6 +61,9 @@ int main(void)
 	VALUE(SANDCASTLE_STDIO_FD);
 	VALUE(SANDCASTLE_STDIO_PIPE);
 	VALUE(SANDCASTLE_STDIO_CALLBACK);
+	VALUE(SANDCASTLE_BUTTON_LEFT);
+	VALUE(SANDCASTLE_BUTTON_MIDDLE);
+	VALUE(SANDCASTLE_BUTTON_RIGHT);
 	VALUE(SANDCASTLE_EVENT_READY);
 	VALUE(SANDCASTLE_EVENT_EXITED);
 	VALUE(SANDCASTLE_EVENT_ENDED);

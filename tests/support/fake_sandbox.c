@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -140,6 +141,54 @@ static void publish(const json_t *request, json_int_t id, int fd)
 		say(json_pack("{s:s, s:I, s:b}", "type", "reply", "id", id, "ok", 1));
 }
 
+/* Two pixels on monitor 1. */
+static void screenshot(const json_t *request, json_int_t id)
+{
+	static const char pixels[8] = "\x01\x02\x03\0\x04\x05\x06";
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} space = {.align = {.cmsg_len = CMSG_LEN(sizeof(int)),
+			     .cmsg_level = SOL_SOCKET,
+			     .cmsg_type = SCM_RIGHTS}};
+	char text[256];
+	struct iovec iov = {text, 0};
+	struct msghdr mh = {.msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = space.bytes,
+			    .msg_controllen = sizeof(space.bytes)};
+	int fd;
+
+	if (json_integer_value(json_object_get(request, "monitor")) != 1) {
+		refuse(id, "no-picture", 0, "nothing there");
+		return;
+	}
+	fd = memfd_create("picture", MFD_CLOEXEC);
+	(void)!write(fd, pixels, sizeof(pixels));
+	memcpy(CMSG_DATA(&space.align), &fd, sizeof(fd));
+	iov.iov_len = (size_t)snprintf(text, sizeof(text),
+				       "{\"type\":\"reply\",\"id\":%lld,\"ok\":true,\"width\":2,"
+				       "\"height\":1,\"stride\":8}",
+				       (long long)id);
+	(void)!sendmsg(fake.client, &mh, MSG_NOSIGNAL);
+	close(fd);
+}
+
+/* What begins with Enter is fine; else the refusal tells what came. */
+static void input(const json_t *request, json_int_t id)
+{
+	const json_t *events = json_object_get(request, "events");
+	char *text = json_dumps(events, JSON_COMPACT);
+
+	if (json_array_size(events) > 1024)
+		refuse(id, "bad-request", 0, "too many");
+	else if (json_integer_value(json_object_get(json_array_get(events, 0), "key")) == 0x28)
+		say(json_pack("{s:s, s:I, s:b}", "type", "reply", "id", id, "ok", 1));
+	else
+		refuse(id, "failed", 0, text);
+	free(text);
+}
+
 static void handle(const json_t *request, const int *fds)
 {
 	const char *op = json_string_value(json_object_get(request, "op"));
@@ -162,6 +211,10 @@ static void handle(const json_t *request, const int *fds)
 		say(json_pack("{s:s, s:I, s:b}", "type", "reply", "id", id, "ok", 1));
 	} else if (strcmp(op, "logs") == 0) {
 		logs(id, (size_t)json_integer_value(json_object_get(request, "from")));
+	} else if (strcmp(op, "screenshot") == 0) {
+		screenshot(request, id);
+	} else if (strcmp(op, "input") == 0) {
+		input(request, id);
 	} else if (strcmp(op, "watch") == 0) {
 		say(json_pack("{s:s, s:I, s:b, s:s, s:s}", "type", "reply", "id", id, "ok", 1,
 			      "state", "running", "pressure", "squeezing"));

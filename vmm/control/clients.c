@@ -52,6 +52,7 @@ void control_client_free(struct control_client *client)
 	*at = client->next;
 	ctl->n_clients--;
 	control_forget_client(ctl, client);
+	control_forget_input(ctl, client);
 	shares_forget(ctl->setup.shares, client);
 	free_queue(client);
 	loop_remove(&client->src);

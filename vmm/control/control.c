@@ -120,6 +120,7 @@ void control_end(struct control *ctl, const char *reason, const char *message)
 
 	ctl->ended = true;
 	control_forget_commands(ctl);
+	control_forget_input(ctl, NULL);
 	control_detach_all(ctl);
 	control_logs_grew(ctl);
 	for (struct control_client *c = ctl->clients; c; c = c->next)
@@ -135,6 +136,7 @@ void control_free(struct control *ctl)
 	ctl->ended = true;
 	guest_log_watch(ctl->setup.log, NULL, NULL, NULL);
 	control_forget_commands(ctl);
+	control_forget_input(ctl, NULL);
 	control_detach_all(ctl);
 	while (ctl->clients)
 		control_client_free(ctl->clients);

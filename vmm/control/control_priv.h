@@ -78,6 +78,7 @@ struct control {
 
 	struct control_attachment *attachments;
 	unsigned int n_attachments;
+	struct control_playing *playing; /* an "input" that is not done; NULL: none */
 	bool console_runs; /* there is a shell on the console */
 
 	int null_fd; /* input of commands without */
@@ -154,8 +155,10 @@ void control_watch_console(struct control *ctl);
 void control_attach(struct control *ctl, struct control_request *req);
 void control_detach_all(struct control *ctl);
 
-/* ---- control_display.c ---- */
+/* ---- display.c ---- */
 
+/* False after a refusal. */
+bool control_has_display(const struct control *ctl, const struct control_request *req);
 void control_display(struct control *ctl, struct control_request *req);
 void control_screenshot(struct control *ctl, struct control_request *req);
 /* What "stats" says of it; NULL without memory, null without a display. */
@@ -168,6 +171,13 @@ void control_unpublish(struct control *ctl, struct control_request *req);
 /* JSON for "info": what is published, and the guest's network; NULL without memory. */
 json_t *control_list_ports(const struct control *ctl);
 json_t *control_network(const struct control *ctl);
+
+/* ---- input.c ---- */
+
+/* Gives the guest keys and pointer, one after the other. */
+void control_input(struct control *ctl, struct control_request *req);
+/* Gives up what that client's request has not done yet; NULL: whoever's. */
+void control_forget_input(struct control *ctl, const struct control_client *client);
 
 /* ---- share.c ---- */
 

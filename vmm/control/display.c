@@ -3,11 +3,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "devices/input.h"
 #include "gpu/display.h"
 #include "vmm/control/control_priv.h"
 
-/* False after a refusal. */
-static bool has_display(const struct control *ctl, const struct control_request *req)
+bool control_has_display(const struct control *ctl, const struct control_request *req)
 {
 	if (!ctl->setup.display)
 		control_refuse(req->client, req->id, CONTROL_E_NO_DISPLAY, 0,
@@ -20,7 +20,7 @@ void control_display(struct control *ctl, struct control_request *req)
 {
 	int ends[2];
 
-	if (!has_display(ctl, req))
+	if (!control_has_display(ctl, req))
 		return;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0) {
 		control_refuse(req->client, req->id, CONTROL_E_FAILED, errno, "no socket: %s",
@@ -38,7 +38,7 @@ void control_screenshot(struct control *ctl, struct control_request *req)
 	struct gpu_picture p;
 	int r;
 
-	if (!has_display(ctl, req))
+	if (!control_has_display(ctl, req))
 		return;
 	if (n < 1 || n > GPU_SCANOUTS) {
 		control_refuse(req->client, req->id, CONTROL_E_BAD_REQUEST, 0,
@@ -74,6 +74,12 @@ static json_t *monitors(const struct gpu_figures *f)
 	return list;
 }
 
+static json_int_t dropped_input(const struct display *d)
+{
+	return (json_int_t)(input_dropped(d->keyboard) + input_dropped(d->tablet) +
+			    input_dropped(d->mouse));
+}
+
 json_t *control_display_figures(const struct control *ctl)
 {
 	struct gpu_figures f;
@@ -81,8 +87,9 @@ json_t *control_display_figures(const struct control *ctl)
 	if (!ctl->setup.display)
 		return json_null();
 	gpu_get_figures(ctl->setup.display->gpu, &f);
-	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:o}", "window", (int)f.window, "flushes",
-			 (json_int_t)f.flushes, "frames", (json_int_t)f.frames, "copied",
+	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "window", (int)f.window,
+			 "flushes", (json_int_t)f.flushes, "frames", (json_int_t)f.frames, "copied",
 			 (json_int_t)f.copied, "dropped", (json_int_t)f.dropped, "errors",
-			 (json_int_t)f.errors, "monitors", monitors(&f));
+			 (json_int_t)f.errors, "input_dropped", dropped_input(ctl->setup.display),
+			 "monitors", monitors(&f));
 }

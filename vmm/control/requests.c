@@ -285,6 +285,7 @@ static const struct {
 	{"unpublish", control_unpublish},
 	{"display", control_display},
 	{"screenshot", control_screenshot},
+	{"input", control_input},
 };
 
 void control_serve(struct control *ctl, struct control_request *req)

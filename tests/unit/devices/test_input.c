@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <endian.h>
+#include <errno.h>
 #include <linux/input.h>
 #include <linux/virtio_input.h>
 #include <linux/virtio_ring.h>
@@ -619,4 +620,17 @@ Test(mouse, a_turn_that_was_dropped_did_not_happen)
 	expect(EV_REL, REL_WHEEL_HI_RES, 60);
 	expect(EV_REL, REL_WHEEL, 1);
 	expect_syn();
+}
+
+Test(tablet, is_ready_for_whatever_comes)
+{
+	/* The largest batch is eight events. */
+	give_buffers(7);
+	cr_assert_eq(input_ready(input), 0);
+	give_buffers(1);
+	cr_assert_eq(input_ready(input), 1);
+	input_button(input, 0, true);
+	cr_assert_eq(input_ready(input), 0);
+	fake_guest_reset(g);
+	cr_assert_eq(input_ready(input), -ENODEV);
 }

@@ -512,3 +512,21 @@ Test(window, a_flood_of_messages_is_taken_in_turns)
 	fake_guest_settle(guest);
 	cr_assert(window_there(gpu));
 }
+
+/* Each pixel's place is in it again, as input drivers scale: value * size / 32768. */
+Test(window, a_pixel_has_a_place)
+{
+	uint32_t x, y;
+
+	cr_assert_eq(gpu_point(gpu, GPU_SCANOUTS, 0, 0, &x, &y), -EINVAL);
+	cr_assert_eq(gpu_point(gpu, 1, 0, 0, &x, &y), -ENODATA);
+	gpu->scanouts[0].monitor.width = WIDTH;
+	gpu->scanouts[0].monitor.height = HEIGHT;
+	for (uint32_t at = 0; at < WIDTH; at++) {
+		cr_assert_eq(gpu_point(gpu, 0, at, at % HEIGHT, &x, &y), 0);
+		cr_assert_eq(x * WIDTH / (WINDOW_POINTER_MAX + 1), at);
+		cr_assert_eq(y * HEIGHT / (WINDOW_POINTER_MAX + 1), at % HEIGHT);
+	}
+	cr_assert_eq(gpu_point(gpu, 0, WIDTH, 0, &x, &y), -ERANGE);
+	cr_assert_eq(gpu_point(gpu, 0, 0, HEIGHT, &x, &y), -ERANGE);
+}

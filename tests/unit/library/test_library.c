@@ -275,6 +275,63 @@ Test(library, a_terminal)
 	cr_assert_eq(sandcastle_command_winsize(cmd, 40, 120), SANDCASTLE_OK, "it is over");
 }
 
+Test(library, a_screenshot)
+{
+	char path[64];
+	struct stat st;
+
+	start();
+	cr_assert_eq(sandcastle_wait_ready(sb, -1), SANDCASTLE_OK);
+	snprintf(path, sizeof(path), "%s/picture.png", run_dir);
+	cr_assert_eq(sandcastle_screenshot(sb, 1, path), SANDCASTLE_OK, "%s", message());
+	cr_assert_eq(stat(path, &st), 0);
+	cr_assert_gt(st.st_size, 50);
+	cr_assert_eq(unlink(path), 0);
+	cr_assert_eq(sandcastle_screenshot(sb, 2, path), SANDCASTLE_E_REFUSED);
+	cr_assert_str_eq(message(), "nothing there");
+	cr_assert_eq(sandcastle_screenshot(sb, 5, path), SANDCASTLE_E_INVALID);
+	cr_assert_eq(sandcastle_screenshot(sb, 1, NULL), SANDCASTLE_E_INVALID);
+	cr_assert_eq(sandcastle_screenshot(sb, 1, "/nonexistent/picture.png"), SANDCASTLE_E_SYSTEM);
+	cr_assert(strstr(message(), "/nonexistent/picture.png: No such file"));
+	cr_assert_neq(stat(path, &st), 0);
+}
+
+/* The fake refuses with what it was sent. */
+Test(library, keys_and_clicks)
+{
+	start();
+	cr_assert_eq(sandcastle_wait_ready(sb, -1), SANDCASTLE_OK);
+	cr_assert_eq(sandcastle_send_key(sb, "enter"), SANDCASTLE_OK, "%s", message());
+	cr_assert_eq(sandcastle_send_key(sb, "alt+x"), SANDCASTLE_E_REFUSED);
+	cr_assert_str_eq(message(), "[{\"key\":226,\"down\":true},{\"key\":27,\"down\":true},"
+				    "{\"key\":27,\"down\":false},{\"key\":226,\"down\":false}]");
+	cr_assert_eq(sandcastle_send_key(sb, "alt+what"), SANDCASTLE_E_INVALID);
+	cr_assert_str_eq(message(), "'what' is no key");
+	cr_assert_eq(sandcastle_send_click(sb, 2, 30, 40, SANDCASTLE_BUTTON_RIGHT),
+		     SANDCASTLE_E_REFUSED);
+	cr_assert_str_eq(message(), "[{\"monitor\":2,\"x\":30,\"y\":40},"
+				    "{\"button\":2,\"down\":true},{\"button\":2,\"down\":false}]");
+	cr_assert_eq(sandcastle_send_click(sb, 1, 0, 0, 3), SANDCASTLE_E_INVALID);
+	cr_assert_eq(sandcastle_send_click(sb, 1, 0, 0, -1), SANDCASTLE_E_INVALID);
+	cr_assert_eq(sandcastle_send_wheel(sb, -2), SANDCASTLE_E_REFUSED);
+	cr_assert_str_eq(message(), "[{\"wheel\":-240}]");
+	cr_assert_eq(sandcastle_send_wheel(sb, 101), SANDCASTLE_E_INVALID);
+}
+
+Test(library, text_in_as_many_requests_as_it_takes)
+{
+	char lines[2001];
+
+	memset(lines, '\n', sizeof(lines) - 1);
+	lines[sizeof(lines) - 1] = '\0';
+	start();
+	cr_assert_eq(sandcastle_wait_ready(sb, -1), SANDCASTLE_OK);
+	cr_assert_eq(sandcastle_send_text(sb, lines), SANDCASTLE_OK, "%s", message());
+	cr_assert_eq(sandcastle_send_text(sb, ""), SANDCASTLE_OK);
+	cr_assert_eq(sandcastle_send_text(sb, "ab\xc3\xa9"), SANDCASTLE_E_INVALID);
+	cr_assert_str_eq(message(), "byte 3 of the text has no key on a US keyboard");
+}
+
 Test(library, logs_a_piece_at_a_time)
 {
 	uint64_t position = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* launcher/cmd/png.h - writes a picture as PNG, by libpng. */
-#ifndef LAUNCHER_CMD_PNG_H
-#define LAUNCHER_CMD_PNG_H
+/* library/client/png.h - writes a picture as PNG, by libpng. */
+#ifndef LIBRARY_CLIENT_PNG_H
+#define LIBRARY_CLIENT_PNG_H
 
 #include <stdint.h>
 #include <stdio.h>

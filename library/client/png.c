@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "launcher/cmd/png.h"
+#include "library/client/png.h"
 
 #include <errno.h>
 #include <png.h>
