@@ -12,6 +12,8 @@
 #include "balloon/figures.h"
 #include "common/control_protocol.h"
 #include "devices/fs/fs.h"
+#include "devices/input.h"
+#include "gpu/display.h"
 #include "tests/fuzz/fuzz_input.h"
 #include "tests/support/fake_handles.h"
 #include "tests/support/fake_vsock.h"
@@ -115,6 +117,8 @@ static size_t compose(struct fuzz_input *in, uint8_t kind, char *buf)
 		"{\"type\":\"request\",\"id\":3,\"op\":\"stop\",",
 		"{\"type\":\"request\",\"id\":5,\"op\":\"share\",\"host\":\"/a\",\"guest\":\"/m",
 		"{\"type\":\"request\",\"id\":6,\"op\":\"unshare\",\"guest\":\"/m",
+		"{\"type\":\"request\",\"id\":7,\"op\":\"input\",\"events\":[{\"",
+		"{\"type\":\"request\",\"id\":7,\"op\":\"input\",\"events\":[{\"wheel\":4},{\"",
 		"{\"type\":\"request\",\"id\":4,\"op\":\"",
 		"{\"type\":\"request\",\"id\":",
 		"",
@@ -173,6 +177,11 @@ static void step(struct box *b, struct fuzz_input *in)
 		"{\"type\":\"request\",\"id\":9,\"op\":\"share\",\"host\":\"/a\",\"guest\":\"/m\"}",
 		"{\"type\":\"request\",\"id\":9,\"op\":\"unshare\",\"guest\":\"/m\"}",
 		"{\"type\":\"request\",\"id\":9,\"op\":\"exec\",\"argv\":[\"a\"],\"detach\":true}",
+		"{\"type\":\"request\",\"id\":9,\"op\":\"screenshot\"}",
+		"{\"type\":\"request\",\"id\":9,\"op\":\"display\"}",
+		"{\"type\":\"request\",\"id\":9,\"op\":\"input\",\"events\":[{\"key\":4,\"down\":"
+		"true},"
+		"{\"button\":1,\"down\":true},{\"wheel\":9},{\"monitor\":1,\"x\":0,\"y\":0}]}",
 	};
 	const uint8_t what = fuzz_u8(in), n = fuzz_u8(in);
 	const unsigned int i = what / 10 % N_CLIENTS;
@@ -210,6 +219,45 @@ static void step(struct box *b, struct fuzz_input *in)
 		(void)control_signal_all(b->control, n % 64 + 1);
 		break;
 	}
+}
+
+static struct input *make_input(enum input_kind kind)
+{
+	struct fake_guest *g = fake_guest_new();
+	struct virtio_device *vdev;
+	struct input *input;
+
+	if (virtio_input_new(kind, NULL, NULL, &vdev, &input) < 0)
+		abort();
+	fake_guest_start(g, vdev, 0);
+	for (int i = 0; i < 64; i++) {
+		/* An event of Linux's is eight bytes. */
+		struct fake_seg room = fake_room(g, 8);
+
+		(void)fake_publish(g, 0, &room, 1);
+	}
+	return input;
+}
+
+/* One for all inputs, with room for as many events as the guest once laid out; nothing is on it. */
+static struct display *the_display(void)
+{
+	static struct display d;
+	struct gpu_setup setup = {.name = "box", .width = 64, .height = 48};
+	struct fake_guest *g;
+	struct virtio_device *vdev;
+
+	if (d.gpu)
+		return &d;
+	g = fake_guest_new();
+	setup.mem = &g->mem;
+	d.keyboard = make_input(INPUT_KEYBOARD);
+	d.tablet = make_input(INPUT_TABLET);
+	d.mouse = make_input(INPUT_MOUSE);
+	if (virtio_gpu_new(&setup, &vdev, &d.gpu) < 0)
+		abort();
+	fake_guest_start(g, vdev, 0);
+	return &d;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -258,6 +306,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (shares_new(&shares, &b.shares) < 0)
 		abort();
 	setup.shares = b.shares;
+	/* Every other sandbox has one. */
+	setup.display = size / 2 % 2 ? the_display() : NULL;
 	if (control_new(&setup, -1, &b.control) < 0)
 		abort();
 	for (unsigned int i = 0; i < N_CLIENTS; i++) {
