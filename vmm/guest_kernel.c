@@ -44,8 +44,8 @@ static const struct {
 	{"?battery cache_time=50", NULL},
 	/* Consoles on the display would cost the guest 4 to 8 MiB and time. */
 	{"?drm_kms_helper fbdev_emulation=0", has_display},
-	{"?virtio_gpu", has_display},
-	{"?virtio_input", has_display},
+	{"virtio_gpu", has_display},
+	{"virtio_input", has_display},
 	{"?evdev", has_display}, /* what programs read keyboard and pointers by */
 };
 

@@ -177,6 +177,20 @@ static int write_archive(const struct kernel_image *k, const struct agent_image 
 	return r;
 }
 
+static void log_missing(const struct kernel_image *k, const char *module)
+{
+	if (strstr(k->release, "cloud"))
+		log_error("the kernel %s has no module %s: kernels for clouds leave drivers out, "
+			  "all of "
+			  "displays among them; `sudo apt install linux-image-amd64` and give that "
+			  "one with --kernel FILE",
+			  k->path, module);
+	else
+		log_error("the kernel %s has no module %s, neither in %s nor built in; give a "
+			  "distribution's kernel with --kernel FILE",
+			  k->path, module, k->modules);
+}
+
 int initramfs_resolve(const struct kernel_image *k, const char *const *wanted,
 		      struct module_list *out)
 {
@@ -196,9 +210,7 @@ int initramfs_resolve(const struct kernel_image *k, const char *const *wanted,
 	r = modules_resolve((const char *)dep.data, builtin.len ? (const char *)builtin.data : "",
 			    wanted, out, &missing);
 	if (r == -ENOENT)
-		log_error("the kernel %s has no module %s, neither in %s nor built in; give a "
-			  "distribution's kernel with --kernel FILE",
-			  k->path, missing, k->modules);
+		log_missing(k, missing);
 	else if (r < 0)
 		log_error("cannot use %s/modules.dep: %s; write it again with `sudo depmod %s`",
 			  k->modules, strerror(-r), k->release);

@@ -162,6 +162,7 @@ void control_ready(struct control *ctl)
 		return;
 	ctl->state = CONTROL_RUNNING;
 	tell_state(ctl, "ready");
+	control_display_say(ctl, "Runs; nothing draws on its screen yet");
 	control_startup(ctl);
 }
 
@@ -171,4 +172,5 @@ void control_stopping(struct control *ctl)
 		return;
 	ctl->state = CONTROL_STOPPING;
 	tell_state(ctl, "stopping");
+	control_display_say(ctl, "Stops");
 }

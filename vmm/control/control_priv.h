@@ -161,6 +161,8 @@ void control_detach_all(struct control *ctl);
 bool control_has_display(const struct control *ctl, const struct control_request *req);
 void control_display(struct control *ctl, struct control_request *req);
 void control_screenshot(struct control *ctl, struct control_request *req);
+/* Tells a window's user what the guest is at, until it draws. */
+void control_display_say(const struct control *ctl, const char *text);
 /* What "stats" says of it; NULL without memory, null without a display. */
 json_t *control_display_figures(const struct control *ctl);
 

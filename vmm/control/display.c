@@ -31,6 +31,12 @@ void control_display(struct control *ctl, struct control_request *req)
 	control_reply_with(req->client, req->id, NULL, ends[1]);
 }
 
+void control_display_say(const struct control *ctl, const char *text)
+{
+	if (ctl->setup.display)
+		gpu_say(ctl->setup.display->gpu, text);
+}
+
 void control_screenshot(struct control *ctl, struct control_request *req)
 {
 	const json_t *monitor = json_object_get(req->body, "monitor");

@@ -154,6 +154,33 @@ Test(display, a_window_gets_its_end_of_the_wire)
 	close(window);
 }
 
+static void expect_state(int window, const char *text)
+{
+	union window_message m = {0};
+	int fd;
+
+	fake_guest_settle(guest);
+	while (window_wire_receive(window, WINDOW_END_WINDOW, &m, &fd) == 0)
+		if (m.type == WINDOW_STATE)
+			break;
+	cr_assert_eq(m.type, WINDOW_STATE);
+	cr_assert_str_eq(m.state.text, text);
+}
+
+Test(display, a_window_hears_what_the_guest_is_at)
+{
+	char text[256];
+	int window;
+
+	ask(client, "{\"type\":\"request\",\"id\":1,\"op\":\"display\"}");
+	window = receive_fd(text, sizeof(text));
+	control_ready(control);
+	expect_state(window, "Runs; nothing draws on its screen yet");
+	control_stopping(control);
+	expect_state(window, "Stops");
+	close(window);
+}
+
 Test(without_display, all_of_it_is_refused, .init = peers_setup, .fini = peers_teardown)
 {
 	json_decref(receive(client));
