@@ -8,6 +8,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
+#include <sys/sysmacros.h>
 #include <sys/utsname.h>
 
 #include "common/agent_protocol.h"
@@ -126,6 +127,44 @@ static int mount_private_dirs(const struct mounts *m, struct text *why)
 	return 0;
 }
 
+/*
+ * What udev and systemd do on the distribution, for there is neither: the nodes
+ * that any user may open, two of which load their module when they are, and the
+ * settings of sysctl.d/50-default.conf that programs of users meet.
+ */
+static void be_a_distribution(void)
+{
+	static const struct {
+		const char *path;
+		mode_t mode;
+		unsigned int minor; /* of the misc devices, major 10 */
+	} nodes[] = {
+		{"/dev/fuse", 0666, 229},
+		{"/dev/net/tun", 0666, 200},
+		{"/dev/loop-control", 0660, 237},
+	};
+	static const char *const settings[][2] = {
+		{"/proc/sys/net/ipv4/ping_group_range", "0 2147483647"},
+		{"/proc/sys/fs/protected_hardlinks", "1"},
+		{"/proc/sys/fs/protected_symlinks", "1"},
+		{"/proc/sys/fs/protected_fifos", "1"},
+		{"/proc/sys/fs/protected_regular", "2"},
+	};
+
+	(void)!make_dir("/dev/net", 0755);
+	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++) {
+		(void)!mknod(nodes[i].path, S_IFCHR | nodes[i].mode, makedev(10, nodes[i].minor));
+		(void)!chmod(nodes[i].path, nodes[i].mode);
+	}
+	/* A kernel may lack any of them. */
+	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
+		AUTO_CLOSE int fd = open(settings[i][0], O_WRONLY | O_CLOEXEC);
+
+		if (fd >= 0)
+			(void)!write(fd, settings[i][1], strlen(settings[i][1]));
+	}
+}
+
 static int mount_kernel_trees(struct text *why)
 {
 	enum { HARMLESS = MS_NOSUID | MS_NODEV | MS_NOEXEC };
@@ -154,6 +193,7 @@ static int mount_kernel_trees(struct text *why)
 	for (size_t i = 0; i < ARRAY_SIZE(links); i++)
 		if (symlink(links[i][0], links[i][1]) < 0 && errno != EEXIST)
 			return text_fail(why, -errno, "make the link", links[i][1]);
+	be_a_distribution();
 	return 0;
 }
 

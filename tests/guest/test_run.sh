@@ -71,6 +71,24 @@ test_home_run_and_tmp_of_the_host_are_not_there()
 	[ -e /etc/os-release ] || fail "a file removed inside is gone on the host"
 }
 
+# Without udev and systemd, which would have said so.
+test_users_may_what_a_distribution_lets_them()
+{
+	run_sandcastle run --user nobody -- sh -c '
+		cd /tmp
+		stat -c "%n %a" /dev/fuse /dev/net/tun /dev/loop-control
+		perl -e "open(F, \"+<\", \"/dev/fuse\") ? print \"fuse opens\\n\" : print \"\$!\\n\"
+			; socket(S, 2, 2, 1) ? print \"ping socket\\n\" : print \"\$!\\n\""
+		ln /etc/passwd linked 2>/dev/null || echo "a file of another is not linked"'
+	expect_code 0
+	expect_match '^/dev/fuse 666$'
+	expect_match '^/dev/net/tun 666$'
+	expect_match '^/dev/loop-control 660$'
+	expect_match '^fuse opens$'
+	expect_match '^ping socket$'
+	expect_match '^a file of another is not linked$'
+}
+
 test_in_a_pipeline()
 {
 	local n
