@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* guest-agent/wire.h - the bytes of the agent protocol: headers and fields. No I/O. */
+/* guest-agent/wire.h - writes messages of the guest; common/agent_codec.h reads those of the host. No I/O. */
 #ifndef GUEST_AGENT_WIRE_H
 #define GUEST_AGENT_WIRE_H
 
@@ -7,33 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/agent_protocol.h"
-#include "common/util.h"
+#include "common/agent_codec.h"
 
-/* Reading. Bytes may be anything; what is wrong gives -EPROTO and no output. */
-
-/* `raw` holds sizeof(struct sc_header) bytes. A body longer than max_body is refused. */
-int wire_header(const uint8_t *raw, uint32_t max_body, struct sc_header *out) MUST_CHECK;
-
-/* One field of a body; `data` points into it. */
-struct wire_field {
-	uint32_t tag;
-	uint32_t length;
-	const uint8_t *data;
-};
-
-struct wire_reader {
-	const uint8_t *next;
-	size_t left;
-};
-
-/* 1: *out filled. 0: the body ended. -EPROTO: a field is longer than what is left. */
-int wire_next(struct wire_reader *r, struct wire_field *out) MUST_CHECK;
-int wire_u32(const struct wire_field *f, uint32_t *out) MUST_CHECK;
-/* Checks that the field is a string without NUL. */
-int wire_str(const struct wire_field *f) MUST_CHECK;
-
-/* Writing a message of the guest. */
+/* A message of the guest that is being written. */
 struct wire_message {
 	uint8_t buf[sizeof(struct sc_header) + SC_BODY_MAX_GUEST];
 	size_t len;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/agent_codec.h"
 #include "vmm/config/config.h"
 #include "vmm/session/command.h"
 
@@ -71,72 +72,60 @@ static int take_number(uint32_t tag, uint32_t v, struct agent_message *out, cons
 	}
 }
 
-static int take_step(const uint8_t *data, size_t len, struct agent_message *out, const char **why)
+static int take_step(const struct wire_field *f, struct agent_message *out, const char **why)
 {
 	struct agent_step *step = &out->steps[out->n_steps];
 	struct sc_step s;
 
-	if (len < sizeof(s))
+	if (f->length < sizeof(s))
 		return bad(why, "a step cut short");
 	if (out->n_steps == AGENT_STEPS_MAX)
 		return bad(why, "too many steps");
-	memcpy(&s, data, sizeof(s));
+	memcpy(&s, f->data, sizeof(s));
 	step->begin = le64toh(s.begin);
 	step->end = le64toh(s.end);
 	step->kernel = le32toh(s.kernel) != 0;
-	copy_text(step->name, sizeof(step->name), data + sizeof(s), len - sizeof(s));
+	copy_text(step->name, sizeof(step->name), f->data + sizeof(s), f->length - sizeof(s));
 	out->n_steps++;
 	return 0;
 }
 
-static int take_field(uint32_t tag, const uint8_t *data, size_t len, struct agent_message *out,
-		      const char **why)
+static int take_field(const struct wire_field *f, struct agent_message *out, const char **why)
 {
 	uint32_t v;
 
-	if (tag == SC_FIELD_STEP)
-		return take_step(data, len, out, why);
-	if (tag == SC_FIELD_KERNEL || tag == SC_FIELD_TEXT) {
-		if (memchr(data, 0, len))
+	if (f->tag == SC_FIELD_STEP)
+		return take_step(f, out, why);
+	if (f->tag == SC_FIELD_KERNEL || f->tag == SC_FIELD_TEXT) {
+		if (wire_str(f) < 0)
 			return bad(why, "a string with a NUL in it");
-		copy_text(out->text, sizeof(out->text), data, len);
+		copy_text(out->text, sizeof(out->text), f->data, f->length);
 		return 0;
 	}
-	if (len != sizeof(v))
+	if (wire_u32(f, &v) < 0)
 		return bad(why, "a number of the wrong size");
-	memcpy(&v, data, sizeof(v));
-	return take_number(tag, le32toh(v), out, why);
+	return take_number(f->tag, v, out, why);
 }
 
-static int take_body(const uint8_t *data, size_t len, const struct rule *rule,
-		     struct agent_message *out, const char **why)
+static int take_body(struct wire_reader body, const struct rule *rule, struct agent_message *out,
+		     const char **why)
 {
+	struct wire_field f;
 	uint32_t seen = 0;
 	int r;
 
-	while (len > 0) {
-		struct sc_field f;
-
-		if (len < sizeof(f))
-			return bad(why, "a field cut short");
-		memcpy(&f, data, sizeof(f));
-		f.tag = le32toh(f.tag);
-		f.length = le32toh(f.length);
-		data += sizeof(f);
-		len -= sizeof(f);
-		if (f.length > len)
-			return bad(why, "a field longer than its message");
+	while ((r = wire_next(&body, &f)) > 0) {
 		if (f.tag >= 32 || !((rule->must | rule->may | rule->many) & BIT(f.tag)))
 			return bad(why, "a field that does not belong there");
 		if (seen & BIT(f.tag) & ~rule->many)
 			return bad(why, "a field twice");
 		seen |= BIT(f.tag);
-		r = take_field(f.tag, data, f.length, out, why);
+		r = take_field(&f, out, why);
 		if (r < 0)
 			return r;
-		data += f.length;
-		len -= f.length;
 	}
+	if (r < 0)
+		return bad(why, "a field longer than its message");
 	if ((seen & rule->must) != rule->must)
 		return bad(why, "a field missing");
 	/* Exactly one of those that may be there. */
@@ -149,28 +138,21 @@ ssize_t agent_wire_decode(const uint8_t *data, size_t len, struct agent_message 
 			  const char **why)
 {
 	struct sc_header h;
-	uint32_t length;
-	uint16_t type;
 	int r;
 
 	if (len < sizeof(h))
 		return 0;
-	memcpy(&h, data, sizeof(h));
-	length = le32toh(h.length);
-	type = le16toh(h.type);
-	if (length > SC_BODY_MAX_GUEST)
-		return bad(why, "a message too long");
-	if (type < SC_MSG_HELLO || type > SC_MSG_CONNECT_FAILED)
+	if (wire_header(data, SC_BODY_MAX_GUEST, &h) < 0)
+		return bad(why, "a message too long, or a header that is not ours");
+	if (h.type < SC_MSG_HELLO || h.type > SC_MSG_CONNECT_FAILED)
 		return bad(why, "an unknown message");
-	if (h.zero != 0)
-		return bad(why, "a header that is not ours");
-	if (rules[type].has_id != (h.id != 0))
+	if (rules[h.type].has_id != (h.id != 0))
 		return bad(why, "a command number where none is meant, or none");
-	if (len - sizeof(h) < length)
+	if (len - sizeof(h) < h.length)
 		return 0;
-	*out = (struct agent_message){.type = type, .id = le32toh(h.id)};
-	r = take_body(data + sizeof(h), length, &rules[type], out, why);
-	return r < 0 ? r : (ssize_t)(sizeof(h) + length);
+	*out = (struct agent_message){.type = h.type, .id = h.id};
+	r = take_body((struct wire_reader){data + sizeof(h), h.length}, &rules[h.type], out, why);
+	return r < 0 ? r : (ssize_t)(sizeof(h) + h.length);
 }
 
 void agent_buffer_fini(struct agent_buffer *buf)
