@@ -31,13 +31,22 @@ function(sandcastle_stress_test name)
     FAIL_REGULAR_EXPRESSION "LeakSanitizer|AddressSanitizer|ThreadSanitizer|runtime error")
 endfunction()
 
-# A libFuzzer target: bytes in, no KVM. Built with clang's ASan only.
+# All of them: what the build for coverage is for.
+add_custom_target(fuzz)
+
+# A libFuzzer target: bytes in, no KVM. Built with clang's ASan, and for coverage. With CLOCK, time
+# passes as the input says (tests/fuzz/fuzz_clock.h).
 function(sandcastle_fuzz name)
-  cmake_parse_arguments(T "" "" "SOURCES;LIBS" ${ARGN})
+  cmake_parse_arguments(T "CLOCK" "" "SOURCES;LIBS" ${ARGN})
   if(NOT SANDCASTLE_FUZZ)
     return()
   endif()
   add_executable(fuzz_${name} ${T_SOURCES})
   target_link_libraries(fuzz_${name} PRIVATE ${T_LIBS})
   target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+  if(T_CLOCK)
+    target_sources(fuzz_${name} PRIVATE fuzz_clock.c)
+    target_link_options(fuzz_${name} PRIVATE LINKER:--wrap=clock_gettime,--wrap=timerfd_settime)
+  endif()
+  add_dependencies(fuzz fuzz_${name})
 endfunction()

@@ -21,6 +21,34 @@ struct desc_table {
 	bool indirect;
 };
 
+#ifdef SANDCASTLE_FUZZ
+struct virtq_watch virtq_watch;
+
+static void tell_loaded(const void *at, size_t len)
+{
+	if (virtq_watch.loaded)
+		virtq_watch.loaded(at, len);
+}
+
+static void tell_popped(const struct virtq *vq, const struct virtq_chain *chain)
+{
+	if (virtq_watch.popped)
+		virtq_watch.popped(vq, chain);
+}
+#else
+static inline void tell_loaded(const void *at, size_t len)
+{
+	(void)at;
+	(void)len;
+}
+
+static inline void tell_popped(const struct virtq *vq, const struct virtq_chain *chain)
+{
+	(void)vq;
+	(void)chain;
+}
+#endif
+
 static struct desc load_desc(const struct desc_table *t, uint32_t i)
 {
 	struct vring_desc raw;
@@ -28,6 +56,7 @@ static struct desc load_desc(const struct desc_table *t, uint32_t i)
 	memcpy(&raw, t->base + (size_t)i * sizeof(raw), sizeof(raw));
 	/* What is used from here on is the copy: the compiler may not read the ring again. */
 	__asm__ volatile("" : "+m"(raw) : : "memory");
+	tell_loaded(t->base + (size_t)i * sizeof(raw), sizeof(raw));
 	return (struct desc){
 		.addr = le64toh(raw.addr),
 		.len = le32toh(raw.len),
@@ -225,6 +254,7 @@ int virtq_pop(struct virtq *vq, struct virtq_chain *chain)
 	if (r < 0)
 		return r;
 	s->next_avail++;
+	tell_popped(vq, chain);
 	return 1;
 }
 
@@ -325,6 +355,7 @@ size_t chain_read(const struct virtq_chain *chain, size_t off, void *dst, size_t
 
 	while (chain_iov_rd(chain, off + done, len - done, &part, 1) == 1) {
 		memcpy((uint8_t *)dst + done, part.iov_base, part.iov_len);
+		tell_loaded(part.iov_base, part.iov_len);
 		done += part.iov_len;
 	}
 	return done;

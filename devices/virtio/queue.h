@@ -121,4 +121,16 @@ unsigned int chain_iov_wr(const struct virtq_chain *chain, size_t off, size_t le
 unsigned int chain_iov_rd(const struct virtq_chain *chain, size_t off, size_t len,
 			  struct iovec *iov, unsigned int max);
 
+#ifdef SANDCASTLE_FUZZ
+/* In the fuzz targets' build alone, which see here what a device takes from its guest. */
+struct virtq_watch {
+	/* len bytes of guest memory were copied: `at` may hold something else from now on. */
+	void (*loaded)(const void *at, size_t len);
+	/* A chain was popped. */
+	void (*popped)(const struct virtq *vq, const struct virtq_chain *chain);
+};
+
+extern struct virtq_watch virtq_watch; /* zeroed: nobody watches */
+#endif
+
 #endif

@@ -3,13 +3,14 @@
 
 #include <linux/virtio_ring.h>
 
+#include "tests/fuzz/fuzz_watch.h"
+
 enum { MAX_SEGS = 8, MAX_CONTENT = 256, MAX_OPS = 256, MAX_TURNS = 4 };
 
 struct driver {
 	struct fake_guest *g;
 	struct fuzz_input *in;
-	unsigned int published[VIRTIO_MAX_QUEUES]; /* since the last reset */
-	gpa_t mark;
+	gpa_t first, mark; /* memory before and behind the rings */
 };
 
 static uint64_t features(const struct virtio_device *vdev, uint8_t pick)
@@ -42,22 +43,17 @@ static struct fake_seg make_seg(struct driver *d, bool writable)
 
 static void publish(struct driver *d, unsigned int q, uint8_t how)
 {
-	const struct fake_ring *ring = &d->g->rings[q];
 	struct fake_seg segs[MAX_SEGS];
 	unsigned int n = 1 + (how & 7) % MAX_SEGS, n_rd = (how >> 3) % (n + 1);
 
-	/* The driver's own books: descriptors that were never given back are not there. */
-	if (d->published[q] + n > ring->size)
+	if (fuzz_free_descriptors(d->g, q) < n)
 		return;
 	for (unsigned int i = 0; i < n; i++)
 		segs[i] = make_seg(d, i >= n_rd);
-	if (how & 0x40) {
+	if (how & 0x40)
 		(void)fake_publish_indirect(d->g, q, segs, n);
-		d->published[q]++;
-	} else {
+	else
 		(void)fake_publish(d->g, q, segs, n);
-		d->published[q] += n;
-	}
 }
 
 static void hostile_ring(struct driver *d, unsigned int q, uint8_t how)
@@ -81,32 +77,74 @@ static void hostile_ring(struct driver *d, unsigned int q, uint8_t how)
 	}
 }
 
+unsigned int fuzz_free_descriptors(const struct fake_guest *g, unsigned int q)
+{
+	unsigned int n = 0;
+
+	for (uint16_t i = 0; i < g->rings[q].size; i++)
+		n += !g->rings[q].taken[i];
+	return n;
+}
+
+/* False: there is nothing, or a device that was told to write there has spoilt the ring. */
+static bool may_reap(const struct fake_guest *g, unsigned int q)
+{
+	const struct fake_ring *ring = &g->rings[q];
+	const size_t at = sizeof(struct vring_used) +
+			  sizeof(struct vring_used_elem) * (ring->last_used & (ring->size - 1u));
+	struct vring_used_elem elem;
+
+	memcpy(&elem, fake_ptr(g, ring->used + at, sizeof(elem)), sizeof(elem));
+	return elem.id < ring->size;
+}
+
+/* Takes back what the device is done with. Memory is free again when it has nothing any more. */
+static void reap(struct driver *d)
+{
+	bool idle = true;
+
+	for (unsigned int q = 0; q < d->g->vdev->ops->n_queues; q++) {
+		unsigned int n = d->g->rings[q].size;
+
+		while (n-- > 0 && may_reap(d->g, q) && fake_reap(d->g, q, NULL, NULL))
+			;
+		idle = idle && fuzz_free_descriptors(d->g, q) == d->g->rings[q].size;
+	}
+	if (idle)
+		fake_release(d->g, d->mark);
+}
+
 /* And the loop for a while: a device may put off work for longer than a test wants to wait. */
 static void kick(struct driver *d, unsigned int queue)
 {
-	fake_kick(d->g, queue);
+	fuzz_watch_kick(d->g, queue);
 	for (unsigned int turn = 0; turn < MAX_TURNS; turn++)
 		for (unsigned int q = 0; q < VIRTIO_MAX_QUEUES; q++)
 			if (d->g->later[q]) {
 				d->g->later[q] = false;
-				fake_kick(d->g, q);
+				fuzz_watch_kick(d->g, q);
 			}
+	reap(d);
 }
 
 static void restart(struct driver *d, uint8_t how)
 {
 	fake_guest_reset(d->g);
-	fake_release(d->g, d->mark);
-	memset(d->published, 0, sizeof(d->published));
+	fake_release(d->g, d->first);
 	fake_guest_restart(d->g, features(d->g->vdev, how));
+	d->mark = d->g->heap;
 }
 
 void fuzz_device(struct fake_guest *g, struct virtio_device *vdev, struct fuzz_input *in,
 		 void (*other)(void *arg, uint8_t op, struct fuzz_input *in), void *arg)
 {
-	struct driver d = {.g = g, .in = in, .mark = g->heap};
+	struct driver d = {.g = g, .in = in, .first = g->heap};
+	uint8_t begin = fuzz_u8(in);
 
-	fake_guest_start(g, vdev, features(vdev, fuzz_u8(in)));
+	/* Half of the drivers leave their memory alone. */
+	fuzz_watch_start(begin & 4 ? begin : 0);
+	fake_guest_start(g, vdev, features(vdev, begin));
+	d.mark = g->heap;
 	for (unsigned int n = 0; n < MAX_OPS && in->left > 0; n++) {
 		uint8_t op = fuzz_u8(in), how = fuzz_u8(in);
 		unsigned int q = (op >> 4) % vdev->ops->n_queues;
@@ -122,4 +160,5 @@ void fuzz_device(struct fake_guest *g, struct virtio_device *vdev, struct fuzz_i
 		else if (other)
 			other(arg, how, in);
 	}
+	fuzz_watch_stop();
 }
