@@ -6,6 +6,9 @@ fuzz_targets()
 	find build-clang-address -type f -name 'fuzz_*' -executable -printf '%f\n' 2>/dev/null | sort
 }
 
+# A kick takes milliseconds: an input that takes seconds is a fault, on a busy machine too.
+fuzz_limits=(-timeout=5 -rss_limit_mb=2048)
+
 # run_fuzz TARGET SECONDS. Absolute paths: a target may change its directory.
 run_fuzz()
 {
@@ -15,7 +18,7 @@ run_fuzz()
 	[ -n "$binary" ] || return 1
 	mkdir -p "build-clang-address/corpus/$1"
 	[ ! -d "tests/fuzz/corpus/$1" ] || set -- "$1" "$2" "$repo/tests/fuzz/corpus/$1"
-	"$binary" -max_total_time="$2" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+	"$binary" -max_total_time="$2" "${fuzz_limits[@]}" -print_final_stats=1 \
 		-artifact_prefix="$repo/build-clang-address/$1-" "$repo/build-clang-address/corpus/$1" "${@:3}"
 }
 
@@ -47,9 +50,81 @@ fuzz_stage()
 	count "$(grep -c '^ok ' "$out")" "$(grep -c '^FAIL ' "$out")" 0
 }
 
+# Runs each target over its committed inputs and nothing else. Sets with_corpus: the programs.
+run_corpora()
+{
+	local dir=build-clang-coverage binary target
+
+	rm -rf "$dir/profile"
+	with_corpus=()
+	for target in "$@"; do
+		binary=$(find "$dir" -type f -name "$target" -executable | head -n 1)
+		if ! LLVM_PROFILE_FILE=$dir/profile/$target "$binary" -runs=0 "${fuzz_limits[@]}" \
+			-artifact_prefix="$dir/" "tests/fuzz/corpus/$target" >"$log" 2>&1; then
+			tail -n 40 "$log"
+			return 1
+		fi
+		with_corpus+=("$binary")
+	done
+}
+
+# Lines "FILE LINES LINES-THAT-RAN", files by their names in the repository.
+count_lines()
+{
+	local dir=build-clang-coverage
+
+	llvm-profdata merge -sparse -o "$dir/profile/all" "$dir"/profile/fuzz_* || return
+	llvm-cov export -format=lcov -summary-only -instr-profile="$dir/profile/all" \
+		"${with_corpus[@]/#/-object=}" | awk -F: -v repo="$repo/" '
+			$1 == "SF" {
+				file = substr($2, length(repo) + 1)
+				sub(/^build-clang-coverage\/\.\.\//, "", file)
+			}
+			$1 == "LF" { lines = $2 }
+			$1 == "LH" { print file, lines, $2 }'
+}
+
+# A table of the files that tests/fuzz/bounds names. Fails where one is below its bound.
+show_coverage()
+{
+	local percent files file
+
+	count_lines >"$scratch/lines" || return
+	grep '^[0-9]' tests/fuzz/bounds | while read -r percent files; do
+		for file in $files; do
+			echo "$percent $file"
+		done
+	done >"$scratch/bounds"
+	awk '
+		FNR == NR { lines[$1] = $2; ran[$1] = $3; next }
+		{
+			share = lines[$2] ? int(100 * ran[$2] / lines[$2]) : 0
+			low = share < $1
+			if (low)
+				failed = 1
+			printf "%-32s %3d %%%s\n", $2, share, low ? ", less than its " $1 " %" : ""
+		}
+		END { exit failed }
+	' "$scratch/lines" "$scratch/bounds"
+}
+
+fuzz_coverage()
+{
+	local -a targets
+
+	mapfile -t targets < <(find tests/fuzz/corpus -mindepth 1 -maxdepth 1 -printf '%f\n' | sort)
+	build_quietly clang coverage "${targets[@]}" || die "fuzz: the targets do not build"
+	run_corpora "${targets[@]}" || die "fuzz: a committed input fails"
+	show_coverage || die "fuzz: the committed inputs run too little"
+}
+
 cmd_fuzz()
 {
 	need build test
+	if [ "${1-}" = --coverage ]; then
+		fuzz_coverage
+		return
+	fi
 	build_quietly clang address || die "fuzz: the targets do not build"
 	if [ $# -eq 0 ]; then
 		fuzz_targets
