@@ -57,6 +57,7 @@ static int end_init(struct stdio_end *end, struct loop *loop, int fd, bool write
 		end->own_fd = open_anew(fd, &st, writes ? O_WRONLY : O_RDONLY);
 		/* One that does not block already, as clients send them, is as good. */
 		end->kind = end->own_fd >= 0 || is_nonblocking(fd) ? STDIO_OWN : STDIO_SHARED;
+		end->step = isatty(fd) ? 1 : PIPE_BUF;
 		if (end->own_fd >= 0)
 			end->src.fd = end->own_fd;
 	} else {
@@ -123,7 +124,7 @@ static ssize_t end_write(const struct stdio_end *end, struct iovec *iov, unsigne
 		else if (!polls(end, POLLOUT))
 			return -EAGAIN;
 		else
-			n = write(end->src.fd, iov[0].iov_base, min_size(iov[0].iov_len, PIPE_BUF));
+			n = write(end->src.fd, iov[0].iov_base, min_size(iov[0].iov_len, end->step));
 	} while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : n;
 }

@@ -19,10 +19,10 @@
  *   pipe, terminal   opened anew through /proc/self/fd with O_NONBLOCK, or used
  *                    as it is if it has that
  *   socket           MSG_DONTWAIT
- *   either, when that fails (the pipe is another user's)
- *                    asked with poll() first; written in steps of PIPE_BUF, for
- *                    which a pipe that polls writable has room. Somebody else
- *                    who reads or writes at that very moment can make us wait.
+ *   either, when that fails (it is another user's)
+ *                    asked with poll() first; written in steps for which one that polls
+ *                    writable has room: PIPE_BUF in a pipe, one byte in a terminal. Somebody
+ *                    else who reads or writes at that very moment can make us wait.
  *   file, /dev/null  always ready, cannot be watched
  *
  * A descriptor is watched edge-triggered for as long as its pump lives and
@@ -46,6 +46,7 @@ struct stdio_end {
 	struct loop_source src;
 	enum stdio_kind kind;
 	int own_fd; /* what we opened, or -1 */
+	size_t step; /* STDIO_SHARED: bytes that can be written without waiting */
 	bool ready; /* not known to have to wait */
 };
 

@@ -370,6 +370,30 @@ Test(stdio_kinds, a_terminal)
 	cr_assert_not(fcntl(tty, F_GETFL) & O_NONBLOCK);
 }
 
+/* Its master, which cannot be opened once more; another user's terminal is the same to us. */
+Test(stdio_kinds, a_terminal_that_nobody_reads_makes_nobody_wait)
+{
+	struct termios raw;
+	uint64_t sent;
+	int tty;
+
+	open_pipes();
+	close(near[1]);
+	close_far(1);
+	cr_assert_eq(openpty(&near[1], &tty, NULL, NULL, NULL), 0);
+	/* One that edits lines drops what is too long. */
+	cr_assert_eq(tcgetattr(tty, &raw), 0);
+	cfmakeraw(&raw);
+	cr_assert_eq(tcsetattr(tty, TCSANOW, &raw), 0);
+	start_session();
+	start_command();
+	sent = fill_up();
+	cr_assert_lt(sent, 2 * VSOCK_CONN_BUFFER);
+	exit_command(0);
+	cr_assert_eq(done_calls, 0);
+	close(tty);
+}
+
 Test(stdio_kinds, a_pipe_that_cannot_be_opened_anew)
 {
 	int fds[2];
