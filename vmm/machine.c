@@ -535,6 +535,11 @@ void machine_files(const struct machine *m, struct shares_files *out)
 	};
 }
 
+const struct fs_server *machine_base_files(const struct machine *m)
+{
+	return m->base.server;
+}
+
 static bool side_is_needed(const struct machine *m, enum side side)
 {
 	/* With --battery none nothing would ever wake it. */

@@ -14,6 +14,7 @@ struct base_image;
 struct console;
 struct device;
 struct display;
+struct fs_server;
 struct machine;
 struct shares_files;
 struct timeline;
@@ -50,6 +51,8 @@ struct device *machine_battery(struct machine *m);
 struct display *machine_display(struct machine *m);
 /* The file server, whose exports may be changed from then on. */
 void machine_files(const struct machine *m, struct shares_files *out);
+/* That of the base image, for its figures. */
+const struct fs_server *machine_base_files(const struct machine *m);
 
 /* The seal point: starts threads and vCPUs. Logs on failure. */
 int machine_start(struct machine *m) MUST_CHECK;

@@ -498,6 +498,7 @@ static int add_services(struct sandbox *sb)
 		.keeper = machine_keeper(sb->machine),
 		.battery = machine_battery(sb->machine),
 		.display = machine_display(sb->machine),
+		.base_files = machine_base_files(sb->machine),
 		.kernel = sb->setup->kernel->release,
 		.tied = sb->setup->tie_fd >= 0,
 		.ops = &control_ops,
@@ -525,6 +526,7 @@ static int add_services(struct sandbox *sb)
 	if (r < 0)
 		return r;
 	control.session = sb->session;
+	control.map_files = shares.files.server;
 	control.shares = sb->shares;
 	control.ports = sb->ports;
 	if ((r = control_new(&control, sb->setup->listen_fd, &sb->control)) < 0 ||

@@ -88,7 +88,7 @@ struct fs_figures {
 	uint32_t locked_ranges, max_locked_ranges;
 };
 
-/* Under the device's lock. As of the last request that ended. */
+/* Any thread, no lock: a host that does not answer a request keeps nobody. As of the last one that ended. */
 void fs_server_figures(const struct fs_server *server, struct fs_figures *out);
 
 /*

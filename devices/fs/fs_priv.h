@@ -5,6 +5,7 @@
 
 #include <linux/fuse.h>
 #include <linux/limits.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -208,7 +209,8 @@ struct fs_server {
 	struct fs_window windows[FS_MAX_WINDOWS];
 	unsigned int next_window; /* the one to take if none is free */
 
-	struct fs_figures figures; /* as they were between two requests */
+	/* What fs_server_figures() tells of nodes, descriptors and ranges. */
+	_Atomic uint32_t seen_nodes, seen_fds, seen_ranges;
 	struct fs_dax *dax; /* the window; NULL: none */
 
 	/* One request at a time: its arguments, its data, its segments. */

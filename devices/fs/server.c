@@ -319,6 +319,13 @@ void fs_server_look(struct fs_server *s)
 	fs_dax_look(s);
 }
 
+void fs_server_count(struct fs_server *s)
+{
+	atomic_store_explicit(&s->seen_nodes, s->n_nodes, memory_order_relaxed);
+	atomic_store_explicit(&s->seen_fds, s->n_fds, memory_order_relaxed);
+	atomic_store_explicit(&s->seen_ranges, s->n_ranges, memory_order_relaxed);
+}
+
 void fs_server_reset(struct fs_server *s)
 {
 	s->started = false;
@@ -329,6 +336,7 @@ void fs_server_reset(struct fs_server *s)
 		if (s->nodes[i].kind != FS_FREE)
 			fs_node_forget(s, &s->nodes[i], UINT64_MAX);
 	fs_tables_shrink(s);
+	fs_server_count(s);
 }
 
 int fs_server_new(struct fs_server **out)
@@ -365,21 +373,16 @@ void fs_server_limit(struct fs_server *s, uint64_t memory)
 	s->max_nodes = (uint32_t)min_u64(n > FS_MIN_NODES ? n : FS_MIN_NODES, FS_MAX_NODES);
 }
 
-void fs_server_count(struct fs_server *s)
-{
-	s->figures = (struct fs_figures){
-		.nodes = s->n_nodes,
-		.max_nodes = s->max_nodes,
-		.descriptors = s->n_fds,
-		.max_descriptors = s->max_fds,
-		.locked_ranges = s->n_ranges,
-		.max_locked_ranges = FS_MAX_RANGES,
-	};
-}
-
 void fs_server_figures(const struct fs_server *s, struct fs_figures *out)
 {
-	*out = s->figures;
+	*out = (struct fs_figures){
+		.nodes = atomic_load_explicit(&s->seen_nodes, memory_order_relaxed),
+		.max_nodes = s->max_nodes,
+		.descriptors = atomic_load_explicit(&s->seen_fds, memory_order_relaxed),
+		.max_descriptors = s->max_fds,
+		.locked_ranges = atomic_load_explicit(&s->seen_ranges, memory_order_relaxed),
+		.max_locked_ranges = FS_MAX_RANGES,
+	};
 }
 
 void fs_server_freeze(struct fs_server *s)
@@ -500,6 +503,7 @@ int fs_server_remove_export(struct fs_server *s, const char *name)
 	fs_nodes_drop(s, export);
 	fs_indexed_fini(export);
 	*export = (struct fs_export){.name = ""};
+	fs_server_count(s);
 	return 0;
 }
 

@@ -72,6 +72,26 @@ static void print_display(const json_t *display)
 	       (unsigned long long)number(display, "input_dropped"));
 }
 
+/* A count of one of the two file servers, and the limit that keeps it from the host's memory. */
+static void print_count(const char *what, const json_t *files, const char *server, const char *key)
+{
+	const json_t *object = json_object_get(files, server);
+	char max[32];
+
+	snprintf(max, sizeof(max), "%s_max", key);
+	printf("%-28s %12llu of %llu\n", what, (unsigned long long)number(object, key),
+	       (unsigned long long)number(object, max));
+}
+
+static void print_files(const json_t *files)
+{
+	print_count("files known of the base", files, "base", "known");
+	print_count("open on the host for them", files, "base", "descriptors");
+	print_count("files known of maps", files, "maps", "known");
+	print_count("open on the host for them", files, "maps", "descriptors");
+	print_count("locks in maps", files, "maps", "locks");
+}
+
 static void print(const json_t *stats)
 {
 	const json_t *display = json_object_get(stats, "display");
@@ -86,6 +106,7 @@ static void print(const json_t *stats)
 	print_size("given back so far", memory, "reported");
 	print_size("taken by the balloon", memory, "balloon");
 	print_size("available in the guest", guest, "available");
+	print_files(json_object_get(stats, "files"));
 	print_power(json_object_get(stats, "power"));
 	if (json_is_object(display))
 		print_display(display);

@@ -131,8 +131,10 @@ box"
 	[ "$(json_number resident)" -gt 1048576 ] || fail "more memory was expected"
 	[ "$(json_number total)" -gt 1048576 ] || fail "the guest was expected to speak of its memory"
 	expect_match '"power":\{"ac":(true|false)'
+	expect_match '"files":\{"base":\{"known":[1-9][0-9]*,"known_max":[1-9]'
 	run_sandcastle stats "$box"
 	expect_match '^memory the guest holds +[0-9.]+ MiB$'
+	expect_match '^files known of the base +[1-9][0-9]* of [0-9]+$'
 
 	# Stopping waits for the commands, says so to who waits, and leaves nothing.
 	sandcastle wait "$box" >wait.out &

@@ -14,6 +14,7 @@ struct console;
 struct display;
 struct control;
 struct device;
+struct fs_server;
 struct guest_log;
 struct loop;
 struct ports;
@@ -53,6 +54,7 @@ struct control_setup {
 	struct balloon_observer *keeper;
 	struct device *battery;
 	struct display *display; /* the machine's; NULL: it has none */
+	const struct fs_server *base_files, *map_files; /* for their figures */
 	const char *kernel; /* its release */
 	bool tied; /* for "info" */
 	const struct control_ops *ops;

@@ -9,6 +9,7 @@
 #include "battery/battery.h"
 #include "common/clock.h"
 #include "devices/console.h"
+#include "devices/fs/fs.h"
 #include "vmm/config/config.h"
 #include "vmm/control/control_priv.h"
 #include "vmm/session/guest_log.h"
@@ -154,16 +155,31 @@ static void serve_info(struct control *ctl, struct control_request *req)
 		refuse_memory(req->client, req->id);
 }
 
+/* What the guest makes one of the file servers keep, and the limit of each. */
+static json_t *files_json(const struct fs_server *server)
+{
+	struct fs_figures f;
+
+	fs_server_figures(server, &f);
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "known", (json_int_t)f.nodes,
+			 "known_max", (json_int_t)f.max_nodes, "descriptors",
+			 (json_int_t)f.descriptors, "descriptors_max",
+			 (json_int_t)f.max_descriptors, "locks", (json_int_t)f.locked_ranges,
+			 "locks_max", (json_int_t)f.max_locked_ranges);
+}
+
 /* Answers every "stats" that waits. With the balloon's lock held. */
 static void got_figures(void *owner, const struct figures *memory)
 {
 	struct control *ctl = owner;
-	json_t *stats = json_pack("{s:I, s:I, s:i, s:i, s:o, s:o, s:o}", "uptime_ms",
+	json_t *files = json_pack("{s:o, s:o}", "base", files_json(ctl->setup.base_files), "maps",
+				  files_json(ctl->setup.map_files));
+	json_t *stats = json_pack("{s:I, s:I, s:i, s:i, s:o, s:o, s:o, s:o}", "uptime_ms",
 				  (json_int_t)(now_ms() - ctl->started_ns / 1000000), "cpu_ms",
 				  (json_int_t)clock_ms(CLOCK_PROCESS_CPUTIME_ID), "commands",
 				  (int)(ctl->n_commands + (ctl->main ? 1u : 0u)), "clients",
 				  (int)ctl->n_clients, "memory", figures_json(memory), "power",
-				  battery_json(ctl->setup.battery), "display",
+				  battery_json(ctl->setup.battery), "files", files, "display",
 				  control_display_figures(ctl));
 
 	for (struct control_client *c = ctl->clients; c; c = c->next) {

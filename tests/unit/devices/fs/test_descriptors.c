@@ -190,4 +190,13 @@ Test(fs_descriptors, a_small_guest_knows_few_files)
 	cr_assert_eq(f.descriptors, c.server->n_fds);
 	cr_assert_eq(f.locked_ranges, 1);
 	cr_assert_eq(f.max_nodes, 524288);
+	cr_assert(f.max_descriptors == c.server->max_fds && f.max_locked_ranges == 16384);
+	/* Also when it is gone without a request. */
+	cr_assert_eq(fs_server_remove_export(c.server, "rw"), 0);
+	fs_server_figures(c.server, &f);
+	cr_assert_eq(f.nodes, c.server->n_nodes);
+	cr_assert_eq(f.locked_ranges, 0);
+	fs_server_reset(c.server);
+	fs_server_figures(c.server, &f);
+	cr_assert(f.nodes == c.server->n_nodes && f.descriptors == c.server->n_fds);
 }

@@ -310,6 +310,7 @@ void peers_setup(void)
 	sh.files.server = server;
 	sh.session = session;
 	cr_assert_eq(shares_new(&sh, &all_shares), 0);
+	s.base_files = s.map_files = server;
 	s.shares = all_shares;
 	cr_assert_eq(ports_new(fv.g->loop, session, &all_ports), 0);
 	s.ports = all_ports;

@@ -475,7 +475,7 @@ Test(control, info_and_stats)
 		.resident = 4096,
 		.pressure = "calm",
 	};
-	json_t *m, *shares;
+	json_t *m, *shares, *files;
 
 	ask(client, "{\"type\":\"request\",\"id\":1,\"op\":\"info\"}");
 	m = receive(client);
@@ -502,6 +502,12 @@ Test(control, info_and_stats)
 		     4096);
 	cr_assert(json_is_true(json_object_get(json_object_get(m, "power"), "ac")));
 	cr_assert_null(json_object_get(json_object_get(m, "memory"), "power"));
+	files = json_object_get(m, "files");
+	cr_assert_eq(json_object_size(files), 2);
+	files = json_object_get(files, "maps");
+	cr_assert_eq(json_integer_value(json_object_get(files, "known_max")), 524288);
+	cr_assert_eq(json_integer_value(json_object_get(files, "locks_max")), 16384);
+	cr_assert_gt(json_integer_value(json_object_get(files, "descriptors_max")), 0);
 	json_decref(m);
 	cr_assert_null(keeper.asked);
 	expect_silence(client);
