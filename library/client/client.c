@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 
 #include "common/control_protocol.h"
@@ -183,6 +184,22 @@ const char *client_name(const struct client *c)
 int client_pid(const struct client *c)
 {
 	return (int)json_integer_value(json_object_get(c->hello, "pid"));
+}
+
+int client_process(const struct client *c)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+	int fd;
+
+	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return -errno;
+	if (peer.pid <= 0)
+		return -ESRCH;
+	if (peer.uid != geteuid() && geteuid() != 0)
+		return -EPERM;
+	fd = (int)syscall(SYS_pidfd_open, peer.pid, 0);
+	return fd < 0 ? -errno : fd;
 }
 
 static int send_packet(struct client *c, char *text, size_t len, const int *fds, size_t n_fds)

@@ -35,6 +35,14 @@ const char *client_name(const struct client *c);
 int client_pid(const struct client *c);
 
 /*
+ * A pidfd of the process that listens, the caller's to close; it is the sandbox's if its
+ * folder is still taken (rundir_open()) when this has returned, for a number is not given
+ * twice while its process lives. -EPERM: it is somebody else's; -ESRCH: it cannot be seen from
+ * here.
+ */
+int client_process(const struct client *c) MUST_CHECK;
+
+/*
  * Sends `request`, an object with "op" and the op's members, to which "type" and
  * "id" are added; taken over, also on failure. fds are borrowed. *id counts from
  * 1. -E2BIG: longer than CONTROL_MESSAGE_MAX; -EPIPE: the sandbox has ended.

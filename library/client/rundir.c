@@ -15,7 +15,8 @@
 #include "common/control_protocol.h"
 #include "common/units.h"
 
-enum { LISTEN_BACKLOG = 64 };
+/* As many as there can be: of a sandbox that accepts none, `stop --force` still asks which process it is. */
+enum { LISTEN_BACKLOG = SOMAXCONN };
 
 char *rundir_top(void)
 {
