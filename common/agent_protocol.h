@@ -54,6 +54,8 @@ enum {
 
 	SC_PORT_CONTROL = 1024,
 	SC_PORT_STREAM = 1025,
+	/* The guest's end of both is one of the ports from 1 to this, which its kernel gives to root only. */
+	SC_PORT_GUEST_MAX = 1023,
 
 	SC_BODY_MAX_HOST = 4 * 1024 * 1024,
 	SC_BODY_MAX_GUEST = 4096,

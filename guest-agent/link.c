@@ -35,14 +35,16 @@ static int await_connection(int fd)
 
 int link_init(struct link *l, link_connect_fn connect)
 {
-	int fd = connect(l, SC_PORT_CONTROL);
-	int r = fd < 0 ? fd : await_connection(fd);
+	int fd, r;
 
+	*l = (struct link){.connect = connect};
+	fd = connect(l, SC_PORT_CONTROL);
+	r = fd < 0 ? fd : await_connection(fd);
 	if (r == 0 && fcntl(fd, F_SETFL, 0) < 0)
 		r = -errno;
 	if (r < 0 && fd >= 0)
 		close(fd);
-	*l = (struct link){.connect = connect, .control = r < 0 ? r : fd};
+	l->control = r < 0 ? r : fd;
 	return r;
 }
 
@@ -144,6 +146,25 @@ int link_open_streams(struct link *l, uint32_t id, unsigned int n, int fds[])
 	return r;
 }
 
+/*
+ * By the port the host knows that root connects. One after the other: the last one's other
+ * end may not have let go of it.
+ */
+static int bind_low(struct link *l, int fd)
+{
+	struct sockaddr_vm own = {.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY};
+
+	for (unsigned int i = 0; i < SC_PORT_GUEST_MAX; i++) {
+		l->port = l->port % SC_PORT_GUEST_MAX + 1;
+		own.svm_port = l->port;
+		if (bind(fd, (struct sockaddr *)&own, sizeof(own)) == 0)
+			return 0;
+		if (errno != EADDRINUSE)
+			break;
+	}
+	return -errno;
+}
+
 int link_connect_vsock(struct link *l, unsigned int port)
 {
 	static const struct timespec pause = {.tv_nsec = CONNECT_PAUSE_MS * 1000000L};
@@ -155,9 +176,10 @@ int link_connect_vsock(struct link *l, unsigned int port)
 	};
 	AUTO_CLOSE int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	(void)l;
-	if (fd < 0)
-		return -errno;
+	int r = fd < 0 ? -errno : bind_low(l, fd);
+
+	if (r < 0)
+		return r;
 	/* A kernel that has no such option keeps its own. */
 	(void)setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, &limit, sizeof(limit));
 	for (unsigned int i = 0; connect(fd, (struct sockaddr *)&host, sizeof(host)) < 0; i++) {

@@ -18,6 +18,7 @@ typedef int (*link_connect_fn)(struct link *l, unsigned int port);
 
 struct link {
 	link_connect_fn connect;
+	unsigned int port; /* of ours, the last one that was taken; 0: none yet */
 	int control; /* the control connection, blocking */
 
 	/* The message that is being received. */
@@ -48,7 +49,7 @@ int link_send(struct link *l, const struct wire_message *m) MUST_CHECK;
  */
 int link_open_streams(struct link *l, uint32_t id, unsigned int n, int fds[]) MUST_CHECK;
 
-/* AF_VSOCK to the host. Waits a moment for the device if its driver just came. */
+/* AF_VSOCK to the host, from a port of root's. Waits a moment for the device if its driver just came. */
 int link_connect_vsock(struct link *l, unsigned int port);
 
 #endif

@@ -367,6 +367,11 @@ void vsock_conn_set_ops(struct vsock_conn *conn, const struct vsock_conn_ops *op
 	conn->owner = owner;
 }
 
+uint32_t vsock_conn_guest_port(const struct vsock_conn *conn)
+{
+	return conn->state.guest_port;
+}
+
 size_t vsock_conn_pending(const struct vsock_conn *conn)
 {
 	return conn->used;

@@ -81,6 +81,8 @@ int vsock_listen(struct vsock *vs, uint32_t port, vsock_accept_fn accept, void *
 /* Connections made so far stay. A port that is not listened on is fine. */
 void vsock_unlisten(struct vsock *vs, uint32_t port);
 
+/* The port at the guest's end. */
+uint32_t vsock_conn_guest_port(const struct vsock_conn *conn);
 void vsock_conn_set_ops(struct vsock_conn *conn, const struct vsock_conn_ops *ops, void *owner);
 
 /* Bytes read; 0 at the end of the stream; -EAGAIN when there are none now. */

@@ -272,10 +272,18 @@ static const struct vsock_conn_ops control_ops = {
 	.closed = control_closed,
 };
 
+/* Whoever else runs in the guest is not to stand in the agent's way, or in its place. */
+static bool comes_from_root(const struct vsock_conn *conn)
+{
+	return vsock_conn_guest_port(conn) <= SC_PORT_GUEST_MAX;
+}
+
 static int accept_control(struct vsock_conn *conn, void *owner)
 {
 	struct session *s = owner;
 
+	if (!comes_from_root(conn))
+		return -EPERM;
 	if (s->had_control)
 		return -EBUSY;
 	s->had_control = true;
@@ -331,8 +339,8 @@ static const struct vsock_conn_ops newcomer_ops = {
 };
 
 /*
- * A free place, else that of the oldest one which had its time: any process of the guest can
- * connect, and say nothing. NULL: there is none.
+ * A free place, else that of the oldest one which had its time: any program of the guest's root
+ * can connect, and say nothing. NULL: there is none.
  */
 static struct newcomer *place_for_newcomer(struct session *s)
 {
@@ -354,6 +362,8 @@ static int accept_stream(struct vsock_conn *conn, void *owner)
 	struct session *s = owner;
 	struct newcomer *nc;
 
+	if (!comes_from_root(conn))
+		return -EPERM;
 	/* Not before the agent is known: streams are part of an answer to EXEC. */
 	if (s->state == SESSION_WAITING || s->state == SESSION_ENDED)
 		return -ECONNREFUSED;

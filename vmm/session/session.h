@@ -23,10 +23,10 @@ struct vsock;
  *
  * ENDED can follow any state. Commands (vmm/session/command.h) may be made in any but that.
  *
- * Everything the guest says is checked, and a wrong word ends the session. Any
- * process in the guest may connect to our ports: a second control connection,
- * or a stream nobody asked for, is refused and changes nothing. The agent opens
- * a command's streams before it starts the command.
+ * Everything the guest says is checked, and a wrong word ends the session. Programs of
+ * the guest's root may connect to our ports, those of others are refused by the port they
+ * come from: a second control connection, or a stream nobody asked for, changes nothing.
+ * The agent opens a command's streams before it starts the command.
  *
  * All on the loop thread, and not from within a vsock callback. The process
  * must ignore SIGPIPE.

@@ -346,6 +346,29 @@ Test(session, there_is_one_control_connection)
 	cr_assert_eq(session_state(session), SESSION_HELLO);
 }
 
+Test(session, only_root_of_the_guest_is_heard)
+{
+	static const uint32_t others[] = {1024, 1025, 70000, UINT32_MAX};
+	struct fake_sock extra, *list[] = {&extra};
+
+	/* Neither as the agent, before it is there, nor as a stream of a command. */
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		fake_sock_connect(&fv, &extra, SC_PORT_CONTROL, others[i]);
+		(void)fake_sock_poll(&fv, list, 1);
+		cr_assert(extra.reset && !extra.connected);
+	}
+	cr_assert_eq(session_state(session), SESSION_WAITING);
+	say_hello();
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		fake_sock_connect(&fv, &extra, SC_PORT_STREAM, others[i]);
+		(void)fake_sock_poll(&fv, list, 1);
+		cr_assert(extra.reset && !extra.connected);
+	}
+	fake_sock_connect(&fv, &extra, SC_PORT_STREAM, 1023);
+	(void)fake_sock_poll(&fv, list, 1);
+	cr_assert(extra.connected);
+}
+
 Test(session, streams_nobody_asked_for_are_closed)
 {
 	const struct sc_stream_hello bad[] = {{1, 3}, {2, 1}, {0, 0}, {1, UINT32_MAX}, {1, 1}};
