@@ -9,12 +9,21 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 
 #include "common/exit_codes.h"
 #include "common/log.h"
 
-enum { CHUNK = 256 * 1024, DRAIN_MAX = 1024 * 1024 };
+enum {
+	CHUNK = 256 * 1024,
+	DRAIN_MAX = 1024 * 1024,
+	LOOK_MIN = 64 * 1024, /* bytes from one look at the free room to the next */
+	LOOK_MAX = 64 * 1024 * 1024,
+	ENTRY_BYTES = 4096, /* what an entry counts for beside its content */
+};
+
+#define RESERVE_MAX (1ull << 30)
 
 /* A folder whose mode and time are set when its content is there. */
 struct folder {
@@ -33,6 +42,8 @@ struct job {
 	uint8_t *chunk;
 	uint64_t entries;
 	mode_t mask; /* the user's umask */
+	uint64_t keep_bytes, keep_files; /* that stay free */
+	uint64_t look_in; /* bytes until the free room is looked at again */
 	struct folder *folders; /* each lies in the next */
 	char path[PATH_MAX]; /* of the entry, below top */
 };
@@ -68,6 +79,52 @@ static int open_beneath(int top, const char *path, uint64_t flags)
 	return fd < 0 ? -errno : (int)fd;
 }
 
+/* How much is free for the user. False if the file system does not say. */
+static bool get_free(const struct job *j, uint64_t *bytes, uint64_t *files)
+{
+	struct statvfs st;
+
+	if (fstatvfs(j->x->top, &st) < 0 || st.f_blocks == 0)
+		return false;
+	*bytes = (uint64_t)st.f_bavail * st.f_frsize;
+	/* Some have as many as there is room for. */
+	*files = st.f_files ? st.f_favail : UINT64_MAX;
+	return true;
+}
+
+/* A guest sends as much as it likes, and other programs of the host need room, too. */
+static void keep_some(struct job *j)
+{
+	uint64_t bytes, files;
+
+	if (!get_free(j, &bytes, &files))
+		return;
+	j->keep_bytes = min_u64(bytes / 20, RESERVE_MAX);
+	j->keep_files = files == UINT64_MAX ? 0 : files / 20;
+}
+
+/* `more` bytes are about to be written. -ENOSPC: what is to stay free would not. */
+static int take_room(struct job *j, uint64_t more)
+{
+	uint64_t bytes, files;
+
+	if (more < j->look_in) {
+		j->look_in -= more;
+		return 0;
+	}
+	if (!get_free(j, &bytes, &files))
+		return 0;
+	if (bytes < j->keep_bytes + more || files < j->keep_files)
+		return -ENOSPC;
+	/* Others write as well. */
+	j->look_in = min_u64((bytes - j->keep_bytes - more) / 4, LOOK_MAX);
+	j->look_in =
+		min_u64(j->look_in, min_u64(files - j->keep_files, LOOK_MAX) / 4 * ENTRY_BYTES);
+	if (j->look_in < LOOK_MIN)
+		j->look_in = 0;
+	return 0;
+}
+
 /* Appends a component to the path below top; false if that is too long. */
 static bool append(char *path, const char *name, size_t len)
 {
@@ -82,6 +139,16 @@ static bool append(char *path, const char *name, size_t len)
 	return true;
 }
 
+/* True if a terminal would do something else than show it, in ASCII or as UTF-8 has it. */
+static bool steers_terminals(const char *text)
+{
+	for (const unsigned char *p = (const unsigned char *)text; *p; p++)
+		if ((*p < 0x20 && *p != '\n' && *p != '\t') || *p == 0x7f ||
+		    (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0))
+			return true;
+	return false;
+}
+
 /*
  * Where the entry belongs: j->path, "" for top itself. NULL, or why it belongs
  * nowhere.
@@ -94,6 +161,8 @@ static const char *find_place(struct job *j, const char *name)
 	j->path[0] = '\0';
 	if (!name || name[0] == '/')
 		return "its name is no relative path";
+	if (steers_terminals(name))
+		return "its name has control characters";
 	if (strcmp(x->as, ".") != 0 && !append(j->path, x->as, strlen(x->as)))
 		return strerror(ENAMETOOLONG);
 	for (const char *p = name; *p;) {
@@ -213,7 +282,9 @@ static int write_content(struct job *j, int fd)
 	while ((r = j->lib->read_data_block(j->a, &data, &len, &at)) == ARCHIVE_OK) {
 		if (at < 0 || at > size || (la_int64_t)len > size - at)
 			return -EBADMSG;
-		r = write_all(fd, data, len, at);
+		r = take_room(j, len);
+		if (r == 0)
+			r = write_all(fd, data, len, at);
 		if (r < 0)
 			return r;
 		copy_tally_add(j->x->tally, len);
@@ -247,7 +318,7 @@ static int make_link(struct job *j, int dir, const char *name, struct timespec m
 	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, mtime};
 	const char *target = j->lib->entry_symlink(j->entry);
 
-	if (!target || !target[0])
+	if (!target || !target[0] || steers_terminals(target))
 		return -EINVAL;
 	begin_temporary(dir);
 	if (symlinkat(target, dir, temporary_name) < 0) {
@@ -327,7 +398,9 @@ static int take_entry(struct job *j)
 		copy_tally_skip(j->x->tally, name ? name : "something without a name", why);
 		return 0;
 	}
-	r = make_entry(j);
+	r = take_room(j, ENTRY_BYTES);
+	if (r == 0)
+		r = make_entry(j);
 	if (r == 0) {
 		j->x->tally->files++;
 		copy_tally_add(j->x->tally, 0);
@@ -359,7 +432,8 @@ static void tell_unwritten(const struct job *j, int error)
 	char clean[160];
 
 	copy_printable(j->path, clean, sizeof(clean));
-	log_error("cannot write %s in %s: %s", clean, j->x->to, strerror(-error));
+	log_error("cannot write %s in %s: %s%s", clean, j->x->to, strerror(-error),
+		  error == -ENOSPC ? "; a twentieth of what was free is not used" : "");
 }
 
 static int take_all(struct job *j)
@@ -414,6 +488,7 @@ int tar_extract(const struct tar_lib *lib, const struct tar_extract *x, int fd)
 		*j = (struct job){.lib = lib, .x = x, .fd = fd, .chunk = chunk, .mask = umask(0)};
 		(void)umask(j->mask);
 		j->a = lib->read_new();
+		keep_some(j);
 	}
 	catch_signals();
 	if (j && j->a && lib->read_format_tar(j->a) == ARCHIVE_OK) {

@@ -21,10 +21,12 @@
  *     links are skipped.
  *   - A file or link is made under a name of ours and renamed, so that nothing half-written has its
  *     name, and what was there is replaced, never written to or through.
- *   - Modes lose their set-id and sticky bits; owners, attributes and ACLs are not looked at.
+ *   - Modes lose their set-id and sticky bits, and what the user's umask takes; owners, attributes and
+ *     ACLs are not looked at.
+ *   - Names that steer terminals are skipped.
  *
- * A file's length is not trusted either; what the host's disk has room for is what
- * bounds it. There are at most TAR_ENTRIES_MAX entries.
+ * A file's length is not trusted either. A twentieth of the bytes and files that were free at the
+ * beginning, at most 1 GiB, stays so. There are at most TAR_ENTRIES_MAX entries.
  */
 
 enum { TAR_ENTRIES_MAX = 10 * 1000 * 1000 };

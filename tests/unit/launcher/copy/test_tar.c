@@ -5,11 +5,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 
 #include "common/log.h"
@@ -376,4 +379,77 @@ Test(tar, modes_are_the_users_to_limit)
 	cr_assert_eq(mode_of("there/new"), S_IFDIR | 0750);
 	cr_assert_eq(mode_of("there/new/file"), S_IFREG | 0640);
 	cr_assert_eq(umask(022), 027);
+}
+
+Test(tar, names_that_steer_a_terminal_are_left_out)
+{
+	put("t/", '5', 0755, "", "");
+	put("t/\033]0;title\007", '0', 0644, "", "x");
+	put("t/a\rb", '0', 0644, "", "x");
+	put("t/a\bb", '5', 0755, "", "");
+	put("t/\177", '0', 0644, "", "x");
+	put("t/\302\233m", '0', 0644, "", "x");
+	put("t/link", '2', 0777, "\033[31m", "");
+	put("t/\303\274\tber", '0', 0644, "", "kept");
+	cr_assert_eq(extract("t", "t"), 0);
+	cr_assert_eq(tally.skipped, 6);
+	cr_assert_eq(count_names("in/t"), 1);
+	expect_text("in/t/\303\274\tber", "kept");
+}
+
+static uint64_t free_bytes(int fd)
+{
+	struct statvfs st;
+
+	cr_assert_eq(fstatvfs(fd, &st), 0);
+	return (uint64_t)st.f_bavail * st.f_frsize;
+}
+
+/* A file system of its own, as small as that. */
+static void mount_small(const char *options)
+{
+	if (unshare(CLONE_NEWNS) < 0 || mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("none", "in", "tmpfs", 0, options) < 0) {
+		teardown();
+		cr_skip("mounting needs root");
+	}
+	close(top);
+	top = open("in", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	cr_assert_geq(top, 0);
+}
+
+Test(tar, a_guest_does_not_fill_the_disk)
+{
+	static char content[65536];
+	char name[32];
+	uint64_t before;
+
+	mount_small("size=8m");
+	before = free_bytes(top);
+	memset(content, 'x', sizeof(content) - 1);
+	put("t/", '5', 0755, "", "");
+	for (int i = 0; i < 200; i++) {
+		snprintf(name, sizeof(name), "t/%d", i);
+		put(name, '0', 0644, "", content);
+	}
+	cr_assert_eq(extract("t", "t"), -ENOSPC);
+	cr_assert_geq(free_bytes(top), before / 20);
+	cr_assert_leq(free_bytes(top), before / 4, "most of the room is there to be used");
+	cr_assert_eq(umount2("in", MNT_DETACH), 0);
+}
+
+Test(tar, nor_takes_all_its_files)
+{
+	struct statvfs st;
+	char name[32];
+
+	mount_small("size=64m,nr_inodes=1000");
+	for (int i = 0; i < 1200; i++) {
+		snprintf(name, sizeof(name), "t%d", i);
+		put(name, '0', 0644, "", "");
+	}
+	cr_assert_eq(extract(".", "."), -ENOSPC);
+	cr_assert_eq(fstatvfs(top, &st), 0);
+	cr_assert_geq(st.f_favail, 40);
+	cr_assert_eq(umount2("in", MNT_DETACH), 0);
 }
