@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "image/base/build.h"
 #include "image/base/packages.h"
+#include "image/base/tree_file.h"
 #include "image/kernel/cache.h"
 
 enum {
@@ -111,7 +112,7 @@ static uint64_t probe_inode(int root)
 	const struct package_kind *kind = packages_kind(root);
 	struct stat st;
 
-	return kind && fstatat(root, kind->probe, &st, 0) == 0 ? st.st_ino : 0;
+	return kind && tree_look(root, kind->probe, TREE_INSIDE, &st) == 0 ? st.st_ino : 0;
 }
 
 static int base_init(struct base *b, const char *tree, enum base_want want)

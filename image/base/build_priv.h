@@ -37,6 +37,7 @@ struct builder {
 	struct accounts accounts;
 	bool *done; /* of declared.paths: it is in the image */
 	size_t copied; /* bytes of all declared copies so far */
+	uint64_t read; /* bytes of all files that were read so far */
 	dev_t dev; /* of the topmost directory one is in */
 	uid_t uid; /* whose tree it is: shown as root */
 	gid_t gid;

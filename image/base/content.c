@@ -274,7 +274,7 @@ static bool is_value(struct slice s)
 	return true;
 }
 
-/* "password = x" anywhere in a line, "password: x" where the line or a string is the name. */
+/* "password = x" and "<password>x" anywhere in a line, "password: x" where the line or a string is the name. */
 static bool has_assignment(const char *text, size_t len)
 {
 	struct slice rest = {text, len}, line;
@@ -283,9 +283,11 @@ static bool has_assignment(const char *text, size_t len)
 		for (size_t i = 1; i < line.len; i++) {
 			struct slice name, value = line;
 
-			if (line.p[i] != '=' && line.p[i] != ':')
+			if (line.p[i] != '=' && line.p[i] != ':' && line.p[i] != '>')
 				continue;
 			name = name_before(line, i);
+			if (line.p[i] == '>' && (name.p == line.p || name.p[-1] != '<'))
+				continue;
 			if (line.p[i] == ':' && name.p > line.p && name.p[-1] != '"' &&
 			    name.p[-1] != '\'')
 				continue;

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
-#include <linux/openat2.h>
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -19,8 +18,14 @@
 #include <unistd.h>
 
 #include "image/archive_lib.h"
+#include "image/base/tree_file.h"
 
-enum { CHUNK = 65536, MAX_MEMBERS = 1 << 20, MEMORY_MORE = 1 << 30 };
+enum {
+	CHUNK = 65536,
+	MAX_MEMBERS = 1 << 20,
+	MEMORY_MORE = 1 << 30,
+	CPU_SECONDS = 60, /* a few bytes can unpack to more than a day's worth */
+};
 
 #ifdef __aarch64__
 #define NATIVE_ARCH AUDIT_ARCH_AARCH64
@@ -167,12 +172,14 @@ static int allow_calls(void)
 
 /*
  * What unpacks is a process of its own: the archive's bytes are the tree's, and the decompressors
- * are large. It has the archive (0) and a pipe (1), opens nothing, and has so much more memory.
+ * are large. It has the archive (0) and a pipe (1), opens nothing, and has so much more memory and
+ * time.
  */
 static int confine(int archive, int result)
 {
 	unsigned long pages = 0;
 	FILE *f = fopen("/proc/self/statm", "re");
+	const struct rlimit cpu = {.rlim_cur = CPU_SECONDS, .rlim_max = CPU_SECONDS};
 	struct rlimit memory;
 	bool known = f && fscanf(f, "%lu", &pages) == 1;
 
@@ -183,7 +190,8 @@ static int confine(int archive, int result)
 	archive = fcntl(archive, F_DUPFD, 3);
 	result = fcntl(result, F_DUPFD, 3);
 	if (!known || archive < 0 || result < 0 || dup2(archive, 0) < 0 || dup2(result, 1) < 0 ||
-	    close_range(2, ~0u, 0) < 0 || setrlimit(RLIMIT_AS, &memory) < 0)
+	    close_range(2, ~0u, 0) < 0 || setrlimit(RLIMIT_AS, &memory) < 0 ||
+	    setrlimit(RLIMIT_CPU, &cpu) < 0)
 		return -EPERM;
 	return allow_calls();
 }
@@ -247,13 +255,16 @@ static int collect(int fd, size_t max, struct buffer *out)
 	return r == 0 || r == -ENOENT || r == -EFBIG ? r : -EBADMSG;
 }
 
-static int find_in_deb(int fd, const char *path, size_t max, struct buffer *out)
+static int find_in_deb(int root, const char *file, const char *path, size_t max, struct buffer *out)
 {
-	AUTO_FREE struct member *m = malloc(sizeof(*m));
+	AUTO_CLOSE int fd = tree_open(root, file, TREE_INSIDE, NULL);
+	AUTO_FREE struct member *m = fd < 0 ? NULL : malloc(sizeof(*m));
 	/* The library is loaded before, as the child opens no file. */
 	int r = m ? archive_lib_open(&m->lib) : -ENOMEM, ends[2], status;
 	pid_t pid;
 
+	if (fd < 0)
+		return -ENOENT;
 	if (r < 0)
 		return r;
 	if (pipe2(ends, O_CLOEXEC) < 0)
@@ -276,11 +287,6 @@ static int find_in_deb(int fd, const char *path, size_t max, struct buffer *out)
 int deb_original(int root, const char *cache, const char *name, const char *version,
 		 const char *arch, const char *path, size_t max, struct buffer *out)
 {
-	/* Links lead into the tree, wherever they point. */
-	struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
-			       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-	AUTO_CLOSE int fd = -1;
-	struct stat st;
 	char file[768], escaped[256];
 	size_t n = 0;
 
@@ -297,8 +303,5 @@ int deb_original(int root, const char *cache, const char *name, const char *vers
 	if ((size_t)snprintf(file, sizeof(file), "%s/%s_%s_%s.deb", cache, name, escaped, arch) >=
 	    sizeof(file))
 		return -ENOENT;
-	fd = (int)syscall(SYS_openat2, root, file, &how, sizeof(how));
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return -ENOENT;
-	return find_in_deb(fd, path, max, out);
+	return find_in_deb(root, file, path, max, out);
 }

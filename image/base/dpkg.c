@@ -17,11 +17,17 @@
 #include "common/text.h"
 #include "image/base/deb.h"
 #include "image/base/packages.h"
+#include "image/base/tree_file.h"
 
 #define DPKG "var/lib/dpkg/"
 #define UCF  "var/lib/ucf/"
 
-enum { UCF_FILE_MAX = 256 << 10, UCF_MAX = 1024, DIVERSIONS_MAX = 4096 };
+enum {
+	UCF_FILE_MAX = 256 << 10,
+	UCF_MAX = 1024,
+	DIVERSIONS_MAX = 4096,
+	BAD_ARCHIVES_MAX = 3, /* each may have cost a minute */
+};
 
 /* The value of "Field: value" if the line is that. */
 static bool field(struct slice line, const char *name, struct slice *value)
@@ -119,7 +125,7 @@ static void note_list(struct packages *p, uint32_t package, const char *path)
 {
 	struct stat st;
 
-	if (fstatat(p->root, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (tree_look(p->root, path, TREE_INSIDE_BUT_LAST, &st) < 0)
 		return;
 	p->list[package].installed = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
 	p->list[package].noted = (int64_t)st.st_ctim.tv_sec * 1000000000 + st.st_ctim.tv_nsec;
@@ -311,7 +317,7 @@ static int read_master(const struct packages *p, const char *path, const uint8_t
 	struct stat st;
 	int r;
 
-	if (fstatat(p->root, path, &st, AT_SYMLINK_NOFOLLOW) < 0 || !(st.st_mode & S_IROTH))
+	if (tree_look(p->root, path, TREE_INSIDE_BUT_LAST, &st) < 0 || !(st.st_mode & S_IROTH))
 		return -ENOENT;
 	r = packages_slurp(p->root, path, max, out);
 	return r == 0 && !packages_has_md5(out, md5) ? -ENOENT : r;
@@ -367,11 +373,17 @@ static int dpkg_original(const struct packages *p, uint32_t package, const char 
 {
 	const struct package_conffile *conf = packages_conffile(p, path);
 	const struct package *pkg = &p->list[package];
+	int r;
 
 	if (conf && conf->made)
 		return made_original(p, conf, max, out);
-	return deb_original(p->root, "var/cache/apt/archives", pkg->name, pkg->version, pkg->arch,
-			    packages_undiverted(p, path), max, out);
+	if (p->sums->bad_archives >= BAD_ARCHIVES_MAX)
+		return -ENOENT;
+	r = deb_original(p->root, "var/cache/apt/archives", pkg->name, pkg->version, pkg->arch,
+			 packages_undiverted(p, path), max, out);
+	if (r == -EBADMSG)
+		p->sums->bad_archives++;
+	return r;
 }
 
 /*
@@ -389,8 +401,9 @@ static int dpkg_stamp(int root, struct buffer *out)
 		char line[128];
 		int n, r;
 
-		if (fstatat(root, files[i], &st, 0) < 0 && i == 0)
-			return -errno;
+		r = tree_look(root, files[i], TREE_INSIDE, &st);
+		if (r < 0 && i == 0)
+			return r;
 		/* A directory's size is its file system's matter. */
 		n = snprintf(line, sizeof(line), "dpkg %zu %jd %jd.%09ld\n", i,
 			     S_ISREG(st.st_mode) ? (intmax_t)st.st_size : 0,

@@ -5,23 +5,26 @@
  * A file that a package owns is in the image if it is still the package's. Below /etc and /var, and
  * where its times say that somebody may have written to it, its checksum is compared; a changed file is
  * replaced by the package's, if that is at hand, or left out. A file that only a rule lets in has nobody
- * to vouch for it, so content.c looks into it: as configuration if it is copied, for keys if it is
- * shared.
+ * to vouch for it, so content.c looks into it: as configuration if it is copied or has the name of
+ * configuration, else for keys. For keys it looks into what packages have in /etc, too: a company's
+ * own package may bring them.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <nettle/md5.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include "image/base/build_priv.h"
 #include "image/base/content.h"
 #include "image/base/filter.h"
+#include "image/base/tree_file.h"
+
+#define READ_ALL_MAX (32ull << 30)
 
 enum {
+	READ_MAX = 1 << 30,
 	LOOK_MAX = 64 << 20, /* a larger file is not looked into, and so not copied */
 	KEY_FILE_MAX = 256 << 10, /* of a shared file: no key or token stands in a larger one */
 	CHUNK = 65536,
@@ -30,26 +33,34 @@ enum {
 /* Opens the very file that was looked at; -ESTALE if another has its name by now. */
 static int open_same(const struct walk *w, const char *name, const struct stat *st)
 {
-	struct open_how how = {
-		.flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
-	};
-	AUTO_CLOSE int fd = (int)syscall(SYS_openat2, w->fd, name, &how, sizeof(how));
 	struct stat now;
+	AUTO_CLOSE int fd = tree_open(w->fd, name, TREE_NONE, &now);
 
-	if (fd < 0 || fstat(fd, &now) < 0)
-		return -errno;
-	if (!S_ISREG(now.st_mode) || now.st_ino != st->st_ino || now.st_mode != st->st_mode ||
-	    now.st_size != st->st_size)
+	if (fd < 0)
+		return fd;
+	if (now.st_ino != st->st_ino || now.st_mode != st->st_mode || now.st_size != st->st_size)
 		return -ESTALE;
 	return steal_fd(&fd);
+}
+
+/*
+ * The same to read it whole. Files with holes are as large as one likes: -EFBIG beyond READ_MAX of one,
+ * and of all beyond what is read of a system whose every file is compared.
+ */
+static int open_whole(struct builder *b, const struct walk *w, const char *name,
+		      const struct stat *st)
+{
+	if (st->st_size > READ_MAX || b->read > READ_ALL_MAX)
+		return -EFBIG;
+	b->read += (uint64_t)st->st_size;
+	return open_same(w, name, st);
 }
 
 /* The file's bytes into b->bytes; -EFBIG beyond `max`. */
 static int read_bytes(struct builder *b, const struct walk *w, const char *name,
 		      const struct stat *st, size_t max)
 {
-	AUTO_CLOSE int fd = open_same(w, name, st);
+	AUTO_CLOSE int fd = open_whole(b, w, name, st);
 	ssize_t n = 1;
 
 	b->bytes.len = 0;
@@ -68,11 +79,11 @@ static int read_bytes(struct builder *b, const struct walk *w, const char *name,
 	return 0;
 }
 
-/* Compares a file of any size. */
+/* Compares a file without keeping it. */
 static bool has_md5(struct builder *b, const struct walk *w, const char *name,
 		    const struct stat *st, const uint8_t md5[PACKAGES_MD5])
 {
-	AUTO_CLOSE int fd = open_same(w, name, st);
+	AUTO_CLOSE int fd = open_whole(b, w, name, st);
 	uint8_t digest[MD5_DIGEST_SIZE];
 	struct md5_ctx ctx;
 	ssize_t n;
@@ -108,7 +119,8 @@ static int add_original(struct builder *b, const struct walk *w, const char *nam
 	int r = p->kind->original(p, package, b->path, BUILD_COPY_MAX, &b->bytes);
 
 	/* The archive is the tree's, which may have put anything there. */
-	if (r == 0 && (!md5 || packages_has_md5(&b->bytes, md5)))
+	if (r == 0 && (!md5 || packages_has_md5(&b->bytes, md5)) &&
+	    !content_has_key(b->bytes.data, b->bytes.len))
 		return build_add_bytes(b, w, name, st, INDEX_FROM_PACKAGE);
 	if (r == -ENOMEM)
 		return r;
@@ -133,7 +145,9 @@ static int add_pristine(struct builder *b, const struct walk *w, const char *nam
 		known = p->kind->md5(p, package, b->path, md5) == 0;
 	if (known && st->st_mode & S_IROTH && read_bytes(b, w, name, st, BUILD_COPY_MAX) == 0 &&
 	    packages_has_md5(&b->bytes, md5))
-		return build_add_bytes(b, w, name, st, INDEX_AS_FOUND);
+		return content_has_key(b->bytes.data, b->bytes.len)
+			       ? build_leave_out(b, w, name, st, INDEX_LEFT_SECRET, NULL)
+			       : build_add_bytes(b, w, name, st, INDEX_AS_FOUND);
 	return add_original(b, w, name, st, package, known ? md5 : NULL);
 }
 
@@ -210,11 +224,27 @@ static int apply(struct builder *b, const char *name, enum rule_check check)
 	return r == 0 ? 1 : r;
 }
 
-/* Below /var is what tools keep of packages, with descriptions in prose that speak of passwords. */
-static bool holds_secret(const struct builder *b)
+/* There are packages' descriptions, in prose that speaks of passwords. */
+static bool is_prose(const struct builder *b)
 {
-	return strncmp(b->path, "/var/", 5) == 0 ? content_has_key(b->bytes.data, b->bytes.len)
-						 : content_is_secret(b->bytes.data, b->bytes.len);
+	return strncmp(b->path, "/var/lib/dpkg/", 14) == 0 ||
+	       strncmp(b->path, "/var/lib/apt/", 13) == 0;
+}
+
+/* As its name says. The endings of translations are not among them: those speak of passwords, too. */
+static bool is_configuration(const char *name)
+{
+	static const char *const ends[] = {".conf", ".cnf",  ".cfg", ".config",
+					   ".ini",  ".toml", ".env", ".rc"};
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		size_t more = strlen(ends[i]);
+
+		if (n > more && strcasecmp(name + n - more, ends[i]) == 0)
+			return true;
+	}
+	return false;
 }
 
 /* A file whose bytes a rule has copied; one too large for that is shared. */
@@ -232,7 +262,9 @@ static int add_copied(struct builder *b, const struct walk *w, const char *name,
 		return -ENOMEM;
 	if (r < 0)
 		return build_leave_out(b, w, name, st, INDEX_LEFT_UNREADABLE, NULL);
-	if (made < 0 || (!is_users(b, rule) && holds_secret(b)))
+	if (made < 0 ||
+	    (!is_users(b, rule) && (is_prose(b) ? content_has_key(b->bytes.data, b->bytes.len)
+						: content_is_secret(b->bytes.data, b->bytes.len))))
 		return build_leave_out(b, w, name, st, INDEX_LEFT_SECRET, NULL);
 	return large ? share(b, w, name, st)
 		     : build_add_bytes(b, w, name, st, made ? INDEX_FROM_MASTER : INDEX_AS_FOUND);
@@ -284,7 +316,8 @@ static int add_local(struct builder *b, const struct walk *w, const char *name,
 		return share(b, w, name, st);
 	if (read_bytes(b, w, name, st, KEY_FILE_MAX) < 0)
 		return build_leave_out(b, w, name, st, INDEX_LEFT_UNREADABLE, NULL);
-	if (content_has_key(b->bytes.data, b->bytes.len))
+	if (is_configuration(name) ? content_is_secret(b->bytes.data, b->bytes.len)
+				   : content_has_key(b->bytes.data, b->bytes.len))
 		return build_leave_out(b, w, name, st, INDEX_LEFT_SECRET, NULL);
 	return share(b, w, name, st);
 }

@@ -8,6 +8,7 @@
 
 #include "image/base/build_priv.h"
 #include "image/base/content.h"
+#include "image/base/tree_file.h"
 
 enum {
 	/* Of what is declared as a copy, in all, an entry counted as so many bytes. */
@@ -32,7 +33,7 @@ int build_default_bytes(struct builder *b, const struct rule *rule, struct defau
 
 static bool same_as_found(struct builder *b, const struct walk *w, const char *name)
 {
-	AUTO_CLOSE int fd = openat(w->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	AUTO_CLOSE int fd = tree_open(w->fd, name, TREE_NONE, NULL);
 	AUTO_FREE char *found = malloc(b->bytes.len + 1);
 
 	return fd >= 0 && found && pread(fd, found, b->bytes.len + 1, 0) == (ssize_t)b->bytes.len &&
@@ -131,8 +132,7 @@ static int add_copy(struct builder *b, const struct walk *w, const char *name, s
 /* What is in a folder, into that of `w`, where b->path is. */
 static int copy_folder(struct builder *b, const struct walk *w, struct copying *c)
 {
-	int fd =
-		openat(b->in->root, c->source + 1, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = tree_open_dir(b->in->root, c->source + 1, TREE_INSIDE_BUT_LAST);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *d;
 	int r = 0;

@@ -5,13 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <nettle/md5.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
+#include "image/base/tree_file.h"
 #include "image/index.h"
 
 /* Components and links of one path: this much stack a malformed database may cost. */
@@ -27,25 +26,22 @@ static const struct package_kind *const kinds[] = {&package_kind_dpkg};
 
 const struct package_kind *packages_kind(int root)
 {
+	struct stat st;
+
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		if (faccessat(root, kinds[i]->probe, R_OK, 0) == 0)
+		if (tree_look(root, kinds[i]->probe, TREE_INSIDE, &st) == 0)
 			return kinds[i];
 	return NULL;
 }
 
 int packages_slurp(int root, const char *path, size_t max, struct buffer *out)
 {
-	/* Links lead into the tree, wherever they point. */
-	struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
-			       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-	AUTO_CLOSE int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
 	struct stat st;
+	AUTO_CLOSE int fd = tree_open(root, path, TREE_INSIDE, &st);
 
 	out->len = 0;
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EINVAL;
+	if (fd < 0)
+		return fd;
 	if (st.st_size < 0 || (uint64_t)st.st_size > max)
 		return -EFBIG;
 	return read_whole(fd, max, out);
@@ -487,7 +483,7 @@ void packages_sample(struct packages *p, const char *path, size_t len)
 		return;
 	memcpy(name, path, len);
 	name[len] = '\0';
-	if (fstatat(p->root, name + 1, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+	if (tree_look(p->root, name + 1, TREE_INSIDE_BUT_LAST, &st) < 0 || !S_ISREG(st.st_mode))
 		return;
 	p->sampled++;
 	p->sampled_older += nanoseconds(&st.st_ctim) <= p->list[p->n - 1].noted;
@@ -570,7 +566,7 @@ int packages_slurp_vouched(const struct packages *p, const char *path, size_t ma
 	struct stat st;
 	int r;
 
-	if (!owner || fstatat(p->root, path + 1, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (!owner || tree_look(p->root, path + 1, TREE_INSIDE_BUT_LAST, &st) < 0)
 		return -ENOENT;
 	r = packages_slurp(p->root, path + 1, max, out);
 	if (r < 0)
@@ -597,9 +593,7 @@ static bool has_suffix(const char *name, const char *suffix)
 int packages_read_dir(const struct packages *p, const char *dir, const char *suffix,
 		      struct package_reader *reader)
 {
-	struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
-			       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-	AUTO_CLOSE int fd = (int)syscall(SYS_openat2, p->root, dir, &how, sizeof(how));
+	AUTO_CLOSE int fd = tree_open_dir(p->root, dir, TREE_INSIDE);
 	struct buffer text = {NULL, 0, 0};
 	struct dirent **names = NULL;
 	char path[PATH_MAX];

@@ -62,10 +62,11 @@ struct package_table {
 	size_t n, n_slots;
 };
 
-/* The checksums of the package that was last asked for. */
+/* The checksums of the package that was last asked for, and how many archives were no use. */
 struct package_sums {
 	struct buffer text;
 	uint32_t package; /* PACKAGES_NOBODY: nothing was read yet */
+	unsigned int bad_archives;
 };
 
 struct package_kind;

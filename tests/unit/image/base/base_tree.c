@@ -6,9 +6,11 @@
 #include <archive_entry.h>
 #include <fcntl.h>
 #include <nettle/md5.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -252,4 +254,9 @@ void expect_no_mark(void)
 		close(fd);
 		cr_expect_null(strstr(text, "SECRET-MARK"), "/%s is in the image", path);
 	}
+}
+
+bool may_mount(void)
+{
+	return unshare(CLONE_NEWNS) == 0 && mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
 }

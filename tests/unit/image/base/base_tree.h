@@ -3,6 +3,7 @@
 #ifndef TESTS_UNIT_IMAGE_BASE_TREE_H
 #define TESTS_UNIT_IMAGE_BASE_TREE_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -38,6 +39,8 @@ const struct index_entry *find_entry(const char *path);
 void expect_bytes(const char *path, const char *bytes);
 /* How an entry that no name finds is noted: enum index_how; -1: it can be found; -2: nothing is noted. */
 int left_out(const char *dir, const char *name);
+/* From then on mounts are this process's own; false: that needs root. */
+bool may_mount(void);
 /* No file that is shared or in the image has "SECRET-MARK". */
 void expect_no_mark(void);
 

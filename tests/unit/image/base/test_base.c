@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -379,4 +380,28 @@ Test(base, all_rules_count_or_it_is_an_error)
 	tree_write_text(tree, "cache/sandcastle/image.rules", text);
 	base_image_fini(&image);
 	cr_expect_eq(base_image_open(tree, BASE_CURRENT, &image), -E2BIG);
+}
+
+static mode_t mode_of(const char *path)
+{
+	struct stat st;
+
+	cr_assert_eq(stat(path, &st), 0, "%s", path);
+	return st.st_mode & 07777;
+}
+
+/* As `XDG_CACHE_HOME=/var/cache sandcastle image build` of an administrator with a strict umask makes it. */
+Test(base, the_index_for_everybody_is_everybodys_to_read)
+{
+	if (!may_mount() || mount("none", "/var/cache", "tmpfs", 0, "mode=755") < 0) {
+		remove_tree();
+		cr_skip("mounting needs root");
+	}
+	cr_assert_eq(setenv("XDG_CACHE_HOME", "/var/cache", 1), 0);
+	umask(077);
+	open_image(BASE_CURRENT);
+	cr_expect_eq(mode_of("/var/cache/sandcastle"), 0755);
+	cr_expect_eq(mode_of("/var/cache/sandcastle/base"), 0755);
+	cr_assert_eq(strncmp(image.path, "/var/cache/sandcastle/base/", 27), 0);
+	cr_expect_eq(mode_of(image.path), 0644);
 }

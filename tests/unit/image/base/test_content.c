@@ -87,6 +87,8 @@ Test(content, passwords_in_configuration)
 		"machine host login me password hunter2\n",
 		"wpa_passphrase=abcdefgh\n",
 		"rootpw = {x}\nPASS=abc\n",
+		"<server><id>x</id><password>hunter2</password></server>\n",
+		"  <api-token>abcdef</api-token>\n",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
@@ -104,6 +106,8 @@ Test(content, configuration_without_any)
 		"password=\n",
 		"password=$PASSWORD\n",
 		"token: %s\npassword: <none>\n",
+		"<password></password>\n<password>${env.PASSWORD}</password>\n",
+		"a password> is no element\n",
 		"XKBLAYOUT=\"us\"\nXKBOPTIONS=\"\"\n",
 		"a passphrase is asked for: see there\n",
 		"://",

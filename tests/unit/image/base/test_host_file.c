@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/unit/image/base/base_tree.h"
@@ -14,7 +15,7 @@ TestSuite(host_file, .init = make_tree, .fini = remove_tree);
 static void plant_secrets(void)
 {
 	FILE *f = fopen(SC_SECRETS_FILE, "re");
-	char text[512], path[256], owned[16], list[8192] = "", sums[8192] = "";
+	char text[512], path[256], owned[16], list[16384] = "", sums[16384] = "";
 	unsigned int mode, n = 0;
 
 	cr_assert_not_null(f);
@@ -31,7 +32,7 @@ static void plant_secrets(void)
 		touch_file(path + 1, 2000000000);
 	}
 	fclose(f);
-	cr_assert_geq(n, 140);
+	cr_assert_geq(n, 270);
 	own_files(list, sums);
 	link_to("/home/jane/.ssh/id_rsa", "usr/bin/leak");
 	link_to("../../home/jane", "usr/share/leak");
@@ -190,4 +191,74 @@ Test(host_file, programs_of_opt_and_nothing_else)
 	cr_expect_not_null(find_entry("opt/app/lib/__pycache__/mod.cpython-311.pyc"));
 	cr_expect_eq(left_out("opt/app/lib", "notes.txt"), INDEX_LEFT_SECRET);
 	cr_expect_eq(left_out("opt/app/lib", "PassWords.txt"), INDEX_LEFT_DENIED);
+}
+
+/* A company's own package may bring a key: what everyone may read of it is in its archive as well. */
+Test(host_file, a_package_that_brings_keys)
+{
+	static const char key[] = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0B\n";
+	char sums[128];
+
+	sprintf(sums, "%s  etc/app/client.conf\n", md5_of(key));
+	own_files("/etc/app\n/etc/app/client.conf\n", sums);
+	tree_write_text(tree, "etc/app/client.conf", key);
+	open_image(BASE_CURRENT);
+	cr_expect_eq(left_out("etc/app", "client.conf"), INDEX_LEFT_SECRET);
+}
+
+Test(host_file, configuration_beside_programs)
+{
+	tree_write_text(tree, "opt/app/lib/app.ini", "[db]\npassword = SECRET-MARK\n");
+	tree_write_text(tree, "opt/app/share/APP.CONF", "token=SECRET-MARK\n");
+	tree_write_text(tree, "opt/app/lib/plain.ini", "[db]\nhost = localhost\n");
+	tree_write_text(tree, "opt/app/lib/de.json", "{\"password\": \"Passwort\"}\n");
+	/* pam-auth-update keeps what an administrator's own profile says. */
+	tree_write_text(tree, "var/lib/pam/auth", "pam_mysql.so user=a passwd=SECRET-MARK\n");
+	tree_write_text(tree, "var/lib/pam/account", "pam_unix.so\n");
+	own_files("/var/lib/pam\n", "");
+	open_image(BASE_CURRENT);
+	expect_no_mark();
+	cr_expect_eq(left_out("opt/app/lib", "app.ini"), INDEX_LEFT_SECRET);
+	cr_expect_eq(left_out("opt/app/share", "APP.CONF"), INDEX_LEFT_SECRET);
+	cr_expect_eq(left_out("var/lib/pam", "auth"), INDEX_LEFT_SECRET);
+	cr_expect_not_null(find_entry("opt/app/lib/plain.ini"));
+	cr_expect_not_null(find_entry("opt/app/lib/de.json"));
+	expect_bytes("var/lib/pam/account", "pam_unix.so\n");
+}
+
+/* Where times of change mean something, setting the others back hides nothing. */
+Test(host_file, an_edit_whose_time_was_set_back)
+{
+	static const struct timespec tick = {.tv_nsec = 50 * 1000 * 1000};
+	char status[8192], path[64], list[96], sums[128];
+	size_t n;
+
+	n = (size_t)sprintf(status, "Package: tool\nStatus: install ok installed\n"
+				    "Architecture: amd64\nVersion: 1\n\n");
+	for (int i = 0; i < 40; i++) {
+		sprintf(path, "usr/share/many/%d", i);
+		tree_write_text(tree, path, "packaged");
+		touch_file(path, 1000);
+		n += (size_t)sprintf(status + n,
+				     "Package: p%d\nStatus: install ok installed\n"
+				     "Architecture: all\nVersion: 1\n\n",
+				     i);
+	}
+	tree_write_text(tree, "var/lib/dpkg/status", status);
+	cr_assert_eq(nanosleep(&tick, NULL), 0);
+	for (int i = 0; i < 40; i++) {
+		sprintf(path, "var/lib/dpkg/info/p%d.list", i);
+		sprintf(list, "/usr/share/many\n/usr/share/many/%d\n", i);
+		tree_write_text(tree, path, list);
+		sprintf(path, "var/lib/dpkg/info/p%d.md5sums", i);
+		sprintf(sums, "%s  usr/share/many/%d\n", md5_of("packaged"), i);
+		tree_write_text(tree, path, sums);
+	}
+	cr_assert_eq(nanosleep(&tick, NULL), 0);
+	tree_write_text(tree, "usr/share/many/7", "SECRET-MARK");
+	touch_file("usr/share/many/7", 1000);
+	open_image(BASE_CURRENT);
+	expect_no_mark();
+	cr_expect_eq(left_out("usr/share/many", "7"), INDEX_LEFT_CHANGED);
+	cr_expect_eq(find_entry("usr/share/many/8")->kind, INDEX_SHARED);
 }
