@@ -6,13 +6,18 @@
  *
  *   hostile balloon-flood     one CPU publishes buffers as fast as they are served, another rings
  *   hostile balloon-chain     each buffer is 4 GiB of page numbers
- *   hostile fs-reads          the ring of the file server full of the largest reads of /map0/big
+ *   hostile fs-reads [MAP]    the ring of the file server full of the largest reads of /MAP/big,
+ *                             which is /map0/big unless it is given
+ *   hostile lock-storm        the ring full of one lock request of /map0/big, whose owner, type and
+ *                             range another CPU changes all the time
  *   hostile fs-read-on MAP    reads of /MAP/big one after the other; says when one is refused
  *   hostile reset-storm       two CPUs reset the file server and ring its doorbell
  *   hostile register-storm    two CPUs hammer the file server's registers
  *   hostile lock-ranges FILE  read locks on single bytes until one is refused
+ *   hostile strangers         holds as many connections to the host's ports as it gets, and asks
+ *                             for more; for a user who is not root
  *
- * Each says "attacking" when it has begun, and does not end by itself but for the last.
+ * Each says "attacking" when it has begun, and does not end by itself but for lock-ranges.
  */
 #include <endian.h>
 #include <errno.h>
@@ -22,6 +27,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_pci.h>
 #include <linux/virtio_ring.h>
+#include <linux/vm_sockets.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -30,6 +36,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
@@ -279,6 +286,7 @@ struct fuse_page {
 				struct fuse_init_in init;
 				struct fuse_open_in open;
 				struct fuse_read_in read;
+				struct fuse_lk_in lock;
 				char name[32];
 			};
 		};
@@ -408,6 +416,57 @@ static void fs_reads(void)
 		read_all(1);
 }
 
+/* What the host reads of a request is another each time, also within one request. */
+static void *stir(void *arg)
+{
+	volatile struct fuse_lk_in *lock = arg;
+
+	for (uint32_t i = 1;; i = i * 1664525 + 1013904223) {
+		lock->owner = (i >> 8) % 1500;
+		lock->lk.type = (i >> 20) % 3 == 0   ? F_UNLCK
+				: (i >> 20) % 3 == 1 ? F_RDLCK
+						     : F_WRLCK;
+		lock->lk.start = (i >> 12) % 4096;
+		lock->lk.end = lock->lk.start + (i >> 28);
+		page->hdr.opcode = i >> 31 ? FUSE_SETLK : FUSE_SETLKW;
+	}
+	return NULL;
+}
+
+static void lock_storm(void)
+{
+	uint64_t fh;
+
+	page = huge_page();
+	take_device(FILES);
+	page->hdr.nodeid = open_big(&fh);
+	page->hdr.opcode = FUSE_SETLKW;
+	page->hdr.len = sizeof(page->hdr) + sizeof(page->lock);
+	page->lock = (struct fuse_lk_in){.fh = fh};
+	page->table[0] = (struct vring_desc){
+		.addr = physical(&page->hdr),
+		.len = page->hdr.len,
+		.flags = VRING_DESC_F_NEXT,
+		.next = 1,
+	};
+	page->table[1] = (struct vring_desc){
+		.addr = physical(page->reply),
+		.len = sizeof(page->reply),
+		.flags = VRING_DESC_F_WRITE,
+	};
+	for (uint16_t i = 0; i < files.size; i++) {
+		set_desc(i, page->table, 2 * (uint32_t)sizeof(page->table[0]),
+			 VRING_DESC_F_INDIRECT);
+		files.avail->ring[i] = i;
+	}
+	in_thread(stir, &page->lock);
+	attacking();
+	for (;;) {
+		files.avail->idx = (uint16_t)(files.used->idx + files.size);
+		*files.bell = files.number;
+	}
+}
+
 static void fs_read_on(void)
 {
 	struct fuse_read_in read_in = {.size = 1024};
@@ -482,6 +541,28 @@ static void lock_ranges(const char *path)
 	printf("%lu locks, then %s\n", n, n < 100000 ? strerror(errno) : "no refusal");
 }
 
+static void strangers(void)
+{
+	struct sockaddr_vm to = {.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST};
+	unsigned int connected = 0;
+
+	for (unsigned int i = 0;; i++) {
+		int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+		if (fd < 0)
+			die("no vsock");
+		to.svm_port = 1024 + i % 2;
+		connected += connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0;
+		/* What is connected stays so. */
+		if (connected == 0)
+			close(fd);
+		if (i == 100) {
+			printf("%u connected\n", connected);
+			attacking();
+		}
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -491,6 +572,7 @@ int main(int argc, char **argv)
 		{"balloon-flood", balloon_flood}, {"balloon-chain", balloon_chain},
 		{"fs-reads", fs_reads},		  {"fs-read-on", fs_read_on},
 		{"reset-storm", reset_storm},	  {"register-storm", register_storm},
+		{"lock-storm", lock_storm},	  {"strangers", strangers},
 	};
 
 	if (argc == 3 && strcmp(argv[1], "lock-ranges") == 0) {

@@ -94,6 +94,22 @@ test_strangers_on_the_vsock_ports()
 	expect_match '^still here$'
 }
 
+test_a_stranger_does_not_take_the_agents_place()
+{
+	run_sandcastle start --name evil --map "$LAB_REPO/build/tests/guest:/hostile"
+	expect_code 0
+	sandcastle exec evil -- /hostile/hostile strangers >log 2>errors &
+	expect_within 60 grep -q attacking log
+	expect_same '0 connected' "$(head -n 1 log)"
+	for i in 1 2 3; do
+		run_sandcastle exec evil -- echo "well $i"
+		expect_out "well $i"
+	done
+	run_sandcastle stop --force evil
+	expect_code 0
+	wait
+}
+
 # A driver of our own in the guest (hostile.c) fights: does what is to end it still do so? The
 # bounds are for an emulated host on a busy machine; docs/testing.md has what was measured.
 end_bound=30
@@ -177,7 +193,7 @@ test_a_balloon_that_floods()
 
 test_a_balloon_with_endless_chains()
 {
-	fight balloon-chain time-limit force
+	fight balloon-chain time-limit interrupt stop
 }
 
 test_reads_that_fill_the_ring()
@@ -187,7 +203,12 @@ test_reads_that_fill_the_ring()
 
 test_a_storm_of_resets()
 {
-	fight reset-storm interrupt force
+	fight reset-storm time-limit interrupt stop
+}
+
+test_a_storm_of_locks()
+{
+	fight lock-storm time-limit interrupt stop force
 }
 
 test_a_storm_on_registers()
@@ -195,20 +216,54 @@ test_a_storm_on_registers()
 	fight register-storm stop force
 }
 
-test_a_share_is_taken_from_a_driver_that_reads_on()
+# begin_share ATTACK SIZE: a sandbox `evil`, whose root attacks a file of SIZE in ./shared, which is shared with it.
+begin_share()
 {
 	# The current folder is map0, so what is shared first is map1.
 	mkdir shared
-	truncate -s 1M shared/big
+	truncate -s "$2" shared/big
 	run_sandcastle start --name evil
 	expect_code 0
 	run_sandcastle share evil ./shared:/shared
 	expect_code 0
 	run_sandcastle share evil "$LAB_REPO/build/tests/guest:/hostile"
 	expect_code 0
-	sandcastle exec --user root evil -- sh -c 'cp /hostile/hostile /tmp/h && exec /tmp/h fs-read-on map1' >log 2>errors &
+	sandcastle exec --user root evil -- sh -c 'cp /hostile/hostile /tmp/h && exec /tmp/h "$1" map1' sh "$1" >log 2>errors &
 	expect_within 60 grep -q . log errors
 	[ ! -s errors ] || fail "$(cat errors)"
+}
+
+# files_open: how many files of ./shared the sandbox's process has open or mapped.
+files_open()
+{
+	local pid
+
+	run_sandcastle list --json
+	pid=$(grep -o '"pid": *[0-9]*' <<<"$out" | head -n 1 | grep -o '[0-9]*$')
+	[ -n "$pid" ] || fail "no process"
+	{ ls -l "/proc/$pid/fd" && cat "/proc/$pid/maps"; } | grep -c "$PWD/shared"
+}
+
+test_a_share_is_taken_from_a_driver_that_floods()
+{
+	local began
+
+	begin_share fs-reads 3G
+	sleep 2
+	began=$SECONDS
+	run_sandcastle share --remove evil /shared
+	expect_code 0
+	note "removed within $((SECONDS - began)) s"
+	[ $((SECONDS - began)) -le 20 ] || fail "it took too long"
+	expect_same 0 "$(files_open)"
+	run_sandcastle stop --force evil
+	expect_code 0
+	wait
+}
+
+test_a_share_is_taken_from_a_driver_that_reads_on()
+{
+	begin_share fs-read-on 1M
 	run_sandcastle share --remove evil /shared
 	expect_code 0
 	expect_within 30 grep -q '^refused' log
