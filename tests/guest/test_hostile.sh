@@ -127,7 +127,8 @@ begin_fight()
 	sandcastle run --name evil --cpus 2 --user root --map .:/a --map "$LAB_REPO/build/tests/guest:/hostile" \
 		"${options[@]}" -- sh -c 'cp /hostile/hostile /tmp/h && exec /tmp/h "$1"' sh "$2" >log 2>errors &
 	evil=$!
-	expect_within 120 grep -q attacking log
+	expect_within 120 sh -c 'grep -q attacking log || [ -s errors ]'
+	grep -q attacking log || fail "$(cat errors)"
 	# It is at it for a while.
 	sleep 2
 }
