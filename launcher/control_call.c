@@ -15,6 +15,16 @@ const char *json_text(const json_t *object, const char *key)
 	return text ? text : "";
 }
 
+bool control_tell_foreign(const char *top, int error)
+{
+	if (!top || (error != -EPERM && error != -EACCES && error != -ENOTDIR && error != -ELOOP))
+		return false;
+	log_error("%s is not this user's alone, so no sandbox is looked for there; set "
+		  "XDG_RUNTIME_DIR to a directory that is yours alone",
+		  top);
+	return true;
+}
+
 int control_open(const char *name, struct client **out)
 {
 	AUTO_FREE char *top = rundir_top();
@@ -37,7 +47,8 @@ int control_open(const char *name, struct client **out)
 			  name);
 		break;
 	default:
-		log_error("cannot reach the sandbox '%s': %s", name, strerror(-r));
+		if (!control_tell_foreign(top, r))
+			log_error("cannot reach the sandbox '%s': %s", name, strerror(-r));
 		break;
 	}
 	return r;
@@ -73,7 +84,7 @@ int control_names(char ***names)
 	AUTO_FREE char *top = rundir_top();
 	int r = top ? rundir_list(top, names) : -ENOMEM;
 
-	if (r < 0)
+	if (r < 0 && !control_tell_foreign(top, r))
 		log_error("cannot look into %s: %s", top ? top : "memory", strerror(-r));
 	return r;
 }

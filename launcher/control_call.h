@@ -3,6 +3,8 @@
 #ifndef LAUNCHER_CONTROL_CALL_H
 #define LAUNCHER_CONTROL_CALL_H
 
+#include <stdbool.h>
+
 #include "library/client/client.h"
 
 /* The sandbox `name`. */
@@ -16,6 +18,12 @@ int control_ask(struct client *c, json_t *request, json_t **reply) MUST_CHECK;
 /* The same with descriptors, which are borrowed. */
 int control_ask_with(struct client *c, json_t *request, const int *fds, size_t n_fds,
 		     json_t **reply) MUST_CHECK;
+
+/*
+ * Says which variable helps if that is why looking into `top` failed: another user made it first,
+ * or it is no folder. False, and nothing said, for another error.
+ */
+bool control_tell_foreign(const char *top, int error);
 
 /* The running sandboxes' names (rundir_list()). */
 int control_names(char ***names) MUST_CHECK;

@@ -171,7 +171,7 @@ static int force_one(const char *name)
 		log_error("the process of the sandbox '%s' does not end: the host's kernel holds "
 			  "it, as it does for a file system that does not answer",
 			  name);
-	else if (r < 0)
+	else if (r < 0 && !control_tell_foreign(top, r))
 		log_error("cannot find the process of the sandbox '%s': %s", name, strerror(-r));
 	if (r == 0)
 		clear_up(top, name);

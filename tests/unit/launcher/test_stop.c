@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "launcher/commands.h"
@@ -122,4 +123,32 @@ Test(stop, force_ends_nobody_else)
 	cr_assert_eq(waitpid(other, &status, WNOHANG), 0);
 	cr_assert_eq(kill(other, SIGKILL), 0);
 	cr_assert_eq(waitpid(other, &status, 0), other);
+}
+
+static const char *said(void)
+{
+	static char text[1024];
+	size_t n = fread(text, 1, sizeof(text) - 1, cr_get_redirected_stderr());
+
+	text[n] = '\0';
+	return text;
+}
+
+/* As another user of the host can leave it in /tmp. */
+Test(stop, a_folder_of_somebody_elses_is_named_with_its_cure)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/sandcastle", base);
+	cr_assert_eq(mkdir(path, 0777), 0);
+	cr_assert_eq(chmod(path, 0777), 0);
+	cr_assert_eq(stop("--force", "box"), 125);
+	cr_assert_eq(stop("--time=0", "box"), 125);
+	cr_assert_eq(rmdir(path), 0);
+	cr_assert_eq(symlink("/tmp", path), 0);
+	cr_assert_eq(stop("--force", "box"), 125);
+	cr_assert_eq(unlink(path), 0);
+	fflush(stderr);
+	for (const char *text = said(); *text; text = strchr(text, '\n') + 1)
+		cr_assert_not_null(strstr(text, "set XDG_RUNTIME_DIR"), "%s", text);
 }
