@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/terminal.h"
+#include "vmm/boot_patience.h"
 #include "vmm/config/timeline.h"
 #include "vmm/control/control.h"
 #include "vmm/kvm/checks.h"
@@ -22,21 +23,12 @@
 #include "vmm/session/ports.h"
 #include "vmm/session/session.h"
 #include "vmm/session/shares.h"
-#include "vmm/signals.h"
+#include "vmm/signal_inbox.h"
 #include "vmm/watchdog.h"
 
 enum {
 	/* How long after a limit the loop must have acted on it; see vmm/watchdog.h. */
 	STUCK_MS = 4 * 1000,
-
-	/*
-	 * From start until the agent has answered: 5 s on an emulated host. A guest on a
-	 * host with much more to do than CPUs for it is slow, not stuck: after the limit
-	 * it goes on as long as it is seen to get CPU time, and has not had the limit of that.
-	 */
-	BOOT_LIMIT_MS = 180 * 1000,
-	BOOT_LOOK_MS = 60 * 1000,
-	BOOT_ALIVE_MS = 1000,
 	/* How long a command may take to end after SIGTERM or SIGINT, as podman stop has it. */
 	SIGNAL_GRACE_MS = 10 * 1000,
 	/* The same when whoever a sandbox is tied to is gone. */
@@ -310,13 +302,13 @@ static void machine_ended(void *owner, const struct machine_end *end)
 static void boot_timed_out(struct loop_timer *timer)
 {
 	struct sandbox *sb = CONTAINER_OF(timer, struct sandbox, boot_timer);
-	uint64_t cpu = clock_ms(CLOCK_PROCESS_CPUTIME_ID), got = cpu - sb->boot_cpu_ms;
+	uint64_t more;
 
 	if (session_state(sb->session) >= SESSION_HELLO || sb->finished)
 		return;
-	sb->boot_cpu_ms = cpu;
-	if (cpu < BOOT_LIMIT_MS && got >= BOOT_ALIVE_MS) {
-		loop_timer_set(timer, BOOT_LOOK_MS);
+	more = boot_patience(clock_ms(CLOCK_PROCESS_CPUTIME_ID), &sb->boot_cpu_ms);
+	if (more > 0) {
+		loop_timer_set(timer, more);
 		return;
 	}
 	fail(sb, EXIT_SANDCASTLE_FAILED, "failed",
@@ -430,19 +422,14 @@ static int watch_tie(struct sandbox *sb)
 
 static int add_timers(struct sandbox *sb)
 {
-	int r = loop_timer_init(&sb->boot_timer, sb->loop, boot_timed_out, "boot-limit");
+	int r;
 
-	if (r == 0)
-		r = loop_timer_init(&sb->timeout_timer, sb->loop, timed_out, "timeout");
-	if (r == 0)
-		r = loop_timer_init(&sb->grace_timer, sb->loop, grace_over, "grace");
-	if (r == 0)
-		r = loop_timer_init(&sb->stop_timer, sb->loop, stop_timed_out, "stop");
-	if (r == 0)
-		r = watchdog_init(&sb->end_watchdog, &sb->terminal);
-	if (r == 0)
-		r = watchdog_init(&sb->time_watchdog, &sb->terminal);
-	if (r < 0)
+	if ((r = loop_timer_init(&sb->boot_timer, sb->loop, boot_timed_out, "boot-limit")) < 0 ||
+	    (r = loop_timer_init(&sb->timeout_timer, sb->loop, timed_out, "timeout")) < 0 ||
+	    (r = loop_timer_init(&sb->grace_timer, sb->loop, grace_over, "grace")) < 0 ||
+	    (r = loop_timer_init(&sb->stop_timer, sb->loop, stop_timed_out, "stop")) < 0 ||
+	    (r = watchdog_init(&sb->end_watchdog, &sb->terminal)) < 0 ||
+	    (r = watchdog_init(&sb->time_watchdog, &sb->terminal)) < 0)
 		return r;
 	loop_timer_set(&sb->boot_timer, BOOT_LIMIT_MS);
 	loop_timer_set(&sb->timeout_timer, sb->cfg->timeout_ms);
@@ -472,18 +459,6 @@ static int add_main(struct sandbox *sb)
 	r = command_new(sb->session, &spec, stdio, &main_ops, sb, &sb->main);
 	if (r == 0)
 		control_set_main(sb->control, sb->main);
-	return r;
-}
-
-static int add_ports(struct sandbox *sb)
-{
-	int r = ports_new(sb->loop, sb->session, &sb->ports);
-
-	for (size_t i = 0; r == 0 && i < sb->cfg->n_ports; i++) {
-		struct config_port *port = &sb->setup->config->ports[i];
-
-		r = ports_add(sb->ports, steal_fd(&port->fd), port->port.guest);
-	}
 	return r;
 }
 
@@ -522,7 +497,9 @@ static int add_services(struct sandbox *sb)
 	machine_files(sb->machine, &shares.files);
 	r = shares_new(&shares, &sb->shares);
 	if (r == 0)
-		r = add_ports(sb);
+		r = ports_new(sb->loop, sb->session, &sb->ports);
+	if (r == 0)
+		r = ports_add_configured(sb->ports, sb->setup->config);
 	if (r < 0)
 		return r;
 	control.session = sb->session;
@@ -627,7 +604,7 @@ static void tear_down(struct sandbox *sb)
 	guest_log_fini(&sb->log);
 	watchdog_fini(&sb->time_watchdog);
 	watchdog_fini(&sb->end_watchdog);
-	signals_fini();
+	signal_inbox_fini();
 }
 
 int sandbox_run(const struct sandbox_setup *setup)
@@ -646,7 +623,7 @@ int sandbox_run(const struct sandbox_setup *setup)
 	if (r == 0) {
 		r = loop_new(&sb.loop);
 		if (r == 0)
-			r = signals_init(sb.loop, &sb.terminal, signal_arrived, &sb);
+			r = signal_inbox_init(sb.loop, &sb.terminal, signal_arrived, &sb);
 		if (r < 0)
 			log_error("cannot prepare the sandbox: %s", strerror(-r));
 	}
@@ -655,9 +632,9 @@ int sandbox_run(const struct sandbox_setup *setup)
 	if (r == 0)
 		r = build(&sb, steal_fd(&kvm_fd));
 	if (r == 0) {
-		signals_let_in(true);
+		signal_inbox_let_in(true);
 		r = loop_run(sb.loop);
-		signals_let_in(false);
+		signal_inbox_let_in(false);
 		if (r < 0)
 			log_error("the event loop failed: %s", strerror(-r));
 	}

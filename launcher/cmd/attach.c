@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 
 #include "common/log.h"
-#include "common/signals.h"
+#include "common/signal_fd.h"
 #include "common/terminal.h"
 #include "launcher/commands.h"
 #include "launcher/control_call.h"
@@ -33,7 +33,7 @@ static int watch_signals(struct attach *a)
 {
 	static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH};
 
-	return signals_open(signals, ARRAY_SIZE(signals), 0, NULL, &a->signal_fd);
+	return signal_fd_open(signals, ARRAY_SIZE(signals), 0, NULL, &a->signal_fd);
 }
 
 /* Its reply is of no interest. */

@@ -10,7 +10,7 @@
 
 #include "common/control_protocol.h"
 #include "common/log.h"
-#include "common/signals.h"
+#include "common/signal_fd.h"
 #include "common/terminal.h"
 #include "launcher/commands.h"
 #include "launcher/control_call.h"
@@ -282,7 +282,7 @@ static int watch_signals(struct exec *x)
 {
 	static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH};
 
-	return signals_open(signals, ARRAY_SIZE(signals), 0, NULL, &x->signal_fd);
+	return signal_fd_open(signals, ARRAY_SIZE(signals), 0, NULL, &x->signal_fd);
 }
 
 static int serve(struct exec *x)

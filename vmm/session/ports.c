@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "common/loop.h"
+#include "vmm/config/config.h"
 #include "vmm/session/port_conn.h"
 
 /* When accepting failed it is tried again after that time. */
@@ -193,6 +194,15 @@ static bool is_at(const struct port *a, const struct port *b)
 {
 	return a->family == b->family && a->host == b->host &&
 	       memcmp(a->address, b->address, sizeof(a->address)) == 0;
+}
+
+int ports_add_configured(struct ports *p, struct sandbox_config *cfg)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < cfg->n_ports; i++)
+		r = ports_add(p, steal_fd(&cfg->ports[i].fd), cfg->ports[i].port.guest);
+	return r;
 }
 
 int ports_remove(struct ports *p, const struct port *port)

@@ -11,6 +11,7 @@
 
 struct loop;
 struct ports;
+struct sandbox_config;
 struct session;
 
 /*
@@ -39,6 +40,8 @@ void ports_free(struct ports *ports);
  * fd is no listening TCP socket, or guest is 0; -E2BIG: there are PORTS_MAX.
  */
 int ports_add(struct ports *ports, int fd, uint16_t guest) MUST_CHECK;
+/* Publishes what the configuration has, whose descriptors are taken. As ports_add(). */
+int ports_add_configured(struct ports *ports, struct sandbox_config *cfg) MUST_CHECK;
 /* Listens there no more; connections that are there go on. -ENOENT. */
 int ports_remove(struct ports *ports, const struct port *port) MUST_CHECK;
 

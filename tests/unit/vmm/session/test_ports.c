@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "tests/unit/vmm/session/fake_agent.h"
+#include "vmm/config/config.h"
 #include "vmm/session/ports.h"
 
 /* The session has a command already, so the first connection's id is 2. */
@@ -354,6 +355,26 @@ Test(ports, what_can_be_published)
 	cr_assert_eq(ports_get(ports, 1)->guest, 81);
 	cr_assert_null(ports_get(ports, PORTS_MAX));
 	close(ends[1]);
+}
+
+Test(ports, those_of_the_configuration)
+{
+	struct config_port configured[3] = {
+		{.port.guest = 81, .fd = listener()},
+		{.port.guest = 0, .fd = listener()},
+		{.port.guest = 82, .fd = listener()},
+	};
+	struct sandbox_config cfg = {.ports = configured, .n_ports = 1};
+
+	cr_assert_eq(ports_add_configured(ports, &cfg), 0);
+	cr_expect_eq(configured[0].fd, -1, "taken");
+	cr_expect_eq(ports_get(ports, 1)->guest, 81);
+	cfg = (struct sandbox_config){.ports = configured + 1, .n_ports = 2};
+	cr_assert_eq(ports_add_configured(ports, &cfg), -EINVAL, "the first that fails ends it");
+	cr_expect_eq(configured[1].fd, -1);
+	cr_expect_neq(configured[2].fd, -1);
+	cr_expect_null(ports_get(ports, 2));
+	close(configured[2].fd);
 }
 
 Test(ports, one_that_is_taken_back)

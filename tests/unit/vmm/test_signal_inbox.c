@@ -7,7 +7,7 @@
 
 #include "common/loop.h"
 #include "common/terminal.h"
-#include "vmm/signals.h"
+#include "vmm/signal_inbox.h"
 
 static struct terminal terminal;
 static struct loop *loop;
@@ -25,28 +25,28 @@ static void on_signal(void *owner, int signo)
 static void setup(void)
 {
 	cr_assert_eq(loop_new(&loop), 0);
-	cr_assert_eq(signals_init(loop, &terminal, on_signal, &terminal), 0);
+	cr_assert_eq(signal_inbox_init(loop, &terminal, on_signal, &terminal), 0);
 }
 
 static void teardown(void)
 {
-	signals_fini();
+	signal_inbox_fini();
 	loop_free(loop);
 }
 
-TestSuite(signals, .init = setup, .fini = teardown);
+TestSuite(signal_inbox, .init = setup, .fini = teardown);
 
 /* Runs the loop until it has heard n signals. */
 static void hear(unsigned int n)
 {
 	n_wanted = n;
 	n_arrived = 0;
-	signals_let_in(true);
+	signal_inbox_let_in(true);
 	cr_assert_eq(loop_run(loop), 0);
-	signals_let_in(false);
+	signal_inbox_let_in(false);
 }
 
-Test(signals, wait_until_they_are_let_in)
+Test(signal_inbox, wait_until_they_are_let_in)
 {
 	raise(SIGTERM);
 	raise(SIGWINCH);
@@ -56,7 +56,7 @@ Test(signals, wait_until_they_are_let_in)
 	cr_expect_eq(arrived[1], SIGWINCH);
 }
 
-Test(signals, one_that_is_heard_leaves_nothing_behind)
+Test(signal_inbox, one_that_is_heard_leaves_nothing_behind)
 {
 	for (int i = 0; i < 3; i++) {
 		raise(SIGINT);
@@ -75,10 +75,10 @@ static int end_of_deaf_child(unsigned int n)
 	cr_assert(child >= 0);
 	if (child == 0) {
 		/* Its own timers: a fork has none of the parent's. */
-		signals_fini();
-		if (signals_init(loop, &terminal, on_signal, &terminal) < 0)
+		signal_inbox_fini();
+		if (signal_inbox_init(loop, &terminal, on_signal, &terminal) < 0)
 			_exit(99);
-		signals_let_in(true);
+		signal_inbox_let_in(true);
 		for (unsigned int i = 0; i < n; i++)
 			raise(SIGTERM);
 		for (;;)
@@ -89,18 +89,18 @@ static int end_of_deaf_child(unsigned int n)
 	return WEXITSTATUS(status);
 }
 
-Test(signals, that_nobody_hears_end_the_process)
+Test(signal_inbox, that_nobody_hears_end_the_process)
 {
 	cr_expect_eq(end_of_deaf_child(2), 128 + SIGTERM, "it insists: a second");
 	cr_expect_eq(end_of_deaf_child(5), 128 + SIGTERM, "to go on does not put it off");
 }
 
-Test(signals, everything_is_given_back)
+Test(signal_inbox, everything_is_given_back)
 {
 	struct sigaction action;
 	sigset_t mask;
 
-	signals_fini();
+	signal_inbox_fini();
 	cr_assert_eq(sigaction(SIGTERM, NULL, &action), 0);
 	cr_expect(action.sa_handler == SIG_DFL);
 	pthread_sigmask(SIG_BLOCK, NULL, &mask);

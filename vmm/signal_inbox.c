@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "vmm/signals.h"
+#include "vmm/signal_inbox.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -25,7 +25,7 @@ static struct {
 	atomic_uint waiting; /* a bit for each signal that the loop has not heard yet */
 	atomic_bool insisted; /* one of those that ask to end came twice */
 	struct watchdog watchdog;
-	signals_fn fn;
+	signal_fn fn;
 	void *owner;
 	struct sigaction before[ARRAY_SIZE(heard)];
 	sigset_t set, mask_before;
@@ -100,7 +100,7 @@ static void take_over(void)
 	inbox.taken_over = true;
 }
 
-int signals_init(struct loop *loop, const struct terminal *terminal, signals_fn fn, void *owner)
+int signal_inbox_init(struct loop *loop, const struct terminal *terminal, signal_fn fn, void *owner)
 {
 	int r = watchdog_init(&inbox.watchdog, terminal);
 
@@ -117,16 +117,16 @@ int signals_init(struct loop *loop, const struct terminal *terminal, signals_fn 
 	if (r == 0)
 		take_over();
 	else
-		signals_fini();
+		signal_inbox_fini();
 	return r;
 }
 
-void signals_let_in(bool in)
+void signal_inbox_let_in(bool in)
 {
 	pthread_sigmask(in ? SIG_UNBLOCK : SIG_BLOCK, &inbox.set, NULL);
 }
 
-void signals_fini(void)
+void signal_inbox_fini(void)
 {
 	watchdog_fini(&inbox.watchdog);
 	loop_remove(&inbox.event);

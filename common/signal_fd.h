@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* common/signals.h - signals that arrive at a descriptor. */
-#ifndef COMMON_SIGNALS_H
-#define COMMON_SIGNALS_H
+/* common/signal_fd.h - signals that arrive at a descriptor. */
+#ifndef COMMON_SIGNAL_FD_H
+#define COMMON_SIGNAL_FD_H
 
 #include <signal.h>
 
@@ -12,6 +12,6 @@
  * for them, close-on-exec. `flags`: SFD_NONBLOCK or 0. before: the mask until now; may be NULL.
  * The descriptor is the caller's. -errno: they are blocked all the same.
  */
-int signals_open(const int *signals, size_t n, int flags, sigset_t *before, int *fd) MUST_CHECK;
+int signal_fd_open(const int *signals, size_t n, int flags, sigset_t *before, int *fd) MUST_CHECK;
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "common/signals.h"
+#include "common/signal_fd.h"
 
 #include <errno.h>
 #include <sys/signalfd.h>
 
-int signals_open(const int *signals, size_t n, int flags, sigset_t *before, int *fd)
+int signal_fd_open(const int *signals, size_t n, int flags, sigset_t *before, int *fd)
 {
 	sigset_t set;
 	int opened, r;
