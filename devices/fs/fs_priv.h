@@ -66,7 +66,8 @@ enum {
 	FS_MAX_LIST = 64 << 10, /* of a listing: each entry may be looked up */
 	FS_MAX_CHAIN = 2 << 20, /* a request with its reply */
 	FS_MAX_WINDOWS = 64, /* directories that are read at a time without seeking in them, */
-	FS_WINDOW = 16 << 10, /* of each the entries last read; also of a host directory's listing */
+	FS_WINDOW =
+		16 << 10, /* of each the entries last read; also of a host directory's listing */
 
 	/* The largest arguments: SETXATTR's structure, name and value. */
 	FS_ARG_MAX = XATTR_SIZE_MAX + 4096,
