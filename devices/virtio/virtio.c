@@ -17,7 +17,12 @@ void virtio_device_init(struct virtio_device *vdev, const struct virtio_device_o
 {
 	assert(ops->name && ops->queue_kick && ops->destroy);
 	assert(ops->n_queues <= VIRTIO_MAX_QUEUES && !(ops->features & ring_features));
-	*vdev = (struct virtio_device){.ops = ops, .config = config, .config_len = config_len};
+	*vdev = (struct virtio_device){
+		.ops = ops,
+		.features = ops->features,
+		.config = config,
+		.config_len = config_len,
+	};
 	for (unsigned int q = 0; q < ops->n_queues; q++) {
 		uint16_t max = ops->queue_max[q];
 
@@ -116,7 +121,7 @@ void virtio_device_config_changed(struct virtio_device *vdev)
 
 uint64_t virtio_device_features(const struct virtio_device *vdev)
 {
-	return vdev->ops->features | ring_features;
+	return vdev->features | ring_features;
 }
 
 void virtio_device_activate(struct virtio_device *vdev, const struct guest_mem *mem)

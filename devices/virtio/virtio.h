@@ -93,6 +93,8 @@ struct virtio_device {
 	struct device *dev; /* and these two: whose lock is held around every call, */
 	struct loop *loop; /* and the loop of the queues. NULL where nobody else is there */
 	struct virtq queues[VIRTIO_MAX_QUEUES];
+	/* What is offered: ops->features, unless the model has changed it before a driver looks. */
+	uint64_t features;
 	uint64_t acked; /* negotiated feature bits */
 	bool active; /* between DRIVER_OK and reset */
 	bool broken; /* NEEDS_RESET shown to the driver */

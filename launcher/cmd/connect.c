@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <limits.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "common/beside.h"
 #include "common/log.h"
 #include "launcher/commands.h"
 #include "launcher/control_call.h"
@@ -30,28 +30,13 @@ static int check(const char *name)
 	return r;
 }
 
-/* The program beside our own, as in a build, before one of the PATH. */
-static void beside(char *path, size_t size)
-{
-	char self[PATH_MAX];
-	const ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *slash;
-
-	self[n > 0 ? n : 0] = '\0';
-	slash = strrchr(self, '/');
-	if (!slash ||
-	    (size_t)snprintf(path, size, "%.*s/" WINDOW, (int)(slash - self), self) >= size ||
-	    access(path, X_OK) < 0)
-		snprintf(path, size, "%s", WINDOW);
-}
-
 static int run(struct call *call)
 {
 	char path[PATH_MAX];
 
 	if (check(call->argv[0]) < 0)
 		return EXIT_SANDCASTLE_FAILED;
-	beside(path, sizeof(path));
+	program_beside(WINDOW, path, sizeof(path));
 	execlp(path, WINDOW, call->argv[0], (char *)NULL);
 	if (errno == ENOENT)
 		log_error("the window is a program of its own, which is not installed: apt install "

@@ -36,13 +36,15 @@ static const int fatal[] = {
 	SYS_kexec_load,
 };
 
-int seal_limits(unsigned int files)
+int seal_limits(unsigned int files, enum seal_growth growth)
 {
 	const struct rlimit n_files = {.rlim_cur = files, .rlim_max = files}, none = {0};
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
-	    setrlimit(RLIMIT_NOFILE, &n_files) < 0 || setrlimit(RLIMIT_NPROC, &none) < 0 ||
-	    setrlimit(RLIMIT_CORE, &none) < 0)
+	    setrlimit(RLIMIT_NOFILE, &n_files) < 0 || setrlimit(RLIMIT_CORE, &none) < 0)
+		return -errno;
+	/* The limit counts threads of all the user's programs, so it is none or no limit. */
+	if (growth == SEAL_ALONE && setrlimit(RLIMIT_NPROC, &none) < 0)
 		return -errno;
 	return 0;
 }
@@ -126,8 +128,10 @@ static void emit_call(struct code *c, const struct seal_call *call)
 		return;
 	}
 	/* x86 is little endian: the low half of an argument comes first. */
-	emit_unless(c, (uint32_t)call->nr, 2 + 2 * (size_t)call->n_values);
+	emit_unless(c, (uint32_t)call->nr, 2 + (call->mask ? 1u : 0u) + 2 * (size_t)call->n_values);
 	emit_load(c, offsetof(struct seccomp_data, args) + call->arg * sizeof(uint64_t));
+	if (call->mask)
+		emit(c, (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, call->mask));
 	for (unsigned int i = 0; i < call->n_values; i++) {
 		emit_unless(c, call->values[i], 1);
 		emit_return(c, SECCOMP_RET_ALLOW);

@@ -13,16 +13,20 @@ enum { SEAL_MAX_VALUES = 4 };
 /* A system call that stays allowed. */
 struct seal_call {
 	int nr; /* SYS_* */
-	/* With values: only if the low 32 bits of argument `arg` are one of them. */
+	/* With values: only if the low 32 bits of argument `arg`, under the mask, are one of them. */
 	unsigned int arg, n_values;
+	uint32_t mask; /* 0: all bits */
 	uint32_t values[SEAL_MAX_VALUES];
 };
+
+/* With SEAL_THREADS it is left to seal_calls() that there are threads, but no processes. */
+enum seal_growth { SEAL_ALONE, SEAL_THREADS };
 
 /*
  * No privileges by exec, no core file, not readable by other processes of the
  * user, at most `files` descriptors, no further processes. -errno.
  */
-int seal_limits(unsigned int files) MUST_CHECK;
+int seal_limits(unsigned int files, enum seal_growth growth) MUST_CHECK;
 
 /*
  * The process and what it starts reach only what lies below these directories,

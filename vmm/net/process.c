@@ -360,7 +360,7 @@ static int seal(void)
 		 .n_values = 3,
 		 .values = {AF_INET, AF_INET6, AF_NETLINK}},
 	};
-	int r = seal_limits(MAX_FILES);
+	int r = seal_limits(MAX_FILES, SEAL_ALONE);
 
 	if (r == 0)
 		r = seal_paths(readable, ARRAY_SIZE(readable));
