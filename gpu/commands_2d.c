@@ -57,20 +57,21 @@ static uint32_t get_edid(struct gpu *gpu, struct gpu_request *rq)
 	return VIRTIO_GPU_RESP_OK_EDID;
 }
 
-/* There are none, but a driver that asks all the same waits seconds for an answer. */
-static uint32_t get_capset_info(struct gpu *gpu, struct gpu_request *rq)
-{
-	(void)gpu;
-	rq->answer_len = sizeof(rq->answer.capset_info);
-	return VIRTIO_GPU_RESP_OK_CAPSET_INFO;
-}
-
 static uint32_t create_2d(struct gpu *gpu, struct gpu_request *rq)
 {
 	const struct virtio_gpu_resource_create_2d *c = &rq->cmd.create_2d;
+	uint32_t answer =
+		gpu_resource_create_2d(&gpu->resources, le32toh(c->resource_id), le32toh(c->format),
+				       le32toh(c->width), le32toh(c->height));
+	struct gpu_resource *res;
 
-	return gpu_resource_create_2d(&gpu->resources, le32toh(c->resource_id), le32toh(c->format),
-				      le32toh(c->width), le32toh(c->height));
+	if (answer != OK)
+		return answer;
+	res = resource(gpu, c->resource_id);
+	answer = gpu_3d_create_2d(gpu, res);
+	if (answer != OK)
+		gpu_resource_free(&gpu->resources, res);
+	return answer;
 }
 
 static uint32_t create_blob(struct gpu *gpu, struct gpu_request *rq)
@@ -96,6 +97,7 @@ static uint32_t unref(struct gpu *gpu, struct gpu_request *rq)
 	for (unsigned int i = 0; i < GPU_SCANOUTS; i++)
 		if (shown >> i & 1)
 			scanout_off(gpu, i);
+	gpu_3d_unref(gpu, res);
 	gpu_resource_free(&gpu->resources, res);
 	return OK;
 }
@@ -104,19 +106,28 @@ static uint32_t attach_backing(struct gpu *gpu, struct gpu_request *rq)
 {
 	const struct virtio_gpu_resource_attach_backing *c = &rq->cmd.attach;
 	struct gpu_resource *res = resource(gpu, c->resource_id);
+	uint32_t answer;
 
 	if (!res)
 		return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
-	return gpu_resource_attach(&gpu->resources, res, rq->chain, sizeof(*c),
-				   le32toh(c->nr_entries));
+	answer = gpu_resource_attach(&gpu->resources, res, rq->chain, sizeof(*c),
+				     le32toh(c->nr_entries));
+	if (answer == OK)
+		gpu_3d_backed(gpu, res);
+	return answer;
 }
 
 static uint32_t detach_backing(struct gpu *gpu, struct gpu_request *rq)
 {
 	struct gpu_resource *res = resource(gpu, rq->cmd.detach.resource_id);
+	uint32_t answer;
 
-	return res ? gpu_resource_detach(&gpu->resources, res)
-		   : (uint32_t)VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	if (!res)
+		return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	answer = gpu_resource_detach(&gpu->resources, res);
+	if (answer == OK)
+		gpu_3d_unbacked(gpu, res);
+	return answer;
 }
 
 /* Where a resource with rows of its own width has this pixel. */
@@ -141,12 +152,12 @@ static uint32_t transfer_to_host(struct gpu *gpu, struct gpu_request *rq)
 	/* Linux sends it for blobs too, which are the picture already. */
 	if (res->blob)
 		return OK;
-	if (rect_empty(&r) || !rect_within(&r, res->width, res->height) ||
-	    le64toh(c->offset) != natural_off(res, r.x, r.y))
+	if (res->three_d || rect_empty(&r) || !rect_within(&r, res->width, res->height) ||
+	    le64toh(c->offset) != natural_off(res, r.x, r.y) ||
+	    natural_off(res, r.x + r.width, r.y + r.height - 1) > res->backed)
 		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-	return natural_off(res, r.x + r.width, r.y + r.height - 1) <= res->backed
-		       ? OK
-		       : (uint32_t)VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+	gpu_3d_transfer_2d(gpu, res, &r, le64toh(c->offset));
+	return OK;
 }
 
 static uint32_t set_scanout(struct gpu *gpu, struct gpu_request *rq)
@@ -160,6 +171,7 @@ static uint32_t set_scanout(struct gpu *gpu, struct gpu_request *rq)
 		return VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID;
 	if (c->resource_id == 0) {
 		scanout_off(gpu, id);
+		gpu_3d_hide(gpu, id);
 		return OK;
 	}
 	res = resource(gpu, c->resource_id);
@@ -167,6 +179,9 @@ static uint32_t set_scanout(struct gpu *gpu, struct gpu_request *rq)
 		return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
 	if (res->blob || rect_empty(&r) || !rect_within(&r, res->width, res->height))
 		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+	if (res->three_d)
+		return gpu_3d_show(gpu, id, res, &r);
+	gpu_3d_hide(gpu, id);
 	scanout_show(gpu, id, res, res->format, natural_off(res, r.x, r.y), res->width * GPU_PIXEL,
 		     &r);
 	return OK;
@@ -234,11 +249,15 @@ static uint32_t flush(struct gpu *gpu, struct gpu_request *rq)
 	/* A blob has no size of its own: what of it is outside is cut off. */
 	if (!res->blob && !rect_within(&r, res->width, res->height))
 		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+	gpu->figures.flushes++;
+	if (res->three_d) {
+		gpu_3d_flush(gpu, res, &r);
+		return OK;
+	}
 	rq->waits = scanout_of(gpu, res);
 	for (unsigned int i = 0; i < GPU_SCANOUTS; i++)
 		if (rq->waits >> i & 1)
 			flush_scanout(&gpu->scanouts[i], &r);
-	gpu->figures.flushes++;
 	return OK;
 }
 
@@ -259,8 +278,6 @@ static const struct command {
 	 attach_backing},
 	{VIRTIO_GPU_CMD_RESOURCE_DETACH_BACKING, sizeof(struct virtio_gpu_resource_detach_backing),
 	 detach_backing},
-	{VIRTIO_GPU_CMD_GET_CAPSET_INFO, sizeof(struct virtio_gpu_get_capset_info),
-	 get_capset_info},
 	{VIRTIO_GPU_CMD_GET_EDID, sizeof(struct virtio_gpu_cmd_get_edid), get_edid},
 	{VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB, sizeof(struct virtio_gpu_resource_create_blob),
 	 create_blob},
@@ -277,5 +294,5 @@ uint32_t gpu_command(struct gpu *gpu, struct gpu_request *rq)
 			return rq->chain->rd_len < commands[i].len
 				       ? (uint32_t)VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER
 				       : commands[i].fn(gpu, rq);
-	return VIRTIO_GPU_RESP_ERR_UNSPEC;
+	return gpu_3d_command(gpu, rq);
 }

@@ -14,6 +14,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <linux/virtio_ids.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -77,12 +78,17 @@ static bool waits_for(struct gpu *gpu, unsigned int i)
 	return false;
 }
 
+static bool is_due(const struct gpu *gpu, const struct gpu_held *h)
+{
+	return !h->uncopied && !h->unshown &&
+	       (h->fence == 0 || render_passed(&gpu->three_d.render, h->fence));
+}
+
 static void return_held(struct gpu *gpu)
 {
 	bool any = false;
 
-	while (gpu->n_held > 0 && !gpu->held[gpu->first_held].uncopied &&
-	       !gpu->held[gpu->first_held].unshown) {
+	while (gpu->n_held > 0 && is_due(gpu, &gpu->held[gpu->first_held])) {
 		const struct gpu_held *h = &gpu->held[gpu->first_held];
 
 		virtq_push(&gpu->vdev.queues[GPU_Q_CONTROL], h->head, h->written);
@@ -159,6 +165,7 @@ void gpu_work(struct gpu *gpu)
 
 	for (unsigned int i = 0; i < GPU_SCANOUTS; i++)
 		work_scanout(gpu, i, now, &until);
+	gpu_3d_work(gpu, now, &until);
 	return_held(gpu);
 	window_sync(gpu);
 	if (until == gpu->tick_at)
@@ -291,6 +298,7 @@ static void serve_control(struct gpu *gpu)
 		return;
 	}
 	h.uncopied = rq->waits;
+	h.fence = gpu_3d_fence(gpu);
 	hold(gpu, &h);
 }
 
@@ -320,18 +328,23 @@ static void serve_cursor(struct gpu *gpu)
 
 static bool serve(struct virtio_device *vdev, unsigned int q)
 {
-	if (q == GPU_Q_CONTROL)
-		serve_control(to_gpu(vdev));
-	else
-		serve_cursor(to_gpu(vdev));
-	return true;
+	struct gpu *gpu = to_gpu(vdev);
+
+	if (q == GPU_Q_CURSOR) {
+		serve_cursor(gpu);
+		return true;
+	}
+	serve_control(gpu);
+	return !gpu_3d_blocked(gpu);
 }
 
 static void gpu_queue_kick(struct virtio_device *vdev, unsigned int q)
 {
 	struct gpu *gpu = to_gpu(vdev);
 
-	(void)virtio_device_serve(vdev, q, &gpu->chain, serve);
+	/* Whoever blocks it has it looked at again. */
+	if (q != GPU_Q_CONTROL || !gpu_3d_blocked(gpu))
+		(void)virtio_device_serve(vdev, q, &gpu->chain, serve);
 	gpu_work(gpu);
 }
 
@@ -347,18 +360,34 @@ static void gpu_config_written(struct virtio_device *vdev, size_t off, size_t le
 	gpu->config.events_clear = 0;
 }
 
+/*
+ * With a GPU there are no blobs: Linux would take them for what the renderer has to know.
+ * Between two drivers only: features stay what a driver has read.
+ */
+void gpu_choose_features(struct gpu *gpu)
+{
+	const bool on = gpu->three_d.render.state == RENDER_ON;
+
+	gpu->three_d.offered = on;
+	gpu->config.num_capsets = htole32(on ? RENDER_CAPSETS : 0);
+	gpu->vdev.features = 1ull << VIRTIO_GPU_F_EDID |
+			     1ull << (on ? VIRTIO_GPU_F_VIRGL : VIRTIO_GPU_F_RESOURCE_BLOB);
+}
+
 /* Perhaps on a vCPU's thread: the loop's own hears of it by a task. */
 static void gpu_reset(struct virtio_device *vdev)
 {
 	struct gpu *gpu = to_gpu(vdev);
 
 	gpu->n_held = 0;
+	gpu_3d_reset(gpu);
 	for (unsigned int i = 0; i < GPU_SCANOUTS; i++) {
 		scanout_off(gpu, i);
 		cursor_forget(&gpu->scanouts[i].cursor);
 		gpu->window.pending[i] |= GPU_TELL_CURSOR;
 	}
 	gpu_resources_clear(&gpu->resources);
+	gpu_choose_features(gpu);
 	if (gpu->loop)
 		gpu_wake(gpu);
 }
@@ -372,7 +401,7 @@ static int gpu_attach(struct virtio_device *vdev, struct device *dev, struct loo
 		r = loop_timer_init(&gpu->settle, loop, settled, "display-settle");
 	gpu->dev = dev;
 	gpu->loop = loop;
-	return r;
+	return r < 0 ? r : gpu_3d_attach(gpu);
 }
 
 static void gpu_destroy(struct virtio_device *vdev)
@@ -386,6 +415,7 @@ static void gpu_destroy(struct virtio_device *vdev)
 	loop_timer_fini(&gpu->settle);
 	for (unsigned int i = 0; i < GPU_SCANOUTS; i++)
 		scanout_fini(gpu, &gpu->scanouts[i]);
+	gpu_3d_destroy(gpu);
 	gpu_resources_clear(&gpu->resources);
 	free(gpu);
 }
@@ -435,6 +465,7 @@ int virtio_gpu_new(const struct gpu_setup *setup, struct virtio_device **out_dev
 	gpu->next_window = -1;
 	copy_text(gpu->name, sizeof(gpu->name), setup->name);
 	gpu_resources_init(&gpu->resources, setup->mem);
+	render_init(&gpu->three_d.render);
 	window_init(&gpu->window);
 	for (unsigned int i = 0; i < GPU_SCANOUTS; i++) {
 		scanout_init(&gpu->scanouts[i]);
@@ -448,6 +479,17 @@ int virtio_gpu_new(const struct gpu_setup *setup, struct virtio_device **out_dev
 }
 
 /* The owner's side */
+
+void gpu_renderer_text(const struct gpu *gpu, char *text, size_t size)
+{
+	char all[160];
+
+	if (gpu->three_d.render.state == RENDER_ON)
+		snprintf(all, sizeof(all), "virgl (%s)", gpu->three_d.render.driver);
+	else
+		snprintf(all, sizeof(all), "software");
+	copy_text(text, size, all);
+}
 
 void gpu_attach_window(struct gpu *gpu, int socket)
 {
@@ -492,10 +534,35 @@ void gpu_get_figures(struct gpu *gpu, struct gpu_figures *out)
 	pthread_mutex_lock(&gpu->dev->lock);
 	*out = gpu->figures;
 	out->window = window_there(gpu);
+	gpu_renderer_text(gpu, out->renderer, sizeof(out->renderer));
+	copy_text(out->why, sizeof(out->why), gpu->three_d.render.why);
+	out->gpu_bytes = gpu->resources.gpu_bytes;
+	out->gpu_errors = gpu->three_d.render.failed;
 	for (unsigned int i = 0; i < GPU_SCANOUTS; i++)
 		if (gpu->scanouts[i].res) {
 			out->scanouts[i].width = gpu->scanouts[i].at.width;
 			out->scanouts[i].height = gpu->scanouts[i].at.height;
 		}
 	pthread_mutex_unlock(&gpu->dev->lock);
+}
+
+/* The GPU */
+
+void gpu_render_start(struct gpu *gpu, const struct gpu_host *host)
+{
+	const struct render_host h = {
+		.program = host->program,
+		.ram_fd = host->ram_fd,
+		.ram = host->ram,
+		.ram_size = host->ram_size,
+		.software = host->forced,
+	};
+
+	if (render_start(&gpu->three_d.render, &h) < 0)
+		log_info("the guest draws in software: %s", gpu->three_d.render.why);
+}
+
+void gpu_render_none(struct gpu *gpu, const char *why)
+{
+	copy_text(gpu->three_d.render.why, sizeof(gpu->three_d.render.why), why);
 }

@@ -46,6 +46,15 @@ struct gpu_input_ops {
 	void (*focus)(void *owner, bool has);
 };
 
+/* How to have the host's GPU render for the guest. */
+struct gpu_host {
+	const char *program; /* NULL: sandcastle-gpu, beside our own program or in the PATH */
+	int ram_fd; /* the file of guest RAM; borrowed for the call */
+	const uint8_t *ram; /* its mapping; borrowed for the device's life */
+	uint64_t ram_size;
+	bool forced; /* whatever the host has: software, too */
+};
+
 struct gpu_setup {
 	const struct guest_mem *mem; /* borrowed for the device's life */
 	const char *name; /* of the sandbox, for the window's title; copied */
@@ -57,6 +66,19 @@ struct gpu_setup {
 
 int virtio_gpu_new(const struct gpu_setup *setup, struct virtio_device **out_device,
 		   struct gpu **out) MUST_CHECK;
+
+/*
+ * Gives the guest the host's GPU, if there is one: gpu_host_has_one() looks for a device
+ * that may be opened and says why[] there is none; gpu_render_start() starts a process that
+ * looks for it, gpu_render_wait() waits for what it found, at most limit_ms. Both before the
+ * loop and the guest run. Nothing of that failing is a failure of the device: it draws in
+ * software then, and gpu_get_figures() says why.
+ */
+bool gpu_host_has_one(char *why, size_t size);
+void gpu_render_start(struct gpu *gpu, const struct gpu_host *host);
+void gpu_render_wait(struct gpu *gpu, unsigned int limit_ms);
+/* Nothing was tried; `why` is for the user. */
+void gpu_render_none(struct gpu *gpu, const char *why);
 
 /*
  * Shows the sandbox in the window at the other end of `socket`, which is taken
@@ -99,6 +121,10 @@ struct gpu_figures {
 	uint64_t dropped; /* frames that the window had no room for */
 	uint64_t errors; /* commands that were answered with an error */
 	bool window; /* there is one now */
+	char renderer[160]; /* who draws: "software" or "virgl (...)" */
+	char why[192]; /* software: why not the GPU */
+	uint64_t gpu_bytes; /* that the guest has of the GPU's memory, by our count */
+	uint64_t gpu_errors; /* commands that virglrenderer refused */
 	struct {
 		uint32_t width, height; /* of the picture; 0: none */
 	} scanouts[GPU_SCANOUTS];

@@ -11,6 +11,7 @@
 #include "gpu/gpu.h"
 #include "gpu/pace.h"
 #include "gpu/rect.h"
+#include "gpu/render.h"
 #include "gpu/resources.h"
 
 enum { GPU_Q_CONTROL, GPU_Q_CURSOR, GPU_N_QUEUES };
@@ -74,6 +75,33 @@ struct gpu_held {
 	uint16_t head;
 	uint32_t written;
 	uint8_t uncopied, unshown; /* scanouts that it waits for, a bit each */
+	uint32_t fence; /* of the renderer's, that it waits for; 0: none */
+};
+
+/* A scanout whose picture the renderer has: it is read back into a slot, and shown from there. */
+struct gpu_3d_scanout {
+	struct gpu_resource *res; /* the renderer's; NULL: the scanout shows none of those */
+	struct gpu_resource shadow; /* the slot, as a picture of the same size */
+	struct gpu_run run;
+	struct gpu_rect pending; /* flushed, but not read back */
+	uint32_t read; /* number of the READ that is out; 0: none */
+	struct gpu_rect reading; /* what it brings */
+	uint64_t next; /* where nobody looks: not before */
+};
+
+enum { GPU_MAX_CONTEXTS = 64 };
+
+struct gpu_3d {
+	struct render render;
+	bool offered; /* the driver was told of a GPU */
+	bool want_reset; /* the renderer has a former driver's things still */
+	uint32_t contexts[GPU_MAX_CONTEXTS]; /* the guest's numbers; 0: free */
+	struct gpu_3d_scanout scanouts[GPU_SCANOUTS];
+	uint32_t last_read;
+	bool blocked; /* commands wait for the renderer, or for a picture */
+	uint64_t stall_until; /* 0: not for a picture */
+	struct loop_timer watch;
+	bool watching;
 };
 
 /* What of the host's side a window has not been told; bits of gpu_window.pending. */
@@ -109,12 +137,22 @@ struct gpu_request {
 		struct virtio_gpu_resource_create_blob blob;
 		struct virtio_gpu_set_scanout_blob scanout_blob;
 		struct virtio_gpu_update_cursor cursor;
+		struct virtio_gpu_resource_create_3d create_3d;
+		struct virtio_gpu_transfer_host_3d transfer_3d;
+		struct virtio_gpu_ctx_create ctx_create;
+		struct virtio_gpu_ctx_resource ctx_resource;
+		struct virtio_gpu_cmd_submit submit;
+		struct virtio_gpu_get_capset capset;
 	} cmd;
 	union {
 		struct virtio_gpu_ctrl_hdr hdr;
 		struct virtio_gpu_resp_display_info display;
 		struct virtio_gpu_resp_edid edid;
 		struct virtio_gpu_resp_capset_info capset_info;
+		struct {
+			struct virtio_gpu_ctrl_hdr hdr;
+			uint8_t data[RENDER_CAPSET_MAX];
+		} capset;
 	} answer;
 	size_t answer_len;
 	uint8_t waits; /* scanouts whose next picture the answer waits for, if it is fenced */
@@ -138,6 +176,7 @@ struct gpu {
 	atomic_bool leds_posted;
 	atomic_uint leds;
 
+	struct gpu_3d three_d;
 	struct gpu_resources resources;
 	struct gpu_scanout scanouts[GPU_SCANOUTS];
 	uint64_t surface_bytes;
@@ -162,10 +201,46 @@ void gpu_work(struct gpu *gpu);
 /* Has gpu_work() called soon, on the loop's thread. */
 void gpu_wake(struct gpu *gpu);
 
+/* Who draws, for the user. */
+void gpu_renderer_text(const struct gpu *gpu, char *text, size_t size);
+/* Of all features of the device, those for the driver that comes next. */
+void gpu_choose_features(struct gpu *gpu);
+
 /* commands_2d.c */
 
 /* Carries out gpu->request.cmd and says what it is answered with. Unknown ones are ERR_UNSPEC. */
 uint32_t gpu_command(struct gpu *gpu, struct gpu_request *rq);
+
+/* commands_3d.c: does nothing, or answers with an error, where the driver has no GPU */
+
+/* True if the driver was given a GPU, and it is there still. */
+bool gpu_3d_on(const struct gpu *gpu);
+uint32_t gpu_3d_command(struct gpu *gpu, struct gpu_request *rq);
+/* What happens to a resource of 2D happens to the renderer's of the same number, too. */
+uint32_t gpu_3d_create_2d(struct gpu *gpu, struct gpu_resource *res);
+void gpu_3d_backed(struct gpu *gpu, const struct gpu_resource *res);
+void gpu_3d_unbacked(struct gpu *gpu, const struct gpu_resource *res);
+void gpu_3d_unref(struct gpu *gpu, const struct gpu_resource *res);
+void gpu_3d_transfer_2d(struct gpu *gpu, const struct gpu_resource *res, const struct gpu_rect *r,
+			uint64_t off);
+
+/* picture_3d.c: from the renderer to scanouts, and when commands wait */
+
+uint32_t gpu_3d_show(struct gpu *gpu, unsigned int i, struct gpu_resource *res,
+		     const struct gpu_rect *at);
+/* Scanout i shows nothing of the renderer's any more. */
+void gpu_3d_hide(struct gpu *gpu, unsigned int i);
+/* Part r of res is a new picture. */
+void gpu_3d_flush(struct gpu *gpu, const struct gpu_resource *res, const struct gpu_rect *r);
+/* The number that an answer which is given now has to wait for; 0: none. */
+uint32_t gpu_3d_fence(struct gpu *gpu);
+/* True if the next command has to wait. */
+bool gpu_3d_blocked(struct gpu *gpu);
+/* Does what is due; *until becomes sooner if something is due later. Loop thread. */
+void gpu_3d_work(struct gpu *gpu, uint64_t now, uint64_t *until);
+void gpu_3d_reset(struct gpu *gpu);
+int gpu_3d_attach(struct gpu *gpu) MUST_CHECK;
+void gpu_3d_destroy(struct gpu *gpu);
 
 /* scanout.c */
 

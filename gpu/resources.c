@@ -48,6 +48,7 @@ void gpu_resource_free(struct gpu_resources *all, struct gpu_resource *res)
 		at = &(*at)->next;
 	*at = res->next;
 	all->n--;
+	all->gpu_bytes -= res->gpu_bytes;
 	drop_backing(all, res);
 	free(res);
 }
@@ -207,6 +208,25 @@ uint32_t gpu_resource_create_blob(struct gpu_resources *all, uint32_t id, uint64
 	if (answer != VIRTIO_GPU_RESP_OK_NODATA)
 		gpu_resource_free(all, res);
 	return answer;
+}
+
+struct gpu_resource *gpu_resource_create_3d(struct gpu_resources *all, uint32_t id,
+					    uint64_t gpu_bytes, uint32_t *answer)
+{
+	struct gpu_resource *res;
+
+	*answer = VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+	if (gpu_bytes > GPU_MAX_ONE_3D || gpu_bytes > GPU_MAX_3D - all->gpu_bytes)
+		return NULL;
+	res = add(all, id, answer);
+	if (!res)
+		return NULL;
+	res->three_d = true;
+	/* What the guest keeps of it is its own affair, as long as it is not more than that. */
+	res->size = GPU_MAX_ONE_3D;
+	res->gpu_bytes = gpu_bytes;
+	all->gpu_bytes += gpu_bytes;
+	return res;
 }
 
 uint32_t gpu_resource_detach(struct gpu_resources *all, struct gpu_resource *res)

@@ -20,11 +20,14 @@
  */
 
 enum {
-	GPU_MAX_RESOURCES = 4096,
+	GPU_MAX_RESOURCES = 16384,
 	GPU_MAX_SIDE = 8192, /* pixels */
 };
 
 #define GPU_MAX_BLOB (512ull << 20) /* bytes */
+/* Bytes of the host's GPU: of one resource, and of all. */
+#define GPU_MAX_ONE_3D (256ull << 20)
+#define GPU_MAX_3D     (1ull << 30)
 
 /* A range of the backing: it ends where the next one begins. */
 struct gpu_run {
@@ -36,7 +39,10 @@ struct gpu_resource {
 	struct gpu_resource *next; /* in its bucket */
 	uint32_t id;
 	bool blob; /* bytes only: format, width and height are not set */
+	bool three_d; /* the picture is with the renderer, the backing only a way to it */
 	uint32_t format, width, height;
+	uint32_t target, depth, array_size, last_level; /* three_d only */
+	uint64_t gpu_bytes; /* that the renderer may need for it */
 	uint64_t size; /* bytes */
 	/* NULL: no backing. */
 	struct gpu_run *runs;
@@ -52,6 +58,7 @@ struct gpu_resources {
 	struct gpu_resource *buckets[GPU_BUCKETS];
 	unsigned int n;
 	uint64_t entries, max_entries;
+	uint64_t gpu_bytes; /* of all resources */
 };
 
 void gpu_resources_init(struct gpu_resources *all, const struct guest_mem *mem);
@@ -70,6 +77,9 @@ uint32_t gpu_resource_create_2d(struct gpu_resources *all, uint32_t id, uint32_t
 /* The backing's entries are in the chain from byte `off` on. */
 uint32_t gpu_resource_create_blob(struct gpu_resources *all, uint32_t id, uint64_t size,
 				  const struct virtq_chain *chain, size_t off, uint32_t entries);
+/* One whose sizes the caller has checked, and fills in; *answer says why there is none. */
+struct gpu_resource *gpu_resource_create_3d(struct gpu_resources *all, uint32_t id,
+					    uint64_t gpu_bytes, uint32_t *answer);
 uint32_t gpu_resource_attach(struct gpu_resources *all, struct gpu_resource *res,
 			     const struct virtq_chain *chain, size_t off, uint32_t entries);
 uint32_t gpu_resource_detach(struct gpu_resources *all, struct gpu_resource *res);

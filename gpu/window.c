@@ -67,11 +67,10 @@ static bool tell(struct gpu *gpu, const union window_message *m, int fd)
 static bool tell_hello(struct gpu *gpu)
 {
 	union window_message m = {
-		.hello = {.type = WINDOW_HELLO,
-			  .version = WINDOW_WIRE_VERSION,
-			  .renderer = "software"},
+		.hello = {.type = WINDOW_HELLO, .version = WINDOW_WIRE_VERSION},
 	};
 
+	gpu_renderer_text(gpu, m.hello.renderer, sizeof(m.hello.renderer));
 	memcpy(m.hello.name, gpu->name, sizeof(m.hello.name));
 	return tell(gpu, &m, -1);
 }

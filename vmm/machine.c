@@ -350,6 +350,40 @@ static int add_input(struct machine *m, enum input_kind kind, input_leds_fn leds
 	return r < 0 ? r : add_virtio(m, vdev, m->sides[SIDE_DISPLAY].loop);
 }
 
+enum {
+	/* How long the host's GPU has to be found and tried, and where it has to be had. */
+	GPU_LIMIT_MS = 5000,
+	GPU_FORCED_LIMIT_MS = 60 * 1000,
+};
+
+/* Whatever comes of it: the guest can draw by itself. */
+static void start_renderer(struct machine *m, const struct sandbox_config *cfg)
+{
+	const bool forced = cfg->gpu_choice == GPU_FORCED;
+	const struct gpu_host host = {
+		.ram_fd = m->vm->ram.fd,
+		.ram = m->vm->ram.host,
+		.ram_size = m->vm->ram.size,
+		.forced = forced,
+	};
+	char why[128];
+
+	if (cfg->gpu_choice == GPU_NOT)
+		gpu_render_none(m->display.gpu, "--gpu off");
+	else if (!forced && !gpu_host_has_one(why, sizeof(why)))
+		gpu_render_none(m->display.gpu, why);
+	else
+		gpu_render_start(m->display.gpu, &host);
+}
+
+/* It had the time that the kernel took to load. */
+static void wait_for_renderer(const struct machine *m, const struct sandbox_config *cfg)
+{
+	if (m->display.gpu)
+		gpu_render_wait(m->display.gpu,
+				cfg->gpu_choice == GPU_FORCED ? GPU_FORCED_LIMIT_MS : GPU_LIMIT_MS);
+}
+
 /* Without a display in the configuration there is nothing of it, not even a thread. */
 static int add_display(struct machine *m, const struct sandbox_config *cfg)
 {
@@ -357,8 +391,10 @@ static int add_display(struct machine *m, const struct sandbox_config *cfg)
 
 	if (r < 0 || !cfg->display.enabled)
 		return r;
-	if ((r = add_gpu(m, cfg)) < 0 ||
-	    (r = add_input(m, INPUT_KEYBOARD, display_leds, &m->display.keyboard)) < 0 ||
+	if ((r = add_gpu(m, cfg)) < 0)
+		return r;
+	start_renderer(m, cfg);
+	if ((r = add_input(m, INPUT_KEYBOARD, display_leds, &m->display.keyboard)) < 0 ||
 	    (r = add_input(m, INPUT_TABLET, NULL, &m->display.tablet)) < 0)
 		return r;
 	return add_input(m, INPUT_MOUSE, NULL, &m->display.mouse);
@@ -491,6 +527,7 @@ int machine_build(const struct machine_setup *setup, struct machine **out)
 		r = wait_for_network(m, setup->config);
 	if (r < 0)
 		goto fail;
+	wait_for_renderer(m, setup->config);
 	ram_reap(&m->vm->ram);
 	/* What reading kernel and modules took from the heap is not needed again. */
 	(void)malloc_trim(0);

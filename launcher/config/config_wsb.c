@@ -31,7 +31,6 @@ static const struct wsb_switch {
 	bool by_default; /* on, on Windows */
 	const char *instead;
 } switches[] = {
-	{"vGPU", true, "the sandbox has no GPU"},
 	{"AudioInput", true, "the sandbox has no microphone"},
 	{"VideoInput", false, "the sandbox has no camera"},
 	{"ProtectedClient", false, "the sandbox has no window that needs it"},
@@ -329,11 +328,11 @@ static int read_command(struct config_file *f, const xmlNode *node, void *contex
 
 static int unknown_element(struct config_file *f, const xmlNode *node)
 {
-	const char *names[ARRAY_SIZE(switches) + 5] = {"Networking", "MappedFolders",
-						       "LogonCommand", "MemoryInMB"};
+	const char *names[ARRAY_SIZE(switches) + 6] = {"Networking", "MappedFolders",
+						       "LogonCommand", "MemoryInMB", "vGPU"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(switches); i++)
-		names[i + 4] = switches[i].name;
+		names[i + 5] = switches[i].name;
 	return pass_over(f, node, names);
 }
 
@@ -360,6 +359,22 @@ static int read_networking(struct config_file *f, const xmlNode *node)
 	return set_network(f, line_of(node), on);
 }
 
+/* Where it may be used, it is if there is one, as on Windows. */
+static int read_gpu(struct config_file *f, const xmlNode *node)
+{
+	AUTO_FREE char *text = NULL;
+	int on, r = text_of(f, node, &text);
+
+	if (r < 0 || !text)
+		return r;
+	on = !*text || strcasecmp(text, "default") == 0 ? 1 : config_bool(text);
+	if (on < 0)
+		return config_fail(f, line_of(node),
+				   "<vGPU>: '%.60s': give Enable, Disable or Default", text);
+	return config_add_setting(f, setting_find("gpu"), line_of(node), "vGPU",
+				  on ? "auto" : "off");
+}
+
 /* The file has an element of this name, which is how config_add() was told of it. */
 static bool has(const struct config_file *f, const char *name)
 {
@@ -380,6 +395,8 @@ static int read_element(struct config_file *f, const xmlNode *node, void *contex
 		return read_memory(f, node);
 	if (is_named(node, "Networking"))
 		return read_networking(f, node);
+	if (is_named(node, "vGPU"))
+		return read_gpu(f, node);
 	for (size_t i = 0; i < ARRAY_SIZE(switches); i++)
 		if (is_named(node, switches[i].name))
 			return read_switch(f, node, &switches[i]);

@@ -278,6 +278,26 @@ static int set_publish(struct call *call, const char *text)
 	return list[n] ? 0 : out_of_memory();
 }
 
+static int set_gpu(struct call *call, const char *text)
+{
+	static const char *const words[] = {
+		[GPU_AUTO] = "auto",
+		[GPU_FORCED] = "on",
+		[GPU_NOT] = "off",
+	};
+	struct settings *s = CONTAINER_OF(call, struct settings, call);
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		if (strcmp(text, words[i]) != 0)
+			continue;
+		s->cfg->gpu_choice = (enum gpu_choice)i;
+		return settings_string(&s->cfg->gpu, text);
+	}
+	log_error("%s '%s': give auto (the host's GPU, if it has one that works), on or off",
+		  call->what, text);
+	return -EINVAL;
+}
+
 static int set_map(struct call *call, const char *text)
 {
 	struct settings *s = CONTAINER_OF(call, struct settings, call);
@@ -362,6 +382,9 @@ const struct option_row settings_rows[] = {
 	{"display", 0, "on|none|WxH", set_display, AT(display), SETTING_FILE | SETTING_DISPLAY,
 	 "a screen of that many pixels, keyboard and pointer:\n"
 	 "1920x1080; on: 1280x800 (default: none)"},
+	{"gpu", 0, "auto|on|off", set_gpu, AT(gpu), SETTING_FILE,
+	 "have the host's GPU render what a guest with a\n"
+	 "display draws, if there is one (default: auto)"},
 	{"timeline", 0, "FILE", set_timeline, AT(timeline), 0,
 	 "write to FILE.svg or FILE.json what the run's time\n"
 	 "was spent on"},
@@ -373,7 +396,6 @@ const struct option_row settings_rows[] = {
 	{"debug-console", 0, NULL, set_flag, AT(debug_console), 0,
 	 "show the kernel's messages on stderr"},
 	{"verbose", 'v', NULL, set_verbose, 0, 0, "say what is done; twice: in detail"},
-	{"gpu", 0, "none", NULL, 0, SETTING_FILE, "the sandbox has no GPU"},
 	{"priority", 0, "normal", NULL, 0, SETTING_FILE, "it runs as any process does"},
 	{0},
 };
@@ -422,7 +444,7 @@ int settings_init(struct settings *s, const struct run_host *host, struct sandbo
 		return -ENOMEM;
 	if (cfg->tty && (pass_env(s, "TERM") < 0 || pass_env(s, "COLORTERM") < 0))
 		return -ENOMEM;
-	if (settings_string(&cfg->network, "none") < 0)
+	if (settings_string(&cfg->network, "none") < 0 || settings_string(&cfg->gpu, "auto") < 0)
 		return -ENOMEM;
 	return copy_user(cfg, &host->user);
 }

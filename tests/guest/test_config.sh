@@ -41,7 +41,7 @@ test_a_windows_sandbox_file_and_the_command_line()
 	mkdir shared
 	cat >b.wsb <<-'END'
 		<Configuration>
-		  <VGpu>Enable</VGpu>
+		  <AudioInput>Enable</AudioInput>
 		  <Networking>Disable</Networking>
 		  <MappedFolders>
 		    <MappedFolder><HostFolder>shared</HostFolder></MappedFolder>
@@ -55,10 +55,10 @@ test_a_windows_sandbox_file_and_the_command_line()
 	run_sandcastle run --config b.wsb --cpus 1 -- sh -c 'pwd; echo hello >~/Desktop/shared/file; grep -c "^processor" /proc/cpuinfo'
 	expect_code 0
 	expect_out "$HOME"$'\n1'
-	expect_err 'sandcastle: warning: b.wsb:2: <vGPU>Enable is not supported yet; the sandbox has no GPU'
+	expect_err 'sandcastle: warning: b.wsb:2: <AudioInput>Enable is not supported yet; the sandbox has no microphone'
 	expect_same hello "$(cat shared/file)"
 	# A command that is none of Windows is run once the sandbox is there.
-	sed -i '/<vGPU>/Id; s|<Command>.*</Command>|<Command>cp ~/Desktop/shared/file ~/Desktop/shared/copy</Command>|' b.wsb
+	sed -i '/<AudioInput>/d; s|<Command>.*</Command>|<Command>cp ~/Desktop/shared/file ~/Desktop/shared/copy</Command>|' b.wsb
 	run_sandcastle start --name quiet-dune --config b.wsb
 	expect_code 0
 	expect_err ''

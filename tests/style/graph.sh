@@ -11,6 +11,7 @@ devices common devices/board image
 balloon common devices/board devices
 battery common devices/board devices
 gpu common devices/board devices
+gpu/renderer common gpu vmm/confine
 vmm/config common
 vmm/kvm common devices/board devices vmm/config
 vmm/session common devices/board devices vmm/config

@@ -39,6 +39,13 @@ struct config_display {
 	uint32_t width, height; /* pixels, 1 to 8192 */
 };
 
+/* Whether the host's GPU renders for a guest that has a display. */
+enum gpu_choice {
+	GPU_AUTO, /* if the host has one that works */
+	GPU_FORCED, /* whatever renders GL there, also by software; and tried again after failures */
+	GPU_NOT, /* the guest renders by itself */
+};
+
 struct config_user {
 	char *name;
 	char *home;
@@ -76,6 +83,8 @@ struct sandbox_config {
 	bool tie_to_parent; /* end when the process that started us does */
 	char *battery; /* --battery: "host" or NULL, "none", or a timeline's file */
 	struct config_display display;
+	char *gpu; /* --gpu: "auto", "on" or "off" */
+	enum gpu_choice gpu_choice; /* the same */
 	char *timeline; /* --timeline FILE; NULL: none */
 	bool debug_console;
 	char *network; /* --network: "none", "internet" or "user" */

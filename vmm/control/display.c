@@ -86,6 +86,14 @@ static json_int_t dropped_input(const struct display *d)
 			    input_dropped(d->mouse));
 }
 
+/* Who renders, and if it is the guest itself, why. */
+static json_t *renderer(const struct gpu_figures *f)
+{
+	return json_pack("{s:s, s:s?, s:I, s:I}", "renderer", f->renderer, "why",
+			 f->why[0] ? f->why : NULL, "memory", (json_int_t)f->gpu_bytes, "errors",
+			 (json_int_t)f->gpu_errors);
+}
+
 json_t *control_display_figures(const struct control *ctl)
 {
 	struct gpu_figures f;
@@ -93,9 +101,9 @@ json_t *control_display_figures(const struct control *ctl)
 	if (!ctl->setup.display)
 		return json_null();
 	gpu_get_figures(ctl->setup.display->gpu, &f);
-	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "window", (int)f.window,
+	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "window", (int)f.window,
 			 "flushes", (json_int_t)f.flushes, "frames", (json_int_t)f.frames, "copied",
 			 (json_int_t)f.copied, "dropped", (json_int_t)f.dropped, "errors",
 			 (json_int_t)f.errors, "input_dropped", dropped_input(ctl->setup.display),
-			 "monitors", monitors(&f));
+			 "monitors", monitors(&f), "gpu", renderer(&f));
 }

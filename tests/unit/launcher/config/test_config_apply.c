@@ -189,7 +189,8 @@ Test(config_apply, a_windows_sandbox_file)
 	cr_assert_eq(
 		RUN("b.WSB",
 		    "<Configuration><MappedFolders><MappedFolder><HostFolder>./src/</HostFolder>"
-		    "</MappedFolder></MappedFolders><vGPU>Enable</vGPU>\n<LogonCommand><Command>"
+		    "</MappedFolder></MappedFolders><vGPU>Disable</vGPU><AudioInput>Enable</"
+		    "AudioInput>\n<LogonCommand><Command>"
 		    "cmd /c dir</Command></LogonCommand></Configuration>",
 		    "--config", "FILE", "ls"),
 		0, "%s", said());
@@ -197,7 +198,8 @@ Test(config_apply, a_windows_sandbox_file)
 	cr_assert_str_eq(cfg.maps[0].host, src);
 	cr_assert_str_eq(cfg.maps[0].guest, guest);
 	cr_assert(cfg.maps[0].writable);
-	cr_assert_not_null(strstr(said(), "b.WSB:1: <vGPU>Enable is not supported yet"));
+	cr_assert_eq(cfg.gpu_choice, GPU_NOT);
+	cr_assert_not_null(strstr(said(), "b.WSB:1: <AudioInput>Enable is not supported yet"));
 }
 
 Test(config_apply, its_mistakes_have_a_line)

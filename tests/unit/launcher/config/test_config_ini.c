@@ -45,7 +45,7 @@ Test(config_ini, all_of_it)
 			   "env = A=b:c = d\n"
 			   "env = E=\n"
 			   "priority = normal\n"
-			   "gpu = virgl\n"
+			   "gpu = off\n"
 			   "\n"
 			   "[map one]\n"
 			   "host = ../a b\n"
@@ -66,8 +66,8 @@ Test(config_ini, all_of_it)
 	cr_assert_str_eq(f.entries[2].value, "A=b:c = d");
 	cr_assert_str_eq(f.entries[3].value, "E=");
 	cr_assert_str_empty(entry("priority")->value, "it is what a sandbox has");
-	cr_assert_eq(entry("gpu")->kind, CONFIG_UNSUPPORTED);
-	cr_assert_not_null(strstr(entry("gpu")->value, "gpu = virgl is not supported yet"));
+	cr_assert_eq(entry("gpu")->row, setting_find("gpu"));
+	cr_assert_str_eq(entry("gpu")->value, "off");
 	cr_assert_eq(f.n_shares, 2);
 	cr_assert_str_eq(f.shares[0].name, "one");
 	cr_assert_str_eq(f.shares[0].host, "../a b");

@@ -52,7 +52,8 @@ Test(config_wsb, all_of_it)
 	cr_assert_eq(f.format, CONFIG_FORMAT_WSB);
 	cr_assert_eq(f.n_entries, 9, "and notes of what is on by default on Windows");
 	cr_assert_str_eq(f.entries[0].what, "vGPU");
-	cr_assert_not_null(strstr(f.entries[0].value, "not supported yet"));
+	cr_assert_eq(f.entries[0].row, setting_find("gpu"));
+	cr_assert_str_eq(f.entries[0].value, "auto");
 	cr_assert_eq(f.entries[0].line, 3);
 	cr_assert_eq(f.entries[1].row, setting_find("network"));
 	cr_assert_str_eq(f.entries[1].value, "none");
@@ -93,6 +94,7 @@ Test(config_wsb, mistakes_have_a_line_and_a_cure)
 		{"\n<html/>", 2, "one element <Configuration>"},
 		{IN("hello"), 2, "text in <Configuration>"},
 		{IN("<Networking>maybe</Networking>"), 2, "Enable, Disable or Default"},
+		{IN("<vGPU>maybe</vGPU>"), 2, "Enable, Disable or Default"},
 		{IN("<Networking/>\n<networking/>"), 3, "twice, first in line 2"},
 		{IN("<Networking><b/></Networking>"), 2, "no element <b>"},
 		{IN("<MemoryInMB>lots</MemoryInMB>"), 2, "a number of MiB"},
@@ -269,13 +271,13 @@ Test(config_wsb, relative_paths_of_windows_mean_the_same)
 
 Test(config_wsb, what_windows_has_by_default_is_said)
 {
-	cr_assert_eq(parse(IN("<vGPU>Default</vGPU><ClipboardRedirection>Disable"
-			      "</ClipboardRedirection><AudioInput>Enable</AudioInput>")),
+	cr_assert_eq(parse(IN("<AudioInput>Default</AudioInput><ClipboardRedirection>Disable"
+			      "</ClipboardRedirection><VideoInput>Enable</VideoInput>")),
 		     0, "%s", problem());
-	cr_assert_eq(times_said(CONFIG_NOTE, "<vGPU> is on by default on Windows"), 1);
+	cr_assert_eq(times_said(CONFIG_NOTE, "<AudioInput> is on by default on Windows"), 1);
 	cr_assert_eq(times_said(CONFIG_NOTE, "is on by default on Windows"), 1);
 	cr_assert_eq(times_said(CONFIG_NOTE, "--network user"), 1);
-	cr_assert_eq(times_said(CONFIG_UNSUPPORTED, "<AudioInput>Enable"), 1);
+	cr_assert_eq(times_said(CONFIG_UNSUPPORTED, "<VideoInput>Enable"), 1);
 	cr_assert_eq(parse(IN("<Networking>Disable</Networking>")), 0);
 	cr_assert_eq(times_said(CONFIG_NOTE, "--network user"), 0);
 }
