@@ -158,33 +158,55 @@ static bool is_web_token(struct slice s)
 	return s.len > KEY_BODY && *s.p == '.';
 }
 
-static bool is_token_here(struct slice s)
+/* A bit for each of the tokens, and one for web tokens. */
+enum { WEB_TOKEN = ARRAY_SIZE(tokens) };
+_Static_assert(WEB_TOKEN < 64, "a bit for each");
+
+/* Which tokens have a character as their first, and as their second. */
+struct token_starts {
+	uint64_t first[256], second[256];
+};
+
+static void note_start(struct token_starts *t, const char *begin, unsigned int bit)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(tokens); i++) {
-		size_t n = strlen(tokens[i].begin);
+	t->first[(unsigned char)begin[0]] |= 1ull << bit;
+	t->second[(unsigned char)begin[1]] |= 1ull << bit;
+}
+
+/* `which`: those whose first two characters are here. */
+static bool is_token_here(struct slice s, uint64_t which)
+{
+	for (; which; which &= which - 1) {
+		const unsigned int i = (unsigned int)__builtin_ctzll(which);
 		struct slice rest = s;
 
+		if (i == WEB_TOKEN)
+			return is_web_token(s);
 		if (!begins(s, tokens[i].begin))
 			continue;
-		slice_skip(&rest, n);
+		slice_skip(&rest, strlen(tokens[i].begin));
 		if (run_of(rest, tokens[i].is) >= tokens[i].more)
 			return true;
 	}
-	return is_web_token(s);
+	return false;
 }
 
-/* One pass: most characters begin none of them, or are in the middle of a word. */
+/* One pass: most pairs of characters begin none of them, or are in the middle of a word. */
 static bool has_token(const char *text, size_t len)
 {
-	bool first[256] = {['e'] = true};
+	struct token_starts starts = {.first = {0}};
 
-	for (size_t i = 0; i < ARRAY_SIZE(tokens); i++)
-		first[(unsigned char)tokens[i].begin[0]] = true;
-	for (size_t i = 0; i < len; i++)
-		if (first[(unsigned char)text[i]] &&
-		    (i == 0 || !is_word(text[i - 1]) || !is_word(text[i])) &&
-		    is_token_here((struct slice){text + i, len - i}))
+	for (unsigned int i = 0; i < ARRAY_SIZE(tokens); i++)
+		note_start(&starts, tokens[i].begin, i);
+	note_start(&starts, "eyJ", WEB_TOKEN);
+	for (size_t i = 0; i + 1 < len; i++) {
+		const uint64_t which = starts.first[(unsigned char)text[i]] &
+				       starts.second[(unsigned char)text[i + 1]];
+
+		if (which && (i == 0 || !is_word(text[i - 1]) || !is_word(text[i])) &&
+		    is_token_here((struct slice){text + i, len - i}, which))
 			return true;
+	}
 	return false;
 }
 
