@@ -3,9 +3,10 @@
  * DOC: a request that types
  *
  * The events of an "input" go to the guest one each INPUT_PACE_MS, as a quick hand would give
- * them: programs in the guest have room for few dozens that they have not read. Before each one
- * the device is asked whether the guest has room for it, so none is lost; a guest that has none
- * for INPUT_PATIENCE_MS ends the request. Whatever a request pressed comes up with its end, so a
+ * them: Linux keeps 64 events for a program that is busy, two for a key that goes down or up, and
+ * forgets all of them with the next; so one may be busy for more than half a second. Before each
+ * one the device is asked whether the guest has room for it; a guest that has none for
+ * INPUT_PATIENCE_MS ends the request. Whatever a request pressed comes up with its end, so a
  * client that dies leaves no key down. One request at a time plays, and the reply comes behind the
  * last event.
  */
@@ -17,7 +18,7 @@
 #include "gpu/display.h"
 #include "vmm/control/control_priv.h"
 
-enum { INPUT_PACE_MS = 10, INPUT_PATIENCE_MS = 5000, WHEEL_MAX = 100 };
+enum { INPUT_PACE_MS = 20, INPUT_PATIENCE_MS = 5000, WHEEL_MAX = 100 };
 
 enum kind { KEY, BUTTON, POINT, WHEEL };
 
