@@ -1,26 +1,58 @@
 /* SPDX-License-Identifier: MIT */
-/* The session against an agent that says anything: control bytes, streams, connections, resets. */
+/*
+ * The session against an agent that says anything: control bytes, streams, connections, resets.
+ * There are several commands with stdio of all kinds, whose host side reads and writes too, and
+ * shares that come and go with the file server behind them.
+ */
 #include <endian.h>
 #include <fcntl.h>
+#include <linux/fuse.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
 
 #include "common/agent_protocol.h"
+#include "devices/fs/fs.h"
+#include "tests/fuzz/fuzz_clock.h"
 #include "tests/fuzz/fuzz_input.h"
 #include "tests/support/fake_vsock.h"
 #include "vmm/config/config.h"
 #include "vmm/session/command.h"
+#include "vmm/config/map_rules.h"
 #include "vmm/session/session.h"
+#include "vmm/session/shares.h"
 
-enum { N_SOCKS = 6, MAX_OPS = 300 };
+enum { N_SOCKS = 6, N_COMMANDS = 3, MAX_OPS = 300, Q_REQUEST = 1, LIMIT_MS = 2000 };
+
+struct agent;
+
+struct client {
+	struct agent *agent;
+	struct command *command; /* NULL: there is none, or it was freed */
+	unsigned int started, ended;
+	int stdio[3]; /* the command's, and */
+	int host[3]; /* the other ends; -1: there is none */
+};
 
 struct agent {
 	struct fake_vsock fv;
 	struct fake_sock socks[N_SOCKS]; /* the first is the control connection */
 	struct fake_sock *all[N_SOCKS];
 	struct session *session;
-	struct command *command;
-	unsigned int done, over;
+	struct client clients[N_COMMANDS];
+	struct shares *shares;
+	unsigned int asked; /* requests for shares that were not answered */
+	unsigned int over;
 };
+
+/* The file server of the shares lives as long as the process: it is large. */
+static struct {
+	struct fake_guest *g;
+	struct fs_server *server;
+	gpa_t heap;
+	pthread_mutex_t lock;
+} files = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void on_ready(struct session *s, void *owner)
 {
@@ -33,18 +65,29 @@ static void on_over(struct session *s, const char *why, void *owner)
 {
 	struct agent *a = owner;
 
-	if (++a->over != 1 || !why || session_state(s) != SESSION_ENDED || a->command)
+	if (++a->over != 1 || !why || session_state(s) != SESSION_ENDED)
 		abort();
+	for (unsigned int i = 0; i < N_COMMANDS; i++)
+		if (a->clients[i].command)
+			abort();
 }
 
 static const struct session_ops session_ops = {.ready = on_ready, .ended = on_over};
 
-static void on_done(struct command *cmd, void *owner)
+static void on_started(struct command *cmd, void *owner)
 {
-	struct agent *a = owner;
+	struct client *c = owner;
+
+	if (++c->started != 1 || c->ended || !command_started(cmd))
+		abort();
+}
+
+static void on_ended(struct command *cmd, void *owner)
+{
+	struct client *c = owner;
 	const struct command_result *r = command_result(cmd);
 
-	if (++a->done != 1 || command_state(cmd) != COMMAND_ENDED)
+	if (++c->ended != 1 || command_state(cmd) != COMMAND_ENDED)
 		abort();
 	for (const char *p = r->text; *p; p++)
 		if (*p < 0x20 || *p > 0x7e)
@@ -53,11 +96,186 @@ static void on_done(struct command *cmd, void *owner)
 		abort();
 	/* An owner may free it here. */
 	command_free(cmd);
-	a->command = NULL;
-	session_shutdown(a->session);
+	c->command = NULL;
+	session_shutdown(c->agent->session);
 }
 
-static const struct command_ops command_ops = {.ended = on_done};
+static const struct command_ops command_ops = {.started = on_started, .ended = on_ended};
+
+/* A descriptor of a kind and its other end. */
+static void open_pair(uint8_t kind, bool reads, int *own, int *other)
+{
+	int fds[2] = {-1, -1};
+
+	*own = *other = -1;
+	switch (kind % 6) {
+	case 0:
+		*own = open(reads ? "/dev/zero" : "/dev/null", O_RDWR | O_CLOEXEC);
+		return;
+	case 1:
+		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+			abort();
+		break;
+	case 2: /* a terminal that cannot be opened once more */
+		*own = posix_openpt(O_RDWR | O_NOCTTY);
+		return;
+	case 3: /* one that is full, or always empty */
+		*own = open("/dev/full", O_RDWR | O_CLOEXEC);
+		return;
+	case 4:
+		return;
+	default:
+		if (pipe2(fds, O_CLOEXEC) < 0)
+			abort();
+		break;
+	}
+	*own = fds[reads ? 0 : 1];
+	*other = fds[reads ? 1 : 0];
+	(void)fcntl(*other, F_SETFL, O_NONBLOCK);
+}
+
+static void close_client(struct client *c)
+{
+	command_free(c->command);
+	for (unsigned int i = 0; i < ARRAY_SIZE(c->stdio); i++) {
+		if (c->stdio[i] >= 0)
+			close(c->stdio[i]);
+		if (c->host[i] >= 0)
+			close(c->host[i]);
+	}
+	*c = (struct client){.stdio = {-1, -1, -1}, .host = {-1, -1, -1}};
+}
+
+/* In place of the one before, if that has ended. */
+static void start_command(struct agent *a, struct client *c, uint8_t how, uint8_t kinds)
+{
+	static char arg[] = "true", env[] = "K=V";
+	static char *argv[] = {arg, NULL}, *envs[] = {env, NULL};
+	const struct command_spec spec = {.argv = argv,
+					  .env = how & 2 ? envs : NULL,
+					  .workdir = how & 4 ? "/tmp" : NULL,
+					  .run_as = how & 8 ? "root" : NULL,
+					  .tty = how & 1,
+					  .rows = how};
+
+	if (c->command)
+		return;
+	close_client(c);
+	c->agent = a;
+	for (unsigned int i = 0; i < ARRAY_SIZE(c->stdio); i++)
+		open_pair(kinds / (i == 0   ? 1
+				   : i == 1 ? 6
+					    : 36),
+			  i == 0, &c->stdio[i], &c->host[i]);
+	if (command_new(a->session, &spec, c->stdio, &command_ops, c, &c->command) < 0)
+		c->command = NULL;
+}
+
+/* What another process does with its end. */
+static void host_side(struct client *c, uint8_t how, uint8_t n)
+{
+	static char buf[1 << 16];
+	int *fd = &c->host[how % 3];
+
+	if (*fd < 0)
+		return;
+	if (how & 0x80) {
+		close(*fd);
+		*fd = -1;
+	} else if (how % 3 == 0) {
+		(void)!write(*fd, buf, n * 200u);
+	} else {
+		(void)!read(*fd, buf, n * 200u);
+	}
+}
+
+/* Shares */
+
+static void share_done(void *asker, int64_t id, int error, const char *text)
+{
+	struct agent *a = asker;
+
+	(void)id;
+	if (error > 0 || !text || a->asked-- == 0)
+		abort();
+}
+
+static void ask_share(struct agent *a, uint8_t how, uint8_t n)
+{
+	char guest[24], why[MAP_WHY_MAX];
+	struct config_map map = {.fd = -1, .writable = how & 1, .is_file = how & 4};
+	int r;
+
+	snprintf(guest, sizeof(guest), n & 8 ? "/m/%u/in" : "/m/%u", n & 3);
+	if (how & 2) {
+		r = shares_remove(a->shares, guest, a, how, why);
+	} else {
+		map.fd = open(how & 4 ? "/etc/hostname" : "/etc", O_PATH | O_CLOEXEC);
+		map.host = strdup("/etc");
+		map.guest = strdup(guest);
+		r = shares_add(a->shares, &map, a, how, why);
+	}
+	if (r == 0)
+		a->asked++;
+	else if (strnlen(why, sizeof(why)) == sizeof(why))
+		abort();
+}
+
+/* The guest's kernel looks at a share, or at what was one. */
+static void look_at_share(uint8_t n)
+{
+	struct {
+		struct fuse_in_header h;
+		struct fuse_init_in init;
+	} init = {.h = {.len = sizeof(init), .opcode = FUSE_INIT, .unique = 1},
+		  .init = {FUSE_KERNEL_VERSION, FUSE_KERNEL_MINOR_VERSION, 0, 0, 0, {0}}};
+	struct {
+		struct fuse_in_header h;
+		char name[8];
+	} lookup = {.h = {.opcode = FUSE_LOOKUP, .unique = 2, .nodeid = FUSE_ROOT_ID}};
+	uint8_t reply[256];
+
+	snprintf(lookup.name, sizeof(lookup.name), "map%u", n % 40u);
+	lookup.h.len = (uint32_t)(sizeof(lookup.h) + strlen(lookup.name) + 1);
+	fake_release(files.g, files.heap);
+	if (n & 0x80)
+		(void)fake_request(files.g, Q_REQUEST, &init, sizeof(init), reply, sizeof(reply));
+	(void)fake_request(files.g, Q_REQUEST, &lookup, lookup.h.len, reply, sizeof(reply));
+}
+
+static void start_shares(struct agent *a, const struct sandbox_config *cfg)
+{
+	const struct shares_setup setup = {
+		.loop = a->fv.g->loop,
+		.session = a->session,
+		/* Served on one thread, as in a test; the order is the same. */
+		.files = {a->fv.g->loop, files.server, &files.lock},
+		.config = cfg,
+		.done = share_done,
+		.mount_limit_ms = LIMIT_MS,
+		.detach_limit_ms = LIMIT_MS,
+		.server_limit_ms = LIMIT_MS,
+	};
+
+	if (shares_new(&setup, &a->shares) < 0)
+		abort();
+}
+
+static void drop_shares(struct agent *a)
+{
+	char name[8];
+
+	/* A share in the middle of something has a task in the loop. */
+	shares_forget(a->shares, a);
+	fake_guest_settle(a->fv.g);
+	shares_free(a->shares);
+	for (unsigned int i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "map%u", i);
+		(void)!fs_server_remove_export(files.server, name);
+	}
+}
+
+/* The agent */
 
 static void connect_sock(struct agent *a, unsigned int i)
 {
@@ -68,7 +286,7 @@ static void connect_sock(struct agent *a, unsigned int i)
 static void send_message(struct agent *a, uint8_t type, struct fuzz_input *in)
 {
 	uint8_t buf[256] = "";
-	struct sc_header h = {.type = htole16(type), .id = htole32(fuzz_u8(in) & 1)};
+	struct sc_header h = {.type = htole16(type), .id = htole32(fuzz_u8(in) & 7)};
 	uint8_t n_fields = fuzz_u8(in) & 3;
 	size_t len = sizeof(h);
 
@@ -132,11 +350,12 @@ static void send_next(struct agent *a, uint8_t code)
 		'6',
 	};
 	enum session_state state = session_state(a->session);
+	const struct command *cmd = a->clients[code % N_COMMANDS].command;
 	uint8_t msg[24] = {0};
 
-	if (state == SESSION_ENDED || !a->command)
+	if (state == SESSION_ENDED || (state == SESSION_READY && !cmd))
 		return;
-	if (command_state(a->command) == COMMAND_STARTED)
+	if (state == SESSION_READY && command_state(cmd) == COMMAND_STARTED)
 		state = SESSION_N_STATES;
 	if (state == SESSION_WAITING) {
 		if (!a->socks[0].connected)
@@ -147,48 +366,104 @@ static void send_next(struct agent *a, uint8_t code)
 	}
 	msg[0] = next[state].tag ? 12 : 0;
 	msg[4] = (uint8_t)next[state].type;
-	msg[8] = next[state].id;
+	msg[8] = next[state].id ? (uint8_t)command_id(cmd) : 0;
 	msg[12] = next[state].tag;
 	msg[16] = 4;
 	msg[20] = next[state].value;
 	(void)fake_sock_write(&a->fv, &a->socks[0], msg, 12u + msg[0]);
 }
 
+/* MAP_DONE or MAP_FAILED of an exchange that may be under way. */
+static void answer_map(struct agent *a, uint8_t how, uint8_t id)
+{
+	struct {
+		struct sc_header h;
+		struct sc_field f;
+		uint32_t error;
+	} __attribute__((packed)) msg = {
+		.h = {.type = htole16(how & 1 ? SC_MSG_MAP_FAILED : SC_MSG_MAP_DONE),
+		      .id = htole32(id & 15)},
+		.f = {htole32(SC_FIELD_ERRNO), htole32(4)},
+		.error = htole32(how),
+	};
+	const size_t len = how & 1 ? sizeof(msg) : sizeof(msg.h);
+
+	msg.h.length = htole32((uint32_t)(len - sizeof(msg.h)));
+	(void)fake_sock_write(&a->fv, &a->socks[0], &msg, (uint32_t)len);
+}
+
+static void act_on_command(struct agent *a, uint8_t what, uint8_t i, uint8_t n)
+{
+	struct client *c = &a->clients[i % N_COMMANDS];
+
+	if (what & 0x80)
+		start_command(a, c, i, n);
+	else if (what & 0x40)
+		host_side(c, i, n);
+	else if (what & 0x20)
+		close_client(c);
+	else if (c->command) {
+		command_signal(c->command, n);
+		command_winsize(c->command, n, i);
+	}
+}
+
+/* A stream for a command, and its first bytes. */
+static void open_stream(struct agent *a, uint8_t i, uint8_t n)
+{
+	const struct sc_stream_hello hello = {htole32(1 + (n >> 2) % N_COMMANDS), htole32(n & 3)};
+	struct fake_sock *sock = &a->socks[i];
+
+	if (i == 0)
+		return;
+	if (!sock->connected || sock->reset)
+		connect_sock(a, i);
+	(void)fake_sock_poll(&a->fv, a->all, N_SOCKS);
+	(void)fake_sock_write(&a->fv, sock, &hello, sizeof(hello));
+}
+
 static void step(struct agent *a, struct fuzz_input *in)
 {
-	uint8_t what = fuzz_u8(in), i = fuzz_u8(in) % N_SOCKS, n = fuzz_u8(in);
-	struct sc_stream_hello hello = {htole32(1), htole32(n & 3)};
+	uint8_t what = fuzz_u8(in), arg = fuzz_u8(in), i = arg % N_SOCKS, n = fuzz_u8(in);
 	uint8_t buf[256];
 
-	switch (what % 10) {
+	switch (what % 14) {
 	case 0:
 		connect_sock(a, i);
 		break;
 	case 1:
+		send_message(a, n % 10, in);
+		break;
 	case 2:
-		send_message(a, n & 7, in);
+		ask_share(a, arg, n);
 		break;
 	case 3:
 		fuzz_bytes(in, buf, n);
 		(void)fake_sock_write(&a->fv, &a->socks[i], buf, n);
 		break;
 	case 4:
-		(void)fake_sock_write(&a->fv, &a->socks[i], &hello, sizeof(hello));
-		break;
 	case 5:
-		(void)fake_sock_write(&a->fv, &a->socks[i], fake_pattern(0), n * 257u);
+		open_stream(a, i, n);
 		break;
 	case 6:
-		fake_sock_shutdown(&a->fv, &a->socks[i], n & 3);
+		(void)fake_sock_write(&a->fv, &a->socks[i], fake_pattern(0), n * 257u);
 		break;
 	case 7:
-		a->socks[i].lazy = n & 1;
+		fake_sock_shutdown(&a->fv, &a->socks[i], n & 3);
 		break;
 	case 8:
-		if (a->command) {
-			command_signal(a->command, n);
-			command_winsize(a->command, n, i);
-		}
+		a->socks[i].lazy = n & 1;
+		break;
+	case 9:
+	case 10:
+		act_on_command(a, what ^ n, arg, n);
+		break;
+	case 11:
+		answer_map(a, arg, n);
+		look_at_share(arg);
+		break;
+	case 12:
+		fuzz_clock_pass(n * 16u, 0);
 		break;
 	default:
 		if (n < 250) {
@@ -201,28 +476,58 @@ static void step(struct agent *a, struct fuzz_input *in)
 	}
 }
 
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	struct virtio_device *vdev;
+
+	(void)argc;
+	(void)argv;
+	signal(SIGPIPE, SIG_IGN);
+	files.g = fake_guest_new();
+	if (fs_server_new(&files.server) < 0 || virtio_fs_new("fuzz", files.server, &vdev) < 0)
+		abort();
+	fake_guest_start(files.g, vdev, 0);
+	files.heap = files.g->heap;
+	return 0;
+}
+
+static void begin(struct agent *a, const struct sandbox_config *cfg, struct fuzz_input *in)
+{
+	uint8_t how = fuzz_u8(in);
+
+	*a = (struct agent){.over = 0};
+	fuzz_clock_start();
+	fake_vsock_init(&a->fv, true);
+	for (unsigned int i = 0; i < N_SOCKS; i++)
+		a->all[i] = &a->socks[i];
+	if (session_new(a->fv.g->loop, a->fv.vs, cfg, &session_ops, a, &a->session) < 0)
+		abort();
+	for (unsigned int i = 0; i < N_COMMANDS; i++) {
+		a->clients[i] = (struct client){.stdio = {-1, -1, -1}, .host = {-1, -1, -1}};
+		if (how >> i & 1)
+			start_command(a, &a->clients[i], how >> 3, fuzz_u8(in));
+	}
+	start_shares(a, cfg);
+}
+
+static void end(struct agent *a)
+{
+	for (unsigned int i = 0; i < N_COMMANDS; i++)
+		close_client(&a->clients[i]);
+	drop_shares(a);
+	session_free(a->session);
+	fake_vsock_fini(&a->fv);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static char arg[] = "true";
-	static char *argv[] = {arg, NULL};
+	static char name[] = "fuzz";
 	static struct agent a;
 	struct fuzz_input in = {data, size};
-	struct sandbox_config cfg = {.name = arg};
-	struct command_spec spec = {.argv = argv, .tty = fuzz_u8(&in) & 1};
-	int in_fd = open("/dev/zero", O_RDONLY), out_fd = open("/dev/null", O_WRONLY), pipe_fds[2];
+	const struct sandbox_config cfg = {.name = name};
 
-	signal(SIGPIPE, SIG_IGN);
-	if (pipe(pipe_fds) < 0)
-		abort();
-	a = (struct agent){.done = 0};
-	for (unsigned int i = 0; i < N_SOCKS; i++)
-		a.all[i] = &a.socks[i];
-	fake_vsock_init(&a.fv, true);
-	/* stderr is a pipe that nobody reads. */
-	if (session_new(a.fv.g->loop, a.fv.vs, &cfg, &session_ops, &a, &a.session) < 0 ||
-	    command_new(a.session, &spec, (int[]){in_fd, out_fd, pipe_fds[1]}, &command_ops, &a,
-			&a.command) < 0)
-		abort();
+	begin(&a, &cfg, &in);
 	for (unsigned int n = 0; n < MAX_OPS && in.left > 0 && a.over == 0; n++) {
 		step(&a, &in);
 		if (a.fv.g->vdev->broken)
@@ -230,12 +535,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fake_guest_settle(a.fv.g);
 		(void)fake_sock_poll(&a.fv, a.all, N_SOCKS);
 	}
-	command_free(a.command);
-	session_free(a.session);
-	fake_vsock_fini(&a.fv);
-	close(in_fd);
-	close(out_fd);
-	close(pipe_fds[0]);
-	close(pipe_fds[1]);
+	end(&a);
 	return 0;
 }
