@@ -10,8 +10,6 @@
 #include <sys/epoll.h>
 #include <sys/uio.h>
 
-#include "common/log.h"
-
 enum {
 	Q_RX,
 	Q_TX,
@@ -25,9 +23,12 @@ struct net_device {
 	struct virtio_device vdev;
 	struct virtio_net_config config;
 	struct net_figures figures;
-	struct device *dev; /* whose lock figures are read with; set on attach */
+	struct device *dev; /* whose lock figures are read with; set on attach, with loop */
+	struct loop *loop;
+	void (*unplugged)(void *owner); /* NULL: nobody is told */
+	void *owner;
 
-	struct device_event cable; /* its fd is ours */
+	struct device_event cable; /* its fd is ours; -1: it is gone */
 	uint32_t wanted; /* the EPOLL mask it is watched with */
 
 	bool tx_held; /* tx is a frame that the cable had no room for */
@@ -50,11 +51,15 @@ static void watch(struct net_device *n, uint32_t events)
 static void pull_cable(struct net_device *n)
 {
 	device_unwatch(&n->cable);
-	if (n->config.status == 0)
+	if (n->cable.src.fd < 0)
 		return;
+	close(n->cable.src.fd);
+	n->cable.src.fd = -1;
 	n->config.status = 0;
-	log_guest("the sandbox's network is gone; its link is down from here on");
+	n->figures.up = false;
 	virtio_device_config_changed(&n->vdev);
+	if (n->unplugged)
+		n->unplugged(n->owner);
 }
 
 /* The checksum's place lies in the frame, and the guest was told that it may ask for one. */
@@ -162,18 +167,27 @@ static void give_header(struct net_device *n, struct virtio_net_hdr_v1 *h)
 	chain_write(&n->rx, 0, h, HEADER);
 }
 
+/* One message: its header into *h, the rest into the buffers of n->rx. As readv(). */
+static ssize_t receive_message(const struct net_device *n, struct virtio_net_hdr_v1 *h)
+{
+	struct iovec iov[2 + VIRTQ_MAX_SEGS] = {{.iov_base = h, .iov_len = HEADER}};
+	unsigned int n_iov = chain_iov_wr(&n->rx, HEADER, SIZE_MAX, iov + 1, VIRTQ_MAX_SEGS);
+	uint8_t beyond; /* tells a frame that does not fit */
+
+	iov[1 + n_iov] = (struct iovec){.iov_base = &beyond, .iov_len = 1};
+	return readv(n->cable.src.fd, iov, (int)n_iov + 2);
+}
+
 /* Reads one frame into the buffers of n->rx; 1, 0 if there is none, -errno if never again. */
 static int receive_frame(struct net_device *n)
 {
 	struct virtio_net_hdr_v1 h;
-	struct iovec iov[2 + VIRTQ_MAX_SEGS] = {{.iov_base = &h, .iov_len = HEADER}};
 	const size_t room = n->rx.wr_len > HEADER ? n->rx.wr_len - HEADER : 0;
-	unsigned int n_iov = chain_iov_wr(&n->rx, HEADER, SIZE_MAX, iov + 1, VIRTQ_MAX_SEGS);
-	uint8_t beyond; /* tells a frame that does not fit */
 	ssize_t got;
 
-	iov[1 + n_iov] = (struct iovec){.iov_base = &beyond, .iov_len = 1};
-	got = readv(n->cable.src.fd, iov, (int)n_iov + 2);
+	/* A report is shorter than a header, so nothing of it came into the guest's memory. */
+	while ((got = receive_message(n, &h)) == NET_REPORT)
+		memcpy(&n->figures.filtered, &h, NET_REPORT);
 	if (got < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 	if (got == 0)
@@ -243,6 +257,7 @@ static int net_attach(struct virtio_device *vdev, struct device *dev, struct loo
 	struct net_device *n = to_net(vdev);
 
 	n->dev = dev;
+	n->loop = loop;
 	n->wanted = EPOLLIN;
 	return device_watch(dev, loop, &n->cable, n->cable.src.fd, n->wanted, cable_event, "net");
 }
@@ -268,7 +283,8 @@ static void net_destroy(struct virtio_device *vdev)
 	struct net_device *n = to_net(vdev);
 
 	device_unwatch(&n->cable);
-	close(n->cable.src.fd);
+	if (n->cable.src.fd >= 0)
+		close(n->cable.src.fd);
 	free(n);
 }
 
@@ -292,15 +308,20 @@ static const struct virtio_device_ops net_device_ops = {
 	.destroy = net_destroy,
 };
 
+static int make_nonblocking(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
+}
+
 int virtio_net_new(const uint8_t mac[6], int cable, struct virtio_device **out_device,
 		   struct net_device **out)
 {
 	struct net_device *n = calloc(1, sizeof(*n));
-	int flags = fcntl(cable, F_GETFL);
+	int r = n ? make_nonblocking(cable) : -ENOMEM;
 
-	if (!n || flags < 0 || fcntl(cable, F_SETFL, flags | O_NONBLOCK) < 0) {
-		int r = n ? -errno : -ENOMEM;
-
+	if (r < 0) {
 		free(n);
 		close(cable);
 		return r;
@@ -310,9 +331,53 @@ int virtio_net_new(const uint8_t mac[6], int cable, struct virtio_device **out_d
 	n->config.status = htole16(VIRTIO_NET_S_LINK_UP);
 	n->config.mtu = htole16(NET_MTU);
 	n->cable.src.fd = cable;
+	n->figures.up = true;
 	*out_device = &n->vdev;
 	*out = n;
 	return 0;
+}
+
+void net_device_on_unplug(struct net_device *n, void (*unplugged)(void *owner), void *owner)
+{
+	n->unplugged = unplugged;
+	n->owner = owner;
+}
+
+/* With the lock. */
+static int plug(struct net_device *n, int cable)
+{
+	int r = n->cable.src.fd >= 0 ? -EBUSY : make_nonblocking(cable);
+
+	if (r == 0) {
+		n->wanted = EPOLLIN;
+		r = device_watch(n->dev, n->loop, &n->cable, cable, n->wanted, cable_event, "net");
+	}
+	if (r < 0)
+		return r;
+	n->cable.src.fd = cable;
+	n->config.status = htole16(VIRTIO_NET_S_LINK_UP);
+	n->figures.up = true;
+	n->figures.filtered = 0;
+	n->figures.plugs++;
+	virtio_device_config_changed(&n->vdev);
+	/* A frame may wait that the old one had no room for. */
+	if (n->vdev.active && !n->vdev.broken) {
+		tx_kick(n);
+		rx_kick(n);
+	}
+	return 0;
+}
+
+int net_device_plug(struct net_device *n, int cable)
+{
+	int r;
+
+	pthread_mutex_lock(&n->dev->lock);
+	r = plug(n, cable);
+	pthread_mutex_unlock(&n->dev->lock);
+	if (r < 0)
+		close(cable);
+	return r;
 }
 
 void net_device_figures(struct net_device *n, struct net_figures *out)

@@ -40,6 +40,7 @@
 #include "vmm/kvm/vm.h"
 #include "vmm/kvm/x86/layout.h"
 #include "vmm/net/process.h"
+#include "vmm/net/supervisor.h"
 #include "vmm/session/shares.h"
 #include "vmm/threads.h"
 
@@ -47,6 +48,8 @@ enum {
 	MACHINE_MAX_FUNCTIONS = 16,
 	/* How long all threads together have to come to rest: 0.9 s. */
 	STOP_SLICES = 900 / JOIN_SLICE_MS,
+	/* Before a network process that has ended is followed by the first other one. */
+	NET_PAUSE_MS = 100,
 };
 
 /* What has a thread of its own beside the vCPUs. */
@@ -89,6 +92,8 @@ struct machine {
 
 	struct side_loop sides[SIDES]; /* those of what the machine does not have stay empty */
 	int net_cable; /* to the network process, until it is ready; the card's own */
+	struct net_device *card; /* NULL, as the next: there is no network */
+	struct net_supervisor *net_supervisor;
 	struct file_server base, maps;
 	struct display display; /* empty if the configuration has none */
 
@@ -403,19 +408,29 @@ static int add_display(struct machine *m, const struct sandbox_config *cfg)
 /* Only where the sandbox has a network: neither device nor process otherwise. */
 static int add_network(struct machine *m, const struct sandbox_config *cfg)
 {
-	const struct net_setup setup = {.mode = cfg->network_mode, .own = cfg->addresses};
+	struct net_supervisor_setup setup = {
+		.loop = m->loop,
+		.net = {.mode = cfg->network_mode, .own = cfg->addresses},
+		.start = net_process_start,
+		.pause_ms = NET_PAUSE_MS,
+	};
 	struct virtio_device *vdev = NULL;
-	struct net_device *card;
 	int r;
 
 	if (cfg->network_mode == NETWORK_NONE)
 		return 0;
 	r = side_loop_init(&m->sides[SIDE_NET]);
 	if (r == 0)
-		r = net_process_start(&setup, &m->net_cable);
+		r = net_process_start(&setup.net, &m->net_cable, &setup.pid);
 	if (r == 0)
-		r = virtio_net_new(cfg->addresses.mac, m->net_cable, &vdev, &card);
-	return r < 0 ? r : add_virtio(m, vdev, m->sides[SIDE_NET].loop);
+		r = virtio_net_new(cfg->addresses.mac, m->net_cable, &vdev, &m->card);
+	if (r == 0)
+		r = add_virtio(m, vdev, m->sides[SIDE_NET].loop);
+	if (r < 0)
+		return r;
+	setup.card = m->card;
+	setup.card_loop = m->sides[SIDE_NET].loop;
+	return net_supervisor_new(&setup, &m->net_supervisor);
 }
 
 /* The network process had the time that the kernel took to load. Logs on failure. */
@@ -558,6 +573,11 @@ struct device *machine_battery(struct machine *m)
 	return m->battery;
 }
 
+struct net_device *machine_card(struct machine *m)
+{
+	return m->card;
+}
+
 struct display *machine_display(struct machine *m)
 {
 	return m->display.gpu ? &m->display : NULL;
@@ -649,6 +669,7 @@ void machine_free(struct machine *m)
 		m->battery->ops->destroy(m->battery);
 	for (unsigned int i = 0; i < SIDES; i++)
 		side_loop_fini(&m->sides[i]);
+	net_supervisor_free(m->net_supervisor);
 	if (m->acpi_events)
 		m->acpi_events->ops->destroy(m->acpi_events);
 	if (m->serial)

@@ -16,6 +16,7 @@ struct device;
 struct display;
 struct fs_server;
 struct machine;
+struct net_device;
 struct shares_files;
 struct timeline;
 struct vsock;
@@ -49,6 +50,8 @@ struct balloon_observer *machine_keeper(struct machine *m);
 struct device *machine_battery(struct machine *m);
 /* The guest's screen, keyboard and pointers (gpu/display.h); NULL: it has none. */
 struct display *machine_display(struct machine *m);
+/* The guest's network card (devices/net.h); NULL: it has none. */
+struct net_device *machine_card(struct machine *m);
 /* The file server, whose exports may be changed from then on. */
 void machine_files(const struct machine *m, struct shares_files *out);
 /* That of the base image, for its figures. */

@@ -473,6 +473,7 @@ static int add_services(struct sandbox *sb)
 		.keeper = machine_keeper(sb->machine),
 		.battery = machine_battery(sb->machine),
 		.display = machine_display(sb->machine),
+		.card = machine_card(sb->machine),
 		.base_files = machine_base_files(sb->machine),
 		.kernel = sb->setup->kernel->release,
 		.tied = sb->setup->tie_fd >= 0,

@@ -87,7 +87,7 @@ test_figures_are_followed_as_lines_of_json()
 	wait "$pid"
 	wait "$follower" || fail "exit code $?"
 	while read -r line; do
-		[[ $line =~ ^\{\"uptime_ms\":[0-9]+,.*\"memory\":\{\"resident\":[0-9]+,.*\"pressure\":\"[a-z]+\"\},\"power\":\{.*\},\"display\":null\}$ ]] ||
+		[[ $line =~ ^\{\"uptime_ms\":[0-9]+,.*\"memory\":\{\"resident\":[0-9]+,.*\"pressure\":\"[a-z]+\"\},\"power\":\{.*\},\"display\":null,\"network\":null\}$ ]] ||
 			fail "not JSON: $line"
 		[[ $line =~ \"private\":[1-9] ]] || fail "no private memory: $line"
 	done <followed

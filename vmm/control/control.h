@@ -17,6 +17,7 @@ struct device;
 struct fs_server;
 struct guest_log;
 struct loop;
+struct net_device;
 struct ports;
 struct sandbox_config;
 struct session;
@@ -54,6 +55,7 @@ struct control_setup {
 	struct balloon_observer *keeper;
 	struct device *battery;
 	struct display *display; /* the machine's; NULL: it has none */
+	struct net_device *card; /* likewise */
 	const struct fs_server *base_files, *map_files; /* for their figures */
 	const char *kernel; /* its release */
 	bool tied; /* for "info" */

@@ -173,6 +173,8 @@ void control_unpublish(struct control *ctl, struct control_request *req);
 /* JSON for "info": what is published, and the guest's network; NULL without memory. */
 json_t *control_list_ports(const struct control *ctl);
 json_t *control_network(const struct control *ctl);
+/* What "stats" says of the card; NULL without memory, null without a network. */
+json_t *control_network_figures(const struct control *ctl);
 
 /* ---- input.c ---- */
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "devices/net.h"
 #include "vmm/config/config.h"
 #include "vmm/control/control_priv.h"
 #include "vmm/session/ports.h"
@@ -92,4 +93,19 @@ json_t *control_network(const struct control *ctl)
 	(void)inet_ntop(AF_INET, cfg->addresses.guest4, four, sizeof(four));
 	(void)inet_ntop(AF_INET6, cfg->addresses.guest6, six, sizeof(six));
 	return json_pack("{s:s, s:[s, s]}", "mode", cfg->network, "addresses", four, six);
+}
+
+json_t *control_network_figures(const struct control *ctl)
+{
+	struct net_figures f;
+
+	if (!ctl->setup.card)
+		return json_null();
+	net_device_figures(ctl->setup.card, &f);
+	return json_pack("{s:b, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "up", (int)f.up,
+			 "restarts", (int)f.plugs, "sent", (json_int_t)f.tx_frames, "sent_bytes",
+			 (json_int_t)f.tx_bytes, "received", (json_int_t)f.rx_frames,
+			 "received_bytes", (json_int_t)f.rx_bytes, "refused",
+			 (json_int_t)f.tx_refused, "dropped", (json_int_t)f.rx_dropped, "filtered",
+			 (json_int_t)f.filtered);
 }

@@ -48,6 +48,7 @@ struct net_process {
 	struct slirp_lib lib;
 	Slirp *slirp;
 	struct timer timers[MAX_TIMERS];
+	uint64_t dropped, told; /* frames the filter did not let through, and what the VMM knows */
 	bool guest_stuck; /* it took no frame for ROOM_WAIT_MS */
 
 	/* What libslirp waits for, behind our own two. */
@@ -140,8 +141,10 @@ static ssize_t send_packet(const void *frame, size_t len, void *opaque)
 	const struct msghdr mh = {.msg_iov = iov, .msg_iovlen = 2};
 	struct net_process *p = opaque;
 
-	if (net_filter_in(&p->filter, frame, len) != NET_PASS)
+	if (net_filter_in(&p->filter, frame, len) != NET_PASS) {
+		p->dropped++;
 		return (ssize_t)len;
+	}
 	while (sendmsg(p->cable, &mh, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		if ((errno != EAGAIN && errno != ENOBUFS) || !has_room(p))
 			break;
@@ -213,6 +216,16 @@ static void take_frame(struct net_process *p, size_t len)
 		return;
 	if (net_filter_out(&p->filter, frame, len) == NET_PASS)
 		p->lib.input(p->slirp, frame, (int)len);
+	else
+		p->dropped++;
+}
+
+/* Where there is no room for it the next one says as much. */
+static void report(struct net_process *p)
+{
+	if (p->dropped != p->told && send(p->cable, &p->dropped, sizeof(p->dropped),
+					  MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof(p->dropped))
+		p->told = p->dropped;
 }
 
 /* False: the VMM is gone. */
@@ -272,6 +285,7 @@ static int serve(struct net_process *p)
 		p->lib.pollfds_poll(p->slirp, n < 0, get_revents, p);
 		if (n > 0 && p->fds[0].revents && !take_frames(p))
 			return 0;
+		report(p);
 	}
 }
 
@@ -430,13 +444,12 @@ int net_process_main(int cable)
 	return code;
 }
 
-static int spawn(int cable)
+static int spawn(int cable, pid_t *pid)
 {
 	char *const argv[] = {"sandcastle", NET_PROCESS_WORD, NULL};
 	char *const env[] = {NULL};
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
-	pid_t pid;
 	int r = posix_spawn_file_actions_init(&actions);
 
 	if (r != 0)
@@ -454,7 +467,7 @@ static int spawn(int cable)
 	if (r == 0)
 		r = posix_spawn_file_actions_adddup2(&actions, cable, NET_PROCESS_CABLE);
 	if (r == 0)
-		r = posix_spawn(&pid, "/proc/self/exe", &actions, &attr, argv, env);
+		r = posix_spawn(pid, "/proc/self/exe", &actions, &attr, argv, env);
 	posix_spawnattr_destroy(&attr);
 out_actions:
 	posix_spawn_file_actions_destroy(&actions);
@@ -471,13 +484,13 @@ int net_process_wait(int cable)
 	return recv(cable, &word, 1, MSG_DONTWAIT) == 1 ? 0 : -ECHILD;
 }
 
-int net_process_start(const struct net_setup *setup, int *cable)
+int net_process_start(const struct net_setup *setup, int *cable, pid_t *pid)
 {
 	int ends[2], r;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return -errno;
-	r = send(ends[0], setup, sizeof(*setup), 0) < 0 ? -errno : spawn(ends[1]);
+	r = send(ends[0], setup, sizeof(*setup), 0) < 0 ? -errno : spawn(ends[1], pid);
 	close(ends[1]);
 	if (r < 0)
 		close(ends[0]);

@@ -4,6 +4,7 @@
 #define VMM_NET_PROCESS_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "common/util.h"
 #include "vmm/net/filter.h"
@@ -16,7 +17,8 @@
  * has given up files, other programs and most system calls before the first
  * frame comes. The cable between both is a SOCK_SEQPACKET socket with one frame
  * a message, behind a struct virtio_net_hdr_v1 (devices/net.h); the first message
- * is a struct net_setup. The process ends when the VMM's end of the cable does.
+ * is a struct net_setup, and the process tells now and then how many frames its filter
+ * dropped (NET_REPORT). The process ends when the VMM's end of the cable does.
  */
 
 struct net_setup {
@@ -30,8 +32,8 @@ struct net_setup {
 /* The descriptor number of the cable in that process. */
 enum { NET_PROCESS_CABLE = 3 };
 
-/* Starts the process; *cable is the VMM's end, the caller's to close. -errno. */
-int net_process_start(const struct net_setup *setup, int *cable) MUST_CHECK;
+/* Starts the process, a child; *cable is the VMM's end, the caller's to close. -errno. */
+int net_process_start(const struct net_setup *setup, int *cable, pid_t *pid) MUST_CHECK;
 
 /*
  * Waits until the process has sealed itself and takes frames. -ECHILD: it ended

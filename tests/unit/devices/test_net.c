@@ -317,6 +317,11 @@ static uint16_t status(void)
 	return le16toh(((const struct virtio_net_config *)vdev->config)->status);
 }
 
+static void count_unplugs(void *owner)
+{
+	++*(unsigned int *)owner;
+}
+
 Test(net, a_pulled_cable_is_a_link_that_is_down)
 {
 	unsigned int before = g->config_interrupts;
@@ -331,6 +336,44 @@ Test(net, a_pulled_cable_is_a_link_that_is_down)
 	cr_expect_eq(fake_request(g, Q_TX, &plain, HEADER + 0, NULL, 0), 0);
 	cr_expect_eq(fake_request(g, Q_TX, (uint8_t[HEADER + 60]){0}, HEADER + 60, NULL, 0), 0);
 	cr_expect_eq(g->config_interrupts, before + 1);
+}
+
+Test(net, another_cable_is_a_link_that_is_up)
+{
+	unsigned int told = 0;
+	uint8_t buf[4096];
+	int ends[2];
+
+	net_device_on_unplug(net, count_unplugs, &told);
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends), 0);
+	cr_expect_eq(net_device_plug(net, ends[0]), -EBUSY);
+	close(ends[1]);
+	close(peer);
+	fake_guest_settle(g);
+	cr_expect_eq(told, 1);
+	cr_expect_not(figures().up);
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends), 0);
+	peer = ends[1];
+	cr_assert_eq(net_device_plug(net, ends[0]), 0);
+	cr_expect_eq(status(), VIRTIO_NET_S_LINK_UP);
+	cr_expect(figures().up);
+	cr_expect_eq(figures().plugs, 1);
+	cr_expect(sent(&plain, 100, 1));
+	cr_expect_eq(received(HEADER + 1514, 60, buf), HEADER + 60);
+	cr_expect_eq(told, 1);
+}
+
+Test(net, a_report_is_no_frame)
+{
+	const uint64_t dropped = 77;
+	uint8_t buf[4096];
+
+	cr_assert_eq(send(peer, &dropped, sizeof(dropped), 0), (ssize_t)sizeof(dropped));
+	fake_guest_settle(g);
+	cr_expect_eq(received(HEADER + 1514, 60, buf), HEADER + 60);
+	cr_expect_eq(figures().filtered, dropped);
+	cr_expect_eq(figures().rx_frames, 1);
+	cr_expect_eq(figures().rx_dropped, 0);
 }
 
 Test(net, a_malformed_ring_breaks_the_card_alone)
