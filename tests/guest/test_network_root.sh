@@ -216,3 +216,125 @@ test_none_has_nothing()
 0
 9.9.9.9 80: nobody"
 }
+
+# What the guest's root sends as whole frames, past its own kernel: each a datagram whose bytes are its
+# name. "public" comes last, so whatever else gets through has come before it.
+write_frames()
+{
+	cat >frames.py <<'END'
+import socket, struct, sys
+from socket import inet_aton, inet_pton, AF_INET6
+
+def csum(data):
+    data += b"\0" * (len(data) % 2)
+    s = sum(struct.unpack("!%dH" % (len(data) // 2), data))
+    while s >> 16:
+        s = (s & 0xffff) + (s >> 16)
+    return ~s & 0xffff
+
+def udp(name, pseudo, bad=0):
+    body = name.encode()
+    head = struct.pack("!4H", 7000, 7777, 8 + len(body), 0)
+    sum_ = csum(pseudo + struct.pack("!HBBH", 0, 0, 17, 8 + len(body)) + head + body) or 0xffff
+    return head[:6] + struct.pack("!H", sum_ ^ bad) + body
+
+def ip4(name, to, source=None, frag=0, options=b"", bad=0, longer=0):
+    s, d = inet_aton(source or own4), inet_aton(to)
+    p = udp(name, s + d, bad)
+    h = struct.pack("!BBHHHBBH4s4s", 0x45 + len(options) // 4, 0, 20 + len(options) + len(p) + longer,
+        1, frag, 64, 17, 0, s, d) + options
+    return 0x800, h[:10] + struct.pack("!H", csum(h)) + h[12:] + p
+
+def ip6(name, to, extension=None):
+    s, d = inet_pton(AF_INET6, own6), inet_pton(AF_INET6, to)
+    p, next_ = udp(name, s + d), 17
+    if extension is not None:
+        p, next_ = bytes([17, 0]) + bytes([1, 4, 0, 0, 0, 0] if extension != 44 else [0] * 6) + p, extension
+    return 0x86dd, struct.pack("!IHBB", 6 << 28, len(p), next_, 64) + s + d + p
+
+card, own4, own6, gateway = sys.argv[1:5]
+route = struct.pack("!BBB4sB", 131, 7, 4, inet_aton("172.31.9.2"), 0)
+frames = [ip4(*a) for a in (("lo", "127.0.0.1"), ("stub", "127.0.0.53"), ("zero", "0.0.0.0"),
+    ("gateway", gateway), ("everyone", "255.255.255.255"), ("mdns", "224.0.0.251"), ("reserved", "240.0.0.1"))]
+frames += [ip4("source", "9.9.9.9", "127.0.0.1"), ip4("forged", "9.9.9.9", "172.31.9.1"),
+    ip4("first", "9.9.9.9", frag=0x2000), ip4("later", "9.9.9.9", frag=8), ip4("later-lan", "172.31.9.2", frag=8),
+    ip4("option", "9.9.9.9", options=route), ip4("checksum", "9.9.9.9", bad=0x55), ip4("longer", "9.9.9.9", longer=40)]
+frames += [ip6(*a) for a in (("lo6", "::1"), ("mapped", "::ffff:127.0.0.1"), ("mapped-lan", "::ffff:172.31.9.2"),
+    ("any6", "::"), ("nearby", "fe80::1"), ("group", "ff02::1"))]
+frames += [ip6("extension%d" % n, "fd99::2", n) for n in (0, 43, 44, 60)]
+frames += [ip4("own", "172.31.9.1"), ip4("lan", "172.31.9.2"), ip4("cloud", "169.254.169.254"),
+    ip6("lan6", "fd99::2"), ip6("own6", "fd99::1"), ip6("6to4", "2002:ac1f:902::1"), ip6("nat64", "64:ff9b::ac1f:902")]
+frames += [ip4("public", "9.9.9.9")]
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+s.bind((card, 0))
+mac = s.getsockname()[4]
+for kind, packet in frames:
+    s.send(bytes.fromhex("525500000002") + mac + struct.pack("!H", kind) + packet)
+s.send(bytes.fromhex("525500000002") + bytes([2, 9, 9, 9, 9, 9]) + struct.pack("!H", 0x800) + ip4("mac", "9.9.9.9")[1])
+s.send(bytes.fromhex("525500000002") + mac + struct.pack("!HHH", 0x8100, 1, 0x800) + ip4("vlan", "9.9.9.9")[1])
+END
+	cat >catch.py <<'END'
+import socket
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+s.bind(("::", 7777))
+while True:
+    print(s.recv(2048).decode(), flush=True)
+END
+	ip -n outside address add 169.254.169.254/32 dev sc1
+	ip route add 169.254.169.254 via 172.31.9.2
+	ip address add fd99::1/64 dev sc0 nodad
+	ip -n outside address add fd99::2/64 dev sc1 nodad
+	ip netns exec outside python3 catch.py >>caught &
+	pids+=($!)
+	python3 catch.py >>caught &
+	pids+=($!)
+	expect_within 60 caught_is_listening
+}
+
+# Both of them have heard of this one.
+caught_is_listening()
+{
+	python3 -c '
+import socket
+for a in "172.31.9.1", "172.31.9.2":
+    socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"probe", (a, 7777))'
+	[ "$(grep -c probe caught)" -ge 2 ]
+}
+
+# send_frames MODE: what got through from a sandbox with that network, sorted.
+send_frames()
+{
+	run_sandcastle run --network "$1" --user root -- sh -c '
+		four=$(ip -4 -o address show dev "$1" | sed "s/.*inet \([0-9.]*\).*/\1/")
+		python3 frames.py "$1" "$four" "$2" "${four%.*}.2"; sleep 2' sh "$2" "$3"
+	expect_code 0
+	got=$(grep -v probe caught | sort | tr '\n' ' ')
+}
+
+test_frames_that_try_to_escape_from_internet()
+{
+	command -v python3 >/dev/null || skip "python3 is not installed"
+	make_outside
+	write_frames
+	send_frames internet eth0 fd00:5ca5::15
+	expect_same 'public ' "$got"
+}
+
+test_frames_that_try_to_escape_from_user()
+{
+	command -v python3 >/dev/null || skip "python3 is not installed"
+	make_outside
+	write_frames
+	send_frames user eth0 fd00:5ca5::15
+	expect_same 'cloud lan lan6 own own6 public ' "$got"
+}
+
+test_frames_that_try_to_escape_from_none()
+{
+	command -v python3 >/dev/null || skip "python3 is not installed"
+	make_outside
+	write_frames
+	send_frames none lo ::1
+	expect_same '' "$got"
+}

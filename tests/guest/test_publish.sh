@@ -58,7 +58,7 @@ test_a_web_server_at_the_loopback_alone()
 # Who speaks first, who ends first, many at once.
 test_connections_of_all_kinds()
 {
-	local at i
+	local at
 
 	command -v perl >/dev/null || skip "perl is not installed"
 	box=$(sandcastle start) || fail "start"
