@@ -124,7 +124,8 @@ static ssize_t end_write(const struct stdio_end *end, struct iovec *iov, unsigne
 		else if (!polls(end, POLLOUT))
 			return -EAGAIN;
 		else
-			n = write(end->src.fd, iov[0].iov_base, min_size(iov[0].iov_len, end->step));
+			n = write(end->src.fd, iov[0].iov_base,
+				  min_size(iov[0].iov_len, end->step));
 	} while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : n;
 }
