@@ -217,7 +217,7 @@ int render_wait(struct render *r, unsigned int limit_ms)
 	memcpy(why, r->why, sizeof(why));
 	render_fini(r);
 	memcpy(r->driver, driver, sizeof(driver));
-	memcpy(r->why, why[0] ? why : "the renderer says nonsense", sizeof(why));
+	snprintf(r->why, sizeof(r->why), "%s", why[0] ? why : "the renderer says nonsense");
 	return -ENODEV;
 }
 
