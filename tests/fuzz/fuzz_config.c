@@ -22,7 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (r == 0 && f.n_problems > 0)
 		abort();
 	for (size_t i = 0; r == 0 && i < f.n_entries; i++)
-		if (!f.entries[i].value || !f.entries[i].what || !f.entries[i].line)
+		if (!f.entries[i].value || !f.entries[i].line ||
+		    (!f.entries[i].what && f.entries[i].kind < CONFIG_UNSUPPORTED))
 			abort();
 	for (size_t i = 0; r == 0 && i < f.n_shares; i++)
 		if (!f.shares[i].host || !*f.shares[i].host)
