@@ -41,6 +41,7 @@
 #include "vmm/kvm/x86/layout.h"
 #include "vmm/net/process.h"
 #include "vmm/net/supervisor.h"
+#include "vmm/renderer.h"
 #include "vmm/session/shares.h"
 #include "vmm/threads.h"
 
@@ -343,7 +344,12 @@ static int add_gpu(struct machine *m, const struct sandbox_config *cfg)
 	struct virtio_device *vdev = NULL;
 	int r = virtio_gpu_new(&setup, &vdev, &m->display.gpu);
 
-	return r < 0 ? r : add_virtio(m, vdev, m->sides[SIDE_DISPLAY].loop);
+	if (r == 0)
+		r = add_virtio(m, vdev, m->sides[SIDE_DISPLAY].loop);
+	/* It finds out meanwhile whether it can draw by the host's GPU. */
+	if (r == 0)
+		renderer_start(m->display.gpu, &m->vm->ram, cfg);
+	return r;
 }
 
 static int add_input(struct machine *m, enum input_kind kind, input_leds_fn leds,
@@ -355,40 +361,6 @@ static int add_input(struct machine *m, enum input_kind kind, input_leds_fn leds
 	return r < 0 ? r : add_virtio(m, vdev, m->sides[SIDE_DISPLAY].loop);
 }
 
-enum {
-	/* How long the host's GPU has to be found and tried, and where it has to be had. */
-	GPU_LIMIT_MS = 5000,
-	GPU_FORCED_LIMIT_MS = 60 * 1000,
-};
-
-/* Whatever comes of it: the guest can draw by itself. */
-static void start_renderer(struct machine *m, const struct sandbox_config *cfg)
-{
-	const bool forced = cfg->gpu_choice == GPU_FORCED;
-	const struct gpu_host host = {
-		.ram_fd = m->vm->ram.fd,
-		.ram = m->vm->ram.host,
-		.ram_size = m->vm->ram.size,
-		.forced = forced,
-	};
-	char why[128];
-
-	if (cfg->gpu_choice == GPU_NOT)
-		gpu_render_none(m->display.gpu, "--gpu off");
-	else if (!forced && !gpu_host_has_one(why, sizeof(why)))
-		gpu_render_none(m->display.gpu, why);
-	else
-		gpu_render_start(m->display.gpu, &host);
-}
-
-/* It had the time that the kernel took to load. */
-static void wait_for_renderer(const struct machine *m, const struct sandbox_config *cfg)
-{
-	if (m->display.gpu)
-		gpu_render_wait(m->display.gpu,
-				cfg->gpu_choice == GPU_FORCED ? GPU_FORCED_LIMIT_MS : GPU_LIMIT_MS);
-}
-
 /* Without a display in the configuration there is nothing of it, not even a thread. */
 static int add_display(struct machine *m, const struct sandbox_config *cfg)
 {
@@ -396,10 +368,8 @@ static int add_display(struct machine *m, const struct sandbox_config *cfg)
 
 	if (r < 0 || !cfg->display.enabled)
 		return r;
-	if ((r = add_gpu(m, cfg)) < 0)
-		return r;
-	start_renderer(m, cfg);
-	if ((r = add_input(m, INPUT_KEYBOARD, display_leds, &m->display.keyboard)) < 0 ||
+	if ((r = add_gpu(m, cfg)) < 0 ||
+	    (r = add_input(m, INPUT_KEYBOARD, display_leds, &m->display.keyboard)) < 0 ||
 	    (r = add_input(m, INPUT_TABLET, NULL, &m->display.tablet)) < 0)
 		return r;
 	return add_input(m, INPUT_MOUSE, NULL, &m->display.mouse);
@@ -431,16 +401,6 @@ static int add_network(struct machine *m, const struct sandbox_config *cfg)
 	setup.card = m->card;
 	setup.card_loop = m->sides[SIDE_NET].loop;
 	return net_supervisor_new(&setup, &m->net_supervisor);
-}
-
-/* The network process had the time that the kernel took to load. Logs on failure. */
-static int wait_for_network(const struct machine *m, const struct sandbox_config *cfg)
-{
-	int r = cfg->network_mode == NETWORK_NONE ? 0 : net_process_wait(m->net_cable);
-
-	if (r == -ETIMEDOUT)
-		log_error("the network process does not answer; the host may have too much to do");
-	return r;
 }
 
 static int add_vcpus(struct machine *m, unsigned int n)
@@ -538,11 +498,13 @@ int machine_build(const struct machine_setup *setup, struct machine **out)
 	timeline_mark(m->timeline, TIMELINE_SET_UP, "batteries of the host");
 	if (r == 0)
 		r = load_kernel(m, setup);
-	if (r == 0)
-		r = wait_for_network(m, setup->config);
+	/* The processes beside it had the time that the kernel took to load. */
+	if (r == 0 && setup->config->network_mode != NETWORK_NONE)
+		r = net_process_wait(m->net_cable);
 	if (r < 0)
 		goto fail;
-	wait_for_renderer(m, setup->config);
+	if (m->display.gpu)
+		renderer_wait(m->display.gpu, setup->config);
 	ram_reap(&m->vm->ram);
 	/* What reading kernel and modules took from the heap is not needed again. */
 	(void)malloc_trim(0);

@@ -63,6 +63,7 @@ vmm/kvm/x86/cpu.c tests/guest/test_run.sh
 vmm/kvm/x86/cpuid.c tests/unit/vmm/kvm/test_cpuid.c
 vmm/kvm/x86/surface.c tests/unit/vmm/kvm/test_cpuid.c
 vmm/machine.c tests/guest/test_run.sh
+vmm/renderer.c tests/guest/test_gpu.sh
 vmm/sandbox.c tests/guest/test_run.sh
 vmm/session tests/unit/vmm/session/test_session.c
 vmm/session/port_conn.c tests/unit/vmm/session/test_ports.c

@@ -479,8 +479,10 @@ int net_process_wait(int cable)
 	struct pollfd ready = {.fd = cable, .events = POLLIN};
 	char word;
 
-	if (poll(&ready, 1, START_LIMIT_MS) <= 0)
+	if (poll(&ready, 1, START_LIMIT_MS) <= 0) {
+		log_error("the network process does not answer; the host may have too much to do");
 		return -ETIMEDOUT;
+	}
 	return recv(cable, &word, 1, MSG_DONTWAIT) == 1 ? 0 : -ECHILD;
 }
 

@@ -37,7 +37,7 @@ int net_process_start(const struct net_setup *setup, int *cable, pid_t *pid) MUS
 
 /*
  * Waits until the process has sealed itself and takes frames. -ECHILD: it ended
- * and has said why; -ETIMEDOUT. Before the first frame.
+ * and has said why; -ETIMEDOUT, which is logged. Before the first frame.
  */
 int net_process_wait(int cable) MUST_CHECK;
 
