@@ -130,7 +130,7 @@ Test(packages, paths_that_cannot_be_are_owned_by_nobody)
 	own(0, "relative");
 	own(0, "/usr/");
 	cr_assert_eq(packages_own(p, 0, nul, sizeof(nul) - 1), 0);
-	for (size_t i = 0; i + 1 < sizeof(deep); i += 2)
+	for (size_t i = 0; i + 2 < sizeof(deep); i += 2)
 		memcpy(deep + i, "/a", 2);
 	own(0, deep);
 	memset(text, 'a', sizeof(text) - 1);
