@@ -20,6 +20,7 @@
 #include "vmm/config/config.h"
 #include "vmm/control/control.h"
 #include "vmm/session/guest_log.h"
+#include "vmm/session/ports.h"
 #include "vmm/session/session.h"
 #include "vmm/session/shares.h"
 
@@ -29,6 +30,7 @@ struct box {
 	struct fake_vsock fv;
 	struct session *session;
 	struct shares *shares;
+	struct ports *ports;
 	struct control *control;
 	struct guest_log log;
 	struct console console;
@@ -306,6 +308,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (shares_new(&shares, &b.shares) < 0)
 		abort();
 	setup.shares = b.shares;
+	if (ports_new(b.fv.g->loop, b.session, &b.ports) < 0)
+		abort();
+	setup.ports = b.ports;
 	/* Every other sandbox has one. */
 	setup.display = size / 2 % 2 ? the_display() : NULL;
 	if (control_new(&setup, -1, &b.control) < 0)
@@ -321,6 +326,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size % 2)
 		control_end(b.control, "stopped", "");
 	control_free(b.control);
+	ports_free(b.ports);
 	session_free(b.session);
 	shares_free(b.shares);
 	for (unsigned int i = 0; i <= MAX_OPS; i++) {

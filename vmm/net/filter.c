@@ -53,8 +53,13 @@ static const struct net_prefix never[] = {
 	P4(224, 0, 0, 0, 4), /* multicast, RFC 5771 */
 	P4(240, 0, 0, 0, 4), /* reserved, RFC 1112 4, and broadcast */
 	/* ::/8 holds ::, ::1, IPv4-compatible and IPv4-mapped addresses, RFC 4291 2.5. */
-	P6(8, 0), P6(8, 0xff), /* multicast */
+	P6(8, 0),
+	P6(9, 0xfe), /* reserved, RFC 4291 2.4: what comes before link-local */
+	P6(8, 0xff), /* multicast */
 };
+
+/* Those at its end that are for IPv6: ::/8 holds the mapped form, in which IPv4 is compared here. */
+enum { NEVER6 = 3, NEVER4 = ARRAY_SIZE(never) - NEVER6 };
 
 /* IPv4 addresses that are not public. */
 static const struct net_prefix not_public4[] = {
@@ -145,7 +150,7 @@ static bool is_public(const uint8_t addr[16])
 		return !in_any(not_public4, ARRAY_SIZE(not_public4), addr);
 	if (net_prefix_has(&nat64, addr)) {
 		net_map4(addr + 12, inner);
-		return !in_any(never, ARRAY_SIZE(never) - 2, inner) &&
+		return !in_any(never, NEVER4, inner) &&
 		       !in_any(not_public4, ARRAY_SIZE(not_public4), inner);
 	}
 	return net_prefix_has(&public6, addr) &&
@@ -167,9 +172,8 @@ static bool is_inside(const struct net_filter *f, const uint8_t addr[16])
 
 static bool is_never(const uint8_t addr[16])
 {
-	/* The last two are for IPv6: ::/8 holds the mapped form, in which IPv4 is compared here. */
 	if (is_mapped(addr))
-		return in_any(never, ARRAY_SIZE(never) - 2, addr);
+		return in_any(never, NEVER4, addr);
 	/* NAT64 lies in ::/8 and is looked into by is_public(). */
 	return in_any(never, ARRAY_SIZE(never), addr) && !net_prefix_has(&nat64, addr);
 }

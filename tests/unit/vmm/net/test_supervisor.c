@@ -75,8 +75,8 @@ static void setup(void)
 
 static void teardown(void)
 {
-	fake_guest_free(g);
 	net_supervisor_free(supervisor);
+	fake_guest_free(g);
 	kill(last, SIGKILL);
 }
 
