@@ -20,12 +20,12 @@ static const struct option_row options[] = {
 
 static void print_lines(const json_t *network, const json_t *published)
 {
-	const json_t *addresses = json_object_get(network, "addresses"), *item;
-	size_t i;
+	const json_t *addresses = json_object_get(network, "addresses");
 
-	json_array_foreach(addresses, i, item) printf("%s\n", json_string_value(item));
-	json_array_foreach(published, i, item)
-	{
+	for (size_t i = 0; i < json_array_size(addresses); i++)
+		printf("%s\n", json_string_value(json_array_get(addresses, i)));
+	for (size_t i = 0; i < json_array_size(published); i++) {
+		const json_t *item = json_array_get(published, i);
 		const char *address = json_text(item, "address");
 		const bool six = strchr(address, ':') != NULL;
 

@@ -58,7 +58,7 @@ static void host_memory(unsigned int available_mib)
 {
 	char text[96];
 
-	snprintf(text, sizeof(text), "MemTotal: %u kB\nMemAvailable: %u kB\n", 8192 << 10,
+	snprintf(text, sizeof(text), "MemTotal: %u kB\nMemAvailable: %u kB\n", 8192U << 10,
 		 available_mib << 10);
 	put_file("proc/meminfo", text);
 }

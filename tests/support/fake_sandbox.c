@@ -189,6 +189,16 @@ static void input(const json_t *request, json_int_t id)
 	free(text);
 }
 
+/* "unshare" or "unpublish" of the one that there is. */
+static bool takes_back(const char *op, const json_t *request)
+{
+	if (strcmp(op, "unshare") == 0)
+		return strcmp(text_of(request, "guest"), "/shown") == 0;
+	return strcmp(op, "unpublish") == 0 &&
+	       strcmp(text_of(request, "address"), "127.0.0.1") == 0 &&
+	       json_integer_value(json_object_get(request, "port")) == 8080;
+}
+
 static void handle(const json_t *request, const int *fds)
 {
 	const char *op = json_string_value(json_object_get(request, "op"));
@@ -220,13 +230,9 @@ static void handle(const json_t *request, const int *fds)
 			      "state", "running", "pressure", "squeezing"));
 	} else if (strcmp(op, "share") == 0) {
 		share(request, id, fds[0]);
-	} else if (strcmp(op, "unshare") == 0 && strcmp(text_of(request, "guest"), "/shown") == 0) {
-		say(json_pack("{s:s, s:I, s:b}", "type", "reply", "id", id, "ok", 1));
 	} else if (strcmp(op, "publish") == 0) {
 		publish(request, id, fds[0]);
-	} else if (strcmp(op, "unpublish") == 0 &&
-		   strcmp(text_of(request, "address"), "127.0.0.1") == 0 &&
-		   json_integer_value(json_object_get(request, "port")) == 8080) {
+	} else if (takes_back(op, request)) {
 		say(json_pack("{s:s, s:I, s:b}", "type", "reply", "id", id, "ok", 1));
 	} else if (strcmp(op, "stop") == 0) {
 		say(json_pack("{s:s, s:I, s:b}", "type", "reply", "id", id, "ok", 1));

@@ -82,8 +82,8 @@ static json_t *monitors(const struct gpu_figures *f)
 
 static json_int_t dropped_input(const struct display *d)
 {
-	return (json_int_t)(input_dropped(d->keyboard) + input_dropped(d->tablet) +
-			    input_dropped(d->mouse));
+	return (json_int_t)input_dropped(d->keyboard) + (json_int_t)input_dropped(d->tablet) +
+	       (json_int_t)input_dropped(d->mouse);
 }
 
 /* Who renders, and if it is the guest itself, why. */

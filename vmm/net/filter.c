@@ -53,13 +53,13 @@ static const struct net_prefix never[] = {
 	P4(224, 0, 0, 0, 4), /* multicast, RFC 5771 */
 	P4(240, 0, 0, 0, 4), /* reserved, RFC 1112 4, and broadcast */
 	/* ::/8 holds ::, ::1, IPv4-compatible and IPv4-mapped addresses, RFC 4291 2.5. */
-	P6(8, 0),
-	P6(9, 0xfe), /* reserved, RFC 4291 2.4: what comes before link-local */
+	P6(8, 0), P6(9, 0xfe), /* reserved, RFC 4291 2.4: what comes before link-local */
+	P6(10, 0xfe, 0xc0), /* site-local, deprecated, RFC 3879 */
 	P6(8, 0xff), /* multicast */
 };
 
 /* Those at its end that are for IPv6: ::/8 holds the mapped form, in which IPv4 is compared here. */
-enum { NEVER6 = 3, NEVER4 = ARRAY_SIZE(never) - NEVER6 };
+enum { NEVER6 = 4, NEVER4 = ARRAY_SIZE(never) - NEVER6 };
 
 /* IPv4 addresses that are not public. */
 static const struct net_prefix not_public4[] = {

@@ -189,6 +189,7 @@ static const struct {
 	{"ff0e::1", NET_DROP_ADDRESS, NET_DROP_ADDRESS},
 	{"fe80::2", NET_DROP_ADDRESS, NET_DROP_ADDRESS},
 	{"fe7a:64::1", NET_DROP_ADDRESS, NET_DROP_ADDRESS},
+	{"feff::1", NET_DROP_ADDRESS, NET_DROP_ADDRESS},
 	{"64:ff9b::127.0.0.1", NET_DROP_ADDRESS, NET_DROP_ADDRESS},
 	{"64:ff9b::192.168.1.1", NET_DROP_ADDRESS, NET_DROP_ADDRESS},
 	/* The little network: nobody is there but the gateway and the DNS, for what they are for. */
