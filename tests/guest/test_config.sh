@@ -47,7 +47,7 @@ test_a_windows_sandbox_file_and_the_command_line()
 		    <MappedFolder><HostFolder>shared</HostFolder></MappedFolder>
 		  </MappedFolders>
 		  <LogonCommand><Command>C:\setup.exe</Command></LogonCommand>
-		  <MemoryInMB>512</MemoryInMB>
+		  <MemoryInMB>2048</MemoryInMB>
 		</Configuration>
 	END
 	run_sandcastle run --config b.wsb
