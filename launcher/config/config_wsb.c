@@ -336,6 +336,22 @@ static int unknown_element(struct config_file *f, const xmlNode *node)
 	return pass_over(f, node, names);
 }
 
+/* An element that is on unless it says Disable. */
+static int read_on(struct config_file *f, const xmlNode *node, const char *name, bool *on)
+{
+	AUTO_FREE char *text = NULL;
+	int r = text_of(f, node, &text);
+
+	if (r < 0 || !text)
+		return r < 0 ? r : -ENOMEM;
+	r = !*text || strcasecmp(text, "default") == 0 ? 1 : config_bool(text);
+	if (r < 0)
+		return config_fail(f, line_of(node),
+				   "<%s>: '%.60s': give Enable, Disable or Default", name, text);
+	*on = r;
+	return 0;
+}
+
 static int set_network(struct config_file *f, unsigned int line, bool on)
 {
 	int r = config_add_setting(f, setting_find("network"), line, "Networking",
@@ -347,32 +363,21 @@ static int set_network(struct config_file *f, unsigned int line, bool on)
 /* On, unless the file says otherwise, as on Windows; but it reaches public addresses only. */
 static int read_networking(struct config_file *f, const xmlNode *node)
 {
-	AUTO_FREE char *text = NULL;
-	int on, r = text_of(f, node, &text);
+	bool on;
+	int r = read_on(f, node, "Networking", &on);
 
-	if (r < 0 || !text)
-		return r;
-	on = !*text || strcasecmp(text, "default") == 0 ? 1 : config_bool(text);
-	if (on < 0)
-		return config_fail(f, line_of(node),
-				   "<Networking>: '%.60s': give Enable, Disable or Default", text);
-	return set_network(f, line_of(node), on);
+	return r < 0 ? r : set_network(f, line_of(node), on);
 }
 
 /* Where it may be used, it is if there is one, as on Windows. */
 static int read_gpu(struct config_file *f, const xmlNode *node)
 {
-	AUTO_FREE char *text = NULL;
-	int on, r = text_of(f, node, &text);
+	bool on;
+	int r = read_on(f, node, "vGPU", &on);
 
-	if (r < 0 || !text)
-		return r;
-	on = !*text || strcasecmp(text, "default") == 0 ? 1 : config_bool(text);
-	if (on < 0)
-		return config_fail(f, line_of(node),
-				   "<vGPU>: '%.60s': give Enable, Disable or Default", text);
-	return config_add_setting(f, setting_find("gpu"), line_of(node), "vGPU",
-				  on ? "auto" : "off");
+	return r < 0 ? r
+		     : config_add_setting(f, setting_find("gpu"), line_of(node), "vGPU",
+					  on ? "auto" : "off");
 }
 
 /* The file has an element of this name, which is how config_add() was told of it. */
