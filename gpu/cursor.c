@@ -39,7 +39,9 @@ static bool read_image(const struct gpu_resource *res, uint8_t pixels[SIDE * SID
 	uint8_t tmp[SIDE * GPU_PIXEL];
 	unsigned int hint = 0;
 
-	if (width > SIDE || height > SIDE || row * height > res->backed)
+	/* A renderer's picture may have a format, or a size, that is none of a pointer. */
+	if (width > SIDE || height > SIDE || row * height > res->backed ||
+	    !gpu_format_known(format))
 		return false;
 	memset(pixels, 0, (size_t)SIDE * SIDE * GPU_PIXEL);
 	for (uint32_t y = 0; y < height; y++)

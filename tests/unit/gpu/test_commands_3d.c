@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "gpu/filter.h"
+#include "gpu/formats.h"
 #include "tests/unit/gpu/gpu_3d_guest.h"
 
 static void start(void)
@@ -165,6 +166,31 @@ Test(commands_3d, a_picture_of_2d_lives_there_too)
 	cr_expect_eq(ask(&t, sizeof(t)), OK);
 	cr_expect_eq(told_of(RENDER_TRANSFER_TO).transfer.off, (WIDTH + 1) * 4);
 	cr_expect(told_nothing());
+}
+
+/* A resource of 3D has any format a GPU knows; a pointer's picture is made of pixels. */
+Test(commands_3d, a_pointer_is_made_of_pixels)
+{
+	struct virtio_gpu_update_cursor c = {.hdr.type = htole32(VIRTIO_GPU_CMD_UPDATE_CURSOR)};
+	const gpa_t at = fake_alloc(guest, 64 * 64 * 4, 4096);
+	struct virtio_gpu_ctrl_hdr answer;
+
+	for (uint32_t format = 1; format < VIRGL_FORMATS; format++) {
+		struct virtio_gpu_resource_create_3d r = create_3d(format, 64, 64);
+
+		r.format = htole32(format);
+		if (ask(&r, sizeof(r)) != OK)
+			continue;
+		(void)told_of(RENDER_RES_CREATE);
+		cr_assert_eq(attach(format, at, 64 * 64 * 4), OK);
+		(void)told_of(RENDER_RES_BACKING);
+		c.resource_id = htole32(format);
+		cr_assert_eq(fake_request(guest, 1, &c, sizeof(c), &answer, sizeof(answer)),
+			     sizeof(answer));
+		cr_expect_eq(le32toh(answer.type), gpu_format_known(format) ? OK : WRONG, "%u",
+			     format);
+		reply_with(RENDER_DONE, (struct render_reply){.done = gpu->three_d.render.sent});
+	}
 }
 
 Test(commands_3d, transfers_lie_inside)
