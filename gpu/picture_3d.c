@@ -26,6 +26,7 @@ enum {
 	/* How long the next command waits for a picture, in microseconds. */
 	STALL_VISIBLE = 50000,
 	WATCH_MS = 1000,
+	REPLIES = 64, /* taken in one turn of the loop */
 };
 
 static struct gpu_rect picture(const struct gpu_resource *res)
@@ -240,15 +241,17 @@ static void shown(struct gpu *gpu, const struct render_reply *reply)
 	rect_add(&gpu->scanouts[reply->slot].dirty, &r);
 }
 
+/* A turn's share: a renderer that says the same for ever has the thread no longer than that. */
 static int take_replies(struct gpu *gpu)
 {
 	struct render_message m;
-	int r;
+	int r = 0;
 
-	/* No more than the renderer owes, so it ends. */
-	while ((r = render_receive(&gpu->three_d.render, &m)) == 0)
-		if (m.type == RENDER_SHOWN)
+	for (unsigned int n = 0; r == 0 && n < REPLIES; n++) {
+		r = render_receive(&gpu->three_d.render, &m);
+		if (r == 0 && m.type == RENDER_SHOWN)
 			shown(gpu, &m.reply);
+	}
 	return r;
 }
 
@@ -262,7 +265,7 @@ static void render_event(struct loop_source *src, uint32_t events)
 	r = take_replies(gpu);
 	if (r == -EPIPE)
 		lose(gpu, "the renderer ended");
-	else if (r != -EAGAIN)
+	else if (r < 0 && r != -EAGAIN)
 		lose(gpu, "the renderer answered nonsense");
 	gpu_work(gpu);
 	pthread_mutex_unlock(&gpu->dev->lock);

@@ -23,7 +23,7 @@ enum { Q_RX, Q_TX, HEADER = sizeof(struct virtio_net_hdr_v1) };
 static struct fake_guest *g;
 static struct net_device *net;
 static struct virtio_device *vdev;
-static int peer; /* the other end of the cable */
+static int own, peer; /* the card's end of the cable, which is its, and the other */
 
 static const uint8_t mac[6] = {2, 1, 2, 3, 4, 5};
 
@@ -32,6 +32,7 @@ static void start(uint64_t features)
 	int ends[2];
 
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends), 0);
+	own = ends[0];
 	peer = ends[1];
 	g = fake_guest_new();
 	cr_assert_eq(virtio_net_new(mac, ends[0], &vdev, &net), 0);
@@ -374,6 +375,26 @@ Test(net, a_report_is_no_frame)
 	cr_expect_eq(figures().filtered, dropped);
 	cr_expect_eq(figures().rx_frames, 1);
 	cr_expect_eq(figures().rx_dropped, 0);
+}
+
+/* Whoever has taken over the process at its end may report for ever. */
+Test(net, a_flood_of_reports_is_taken_in_turns)
+{
+	const uint64_t dropped = 7;
+	const struct fake_seg seg = fake_room(g, 2048);
+	char word;
+
+	fake_publish(g, Q_RX, &seg, 1);
+	fake_kick(g, Q_RX);
+	fake_guest_settle(g);
+	while (send(peer, &dropped, sizeof(dropped), 0) == sizeof(dropped))
+		;
+	vdev->ops->queue_kick(vdev, Q_RX);
+	cr_expect_eq(recv(own, &word, 1, MSG_PEEK), 1, "all of them in one turn");
+	while (recv(own, &word, 1, MSG_PEEK) == 1)
+		fake_guest_settle(g);
+	cr_expect_eq(figures().filtered, dropped);
+	cr_expect_eq(received(2048, 60, NULL), HEADER + 60, "the buffer waits for a frame");
 }
 
 Test(net, a_malformed_ring_breaks_the_card_alone)

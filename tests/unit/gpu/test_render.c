@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -60,6 +61,24 @@ Test(render, short_and_long_messages_are_its_end)
 		cr_assert_eq(send(renderer, bytes, len, 0), (ssize_t)len);
 		fake_guest_settle(guest);
 		cr_expect_eq(r()->state, RENDER_LOST, "%zu", len);
+	}
+}
+
+/* It may say for ever what it said before: other work of the thread gets its turn. */
+Test(render, a_flood_of_replies_is_taken_in_turns)
+{
+	static const struct render_message same[] = {{.type = RENDER_DONE},
+						     {.type = RENDER_FENCED}};
+	struct render_message left;
+
+	for (size_t i = 0; i < ARRAY_SIZE(same); i++) {
+		while (send(renderer, &same[i], sizeof(same[i]), MSG_DONTWAIT) == sizeof(same[i]))
+			;
+		r()->src.fn(&r()->src, EPOLLIN);
+		cr_expect_eq(recv(r()->src.fd, &left, sizeof(left), MSG_DONTWAIT | MSG_PEEK),
+			     sizeof(left), "all of them in one turn");
+		fake_guest_settle(guest);
+		cr_expect_eq(r()->state, RENDER_ON);
 	}
 }
 
