@@ -9,10 +9,12 @@
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <termios.h>
 
 #include "common/log.h"
 #include "vmm/confine/seal.h"
@@ -319,9 +321,10 @@ static Slirp *open_slirp(struct net_process *p)
 
 /*
  * What libslirp and the C library call from here on, as traced. /etc/resolv.conf
- * is read anew when it changes, and it may be a link to one of the others.
+ * is read anew when it changes, and it may be a link to one of the others. Of ioctls there are
+ * no more than they make: one of the others types into the user's terminal (TIOCSTI).
  */
-static int seal(void)
+int net_process_seal(void)
 {
 	static const char *const readable[] = {"/etc", "/run/systemd/resolve",
 					       "/run/NetworkManager", "/run/resolvconf"};
@@ -346,7 +349,8 @@ static int seal(void)
 		{.nr = SYS_setsockopt},
 		{.nr = SYS_getsockname},
 		{.nr = SYS_getpeername},
-		{.nr = SYS_ioctl},
+		{.nr = SYS_ioctl, .arg = 1, .n_values = 2, .values = {FIONREAD, TCGETS}},
+		{.nr = SYS_dup2},
 		{.nr = SYS_fcntl},
 		{.nr = SYS_close},
 		{.nr = SYS_openat},
@@ -419,10 +423,13 @@ static int prepare(struct net_process *p)
 	p->max_fds = MAX_FILES + 2;
 	p->fds = calloc(p->max_fds, sizeof(*p->fds));
 	p->slirp = p->fds ? open_slirp(p) : NULL;
-	r = p->slirp ? seal() : -ENOMEM;
+	r = p->slirp ? net_process_seal() : -ENOMEM;
 	if (r < 0)
 		log_error("there is no network in the sandbox: its process cannot be sealed: %s",
 			  strerror(-r));
+	/* What it wrote there from here on, a guest could have made it write. */
+	else if (dup2(STDOUT_FILENO, STDERR_FILENO) < 0)
+		r = -errno;
 	return r;
 }
 

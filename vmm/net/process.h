@@ -14,8 +14,8 @@
  *
  * What a guest sends is taken apart by libslirp, which opens the user's sockets
  * for it. So it runs apart from the VMM, without its memory and descriptors, and
- * has given up files, other programs and most system calls before the first
- * frame comes. The cable between both is a SOCK_SEQPACKET socket with one frame
+ * has given up files, the user's terminal, other programs and most system calls before
+ * the first frame comes. The cable between both is a SOCK_SEQPACKET socket with one frame
  * a message, behind a struct virtio_net_hdr_v1 (devices/net.h); the first message
  * is a struct net_setup, and the process tells now and then how many frames its filter
  * dropped (NET_REPORT). The process ends when the VMM's end of the cable does.
@@ -40,6 +40,9 @@ int net_process_start(const struct net_setup *setup, int *cable, pid_t *pid) MUS
  * and has said why; -ETIMEDOUT, which is logged. Before the first frame.
  */
 int net_process_wait(int cable) MUST_CHECK;
+
+/* Gives up what the process does not need to carry frames: files but /etc, and most calls. -errno. */
+int net_process_seal(void) MUST_CHECK;
 
 /* What the process does, from its main() to its end. Returns its exit code. */
 int net_process_main(int cable);

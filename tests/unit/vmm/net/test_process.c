@@ -2,11 +2,15 @@
 /* The network process, as it is: libslirp and its seal, with a guest made of single frames. */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <linux/virtio_net.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,7 +32,8 @@ static const struct net_setup setup_of_test = {
 static int cable;
 static pid_t process;
 
-static void start(void)
+/* With standard error on a terminal, as the VMM's; -1: the test's own. */
+static void start_on(int terminal)
 {
 	int ends[2];
 
@@ -39,12 +44,21 @@ static void start(void)
 	cr_assert_geq(process, 0);
 	if (process == 0) {
 		close(ends[0]);
+		if (terminal >= 0 &&
+		    (dup2(terminal, STDERR_FILENO) < 0 || close(terminal) < 0 ||
+		     dup2(open("/dev/null", O_RDWR | O_CLOEXEC), STDOUT_FILENO) < 0))
+			_exit(1);
 		/* Not by exit(): what this program would do there the seal forbids. */
 		_exit(net_process_main(ends[1]));
 	}
 	close(ends[1]);
 	cable = ends[0];
 	cr_assert_eq(net_process_wait(cable), 0);
+}
+
+static void start(void)
+{
+	start_on(-1);
 }
 
 static void stop(void)
@@ -175,6 +189,68 @@ Test(net_process, frames_that_are_none_end_nothing)
 		cr_assert_eq(send(cable, noise, 2000 + i, 0), 2000 + (ssize_t)i);
 	}
 	cr_expect(gateway_answers());
+}
+
+/* A terminal: its master, and the name of the other side. */
+static int open_terminal(char name[64])
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	cr_assert_geq(master, 0);
+	cr_assert_eq(grantpt(master), 0);
+	cr_assert_eq(unlockpt(master), 0);
+	cr_assert_eq(ptsname_r(master, name, 64), 0);
+	return master;
+}
+
+/* Exit codes, of what a process that was taken over would try on its standard error. */
+static int type_into(int terminal)
+{
+	char c = 'x';
+	int n;
+
+	if (ioctl(terminal, TIOCSTI, &c) == 0 || errno != EACCES)
+		return 1;
+	if (ioctl(terminal, TIOCSCTTY, 0) == 0 || errno != EACCES)
+		return 2;
+	if (ioctl(terminal, TIOCSETD, &(int){0}) == 0 || errno != EACCES)
+		return 3;
+	return ioctl(terminal, FIONREAD, &n) == 0 ? 0 : 4;
+}
+
+Test(net_process, types_nothing_into_a_terminal)
+{
+	char name[64];
+	int master = open_terminal(name), status;
+	pid_t child = fork();
+
+	cr_assert_geq(child, 0);
+	if (child == 0) {
+		int terminal = setsid() < 0 ? -1 : open(name, O_RDWR | O_CLOEXEC);
+
+		_exit(terminal < 0 || net_process_seal() < 0 ? 99 : type_into(terminal));
+	}
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_assert(WIFEXITED(status));
+	cr_expect_eq(WEXITSTATUS(status), 0);
+	close(master);
+}
+
+/* The terminal's other side hangs up when nobody has it open any more. */
+Test(net_process, has_no_terminal)
+{
+	char name[64];
+	int master = open_terminal(name), terminal = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	struct pollfd p = {.fd = master};
+
+	cr_assert_geq(terminal, 0);
+	stop();
+	start_on(terminal);
+	close(terminal);
+	cr_expect_eq(poll(&p, 1, WAIT_MS), 1);
+	cr_expect(p.revents & POLLHUP);
+	cr_expect(gateway_answers());
+	close(master);
 }
 
 Test(net_process, it_ends_with_the_vmm)
