@@ -26,6 +26,7 @@ enum {
 	BLOCK_WORDS = BLOCK_PAGES / 64,
 	SETTLE_RUNS = 4096, /* given back in one go: some 10 ms */
 	PFNS_MAX = 16384, /* page numbers in one chain; Linux sends PFN_BATCH */
+	REPORT_MAX = 256 << 20, /* bytes of RAM in one; Linux reports 32 ranges of 4 MiB at most */
 };
 
 /*
@@ -385,9 +386,12 @@ static const struct virtio_device_ops balloon_ops = {
 	.n_queues = N_QUEUES,
 	/* Linux wants 32 entries for reporting, or it reports nothing. */
 	.queue_max = {128, 128, 16, 64, 64},
-	/* A report's buffers are ranges of RAM, whose contents nobody looks at. */
-	.chain_max = {PFNS_MAX * sizeof(uint32_t), PFNS_MAX * sizeof(uint32_t), UINT32_MAX,
-		      UINT32_MAX, UINT32_MAX},
+	/*
+	 * A report's buffers are ranges of RAM, whose contents nobody looks at; but to give them
+	 * back takes as long as there is to free, and other CPUs of the guest's fill it again.
+	 */
+	.chain_max = {PFNS_MAX * sizeof(uint32_t), PFNS_MAX * sizeof(uint32_t), REPORT_MAX,
+		      REPORT_MAX, REPORT_MAX},
 	.features = 1ull << VIRTIO_BALLOON_F_MUST_TELL_HOST | 1ull << VIRTIO_BALLOON_F_STATS_VQ |
 		    1ull << VIRTIO_BALLOON_F_DEFLATE_ON_OOM | 1ull << VIRTIO_BALLOON_F_PAGE_POISON |
 		    1ull << VIRTIO_BALLOON_F_REPORTING,

@@ -508,6 +508,26 @@ Test(balloon, a_chain_of_more_pages_than_anybody_sends_breaks_the_device)
 	cr_assert_eq(balloon_inflated(rec->balloon), 0);
 }
 
+/* The same of a report: all of RAM again and again, while other CPUs touch it. */
+Test(balloon, a_report_of_more_than_anybody_reports_breaks_the_device)
+{
+	struct fake_seg segs[33];
+
+	for (size_t i = 0; i < ARRAY_SIZE(segs); i++)
+		segs[i] = (struct fake_seg){BALLOON_RAM_BASE, BALLOON_RAM_SIZE, true};
+	(void)fake_publish_indirect(bg.g, BQ_REPORTING, segs, 32);
+	fake_kick(bg.g, BQ_REPORTING);
+	cr_assert(fake_reap(bg.g, BQ_REPORTING, NULL, NULL));
+	cr_assert_eq(balloon_reported(rec->balloon), 256 << 20);
+	for (unsigned int q = BQ_REPORTING; q <= BQ_REPORTING_SPEC; q++) {
+		fake_guest_reset(bg.g);
+		fake_guest_restart(bg.g, ALL);
+		(void)fake_publish_indirect(bg.g, q, segs, ARRAY_SIZE(segs));
+		fake_kick(bg.g, q);
+		cr_assert(bg.vdev->broken);
+	}
+}
+
 /* A driver that promises nothing gets all of a chain's pages off its hands at once. */
 Test(balloon, the_longest_chain_goes_back_as_a_whole)
 {
