@@ -115,7 +115,10 @@ static bool ends_when_asked(struct client *c, int process)
 	       ends_within(process, END_MS);
 }
 
-/* Its handlers put terminal and folder in order, at once with the second signal; SIGKILL nothing. */
+/*
+ * Its handlers put terminal and folder in order, at once with the second signal; SIGKILL nothing.
+ * A process that was stopped (Ctrl-Z, SIGSTOP) hears them when it goes on.
+ */
 static bool ends_by_signal(int process)
 {
 	static const struct {
@@ -124,6 +127,7 @@ static bool ends_by_signal(int process)
 
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
 		(void)syscall(SYS_pidfd_send_signal, process, steps[i].signo, NULL, 0);
+		(void)syscall(SYS_pidfd_send_signal, process, SIGCONT, NULL, 0);
 		if (ends_within(process, steps[i].ms))
 			return true;
 	}

@@ -89,6 +89,31 @@ Test(stop, force_kills_one_that_does_not_hear)
 	expect_killed_by(child, SIGKILL);
 }
 
+static const char *said(void)
+{
+	static char text[1024];
+	size_t n = fread(text, 1, sizeof(text) - 1, cr_get_redirected_stderr());
+
+	text[n] = '\0';
+	return text;
+}
+
+/* Its signals wait until it goes on, but for SIGKILL, after which nothing would be in order. */
+Test(stop, force_ends_one_that_was_stopped_and_says_so)
+{
+	pid_t child = dead_loop(0);
+	int status;
+
+	cr_assert_eq(kill(child, SIGSTOP), 0);
+	cr_assert_eq(waitpid(child, &status, WUNTRACED), child);
+	cr_assert(WIFSTOPPED(status));
+	cr_assert_eq(stop("--force", "stuck"), 0);
+	expect_killed_by(child, SIGTERM);
+	fflush(stderr);
+	cr_expect_not_null(
+		strstr(said(), "the sandbox 'stuck' does not answer; its process is ended"));
+}
+
 Test(stop, force_finds_the_process_however_many_wait_for_an_answer)
 {
 	pid_t child = dead_loop(0);
@@ -123,15 +148,6 @@ Test(stop, force_ends_nobody_else)
 	cr_assert_eq(waitpid(other, &status, WNOHANG), 0);
 	cr_assert_eq(kill(other, SIGKILL), 0);
 	cr_assert_eq(waitpid(other, &status, 0), other);
-}
-
-static const char *said(void)
-{
-	static char text[1024];
-	size_t n = fread(text, 1, sizeof(text) - 1, cr_get_redirected_stderr());
-
-	text[n] = '\0';
-	return text;
 }
 
 /* As another user of the host can leave it in /tmp. */
