@@ -56,12 +56,11 @@ library tests/unit/library/test_library.c
 vmm/config/config.c tests/unit/launcher/config/test_config_apply.c
 vmm/control tests/unit/vmm/control/test_control.c
 vmm/kvm/acpi/tables.c tests/unit/vmm/kvm/test_acpi_tables.c
-vmm/kvm/vcpu.c tests/guest/test_run.sh
 vmm/kvm/vm.c tests/guest/test_run.sh
 vmm/kvm/x86/boot.c tests/unit/vmm/kvm/test_boot.c
 vmm/kvm/x86/cpu.c tests/guest/test_run.sh
 vmm/kvm/x86/cpuid.c tests/unit/vmm/kvm/test_cpuid.c
-vmm/kvm/x86/surface.c tests/unit/vmm/kvm/test_cpuid.c
+vmm/kvm/x86/surface.c tests/unit/vmm/kvm/test_surface.c
 vmm/machine.c tests/guest/test_run.sh
 vmm/renderer.c tests/guest/test_gpu.sh
 vmm/sandbox.c tests/guest/test_run.sh
