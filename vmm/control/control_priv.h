@@ -79,6 +79,7 @@ struct control {
 	struct control_attachment *attachments;
 	unsigned int n_attachments;
 	struct control_playing *playing; /* an "input" that is not done; NULL: none */
+	struct loop_timer input_timer; /* of `playing` */
 	bool console_runs; /* there is a shell on the console */
 
 	int null_fd; /* input of commands without */

@@ -33,7 +33,6 @@ struct control_playing {
 	struct control *control;
 	struct control_client *client;
 	int64_t id;
-	struct loop_timer timer;
 	unsigned int waited_ms; /* for room, since the last event */
 	size_t next, n;
 	struct event events[];
@@ -156,7 +155,7 @@ static void end(struct control_playing *p)
 {
 	release(p);
 	p->control->playing = NULL;
-	loop_timer_fini(&p->timer);
+	loop_timer_fini(&p->control->input_timer);
 	free(p);
 }
 
@@ -204,12 +203,12 @@ static void play(struct control_playing *p)
 		p->next++;
 		p->waited_ms = 0;
 	}
-	loop_timer_set(&p->timer, INPUT_PACE_MS);
+	loop_timer_set(&p->control->input_timer, INPUT_PACE_MS);
 }
 
 static void tick(struct loop_timer *timer)
 {
-	play(CONTAINER_OF(timer, struct control_playing, timer));
+	play(CONTAINER_OF(timer, struct control, input_timer)->playing);
 }
 
 /* NULL after a refusal. */
@@ -255,7 +254,7 @@ void control_input(struct control *ctl, struct control_request *req)
 	p = take(ctl, req);
 	if (!p)
 		return;
-	r = loop_timer_init(&p->timer, ctl->setup.loop, tick, "control-input");
+	r = loop_timer_init(&ctl->input_timer, ctl->setup.loop, tick, "control-input");
 	if (r < 0) {
 		control_refuse(req->client, req->id, CONTROL_E_FAILED, -r, "no timer: %s",
 			       strerror(-r));

@@ -13,6 +13,7 @@
 #include "gpu/display.h"
 #include "tests/support/fake_guest.h"
 #include "tests/unit/vmm/control/control_peers.h"
+#include "vmm/control/control_priv.h"
 
 enum { Q_EVENT, BUFFERS = 16 };
 
@@ -233,6 +234,29 @@ Test(control_input, it_waits_for_room)
 	expect_done();
 	cr_assert_str_eq(got(KEYBOARD), "1:30=1 1:30=0");
 	cr_assert_eq(input_dropped(display.keyboard), 0);
+}
+
+/* The clock is the timer's: a turn is 20 ms. */
+Test(control_input, it_waits_five_seconds_for_room)
+{
+	unsigned int turns = 0;
+	json_t *m;
+
+	ask_input("[{\"key\":4,\"down\":true}]");
+	settle();
+	for (; control->playing; turns++)
+		control->input_timer.fn(&control->input_timer);
+	/* On a slow machine the timer itself may have had some. */
+	cr_assert(turns > 100 && turns <= 250, "%u", turns);
+	m = receive(client);
+	cr_assert_str_eq(json_string_value(json_object_get(m, "error")), "failed");
+	cr_assert_str_eq(json_string_value(json_object_get(m, "message")),
+			 "event 1: the guest does not take it");
+	json_decref(m);
+	/* Whoever comes next is not kept waiting by that. */
+	give_buffers(KEYBOARD, BUFFERS);
+	ask_input("[{\"key\":4,\"down\":true}]");
+	expect_done();
 }
 
 Test(control_input, a_guest_without_a_driver)
