@@ -20,6 +20,7 @@ enum {
 	TEXT_SIZE = 512,
 	WAIT_MS = 60 * 1000,
 	GRACE_MS = 500,
+	CAPS_LIGHT = 2, /* a bit of view.lights */
 };
 
 enum phase {
@@ -68,9 +69,10 @@ static void redraw(struct app *app)
 		app->windows[i].stale = true;
 }
 
-/* What a title says is ours: the guest has no word in it. */
+/* What a title says is ours: the guest has no word in it. Its Caps Lock need not be the host's. */
 static void set_titles(struct app *app)
 {
+	const char *caps = app->view.lights & CAPS_LIGHT ? "Caps Lock is on; " : "";
 	const char *how = app->input.captured
 				  ? "captured, Ctrl+Alt+G gives the pointer back"
 				  : "Ctrl+Alt+G captures the pointer, Ctrl+Alt+F full screen";
@@ -81,10 +83,10 @@ static void set_titles(struct app *app)
 		if (!app->windows[i].sdl)
 			continue;
 		if (i == 0)
-			snprintf(title, sizeof(title), "%s - Sandbox (%s)", app->name, how);
+			snprintf(title, sizeof(title), "%s - Sandbox (%s%s)", app->name, caps, how);
 		else
-			snprintf(title, sizeof(title), "%s, monitor %zu - Sandbox (%s)", app->name,
-				 i + 1, how);
+			snprintf(title, sizeof(title), "%s, monitor %zu - Sandbox (%s%s)",
+				 app->name, i + 1, caps, how);
 		SDL_SetWindowTitle(app->windows[i].sdl, title);
 	}
 }
@@ -232,6 +234,9 @@ static void took(struct app *app, const union window_message *m)
 	case WINDOW_CURSOR_AT:
 		if (app->input.captured)
 			redraw(app);
+		break;
+	case WINDOW_LEDS:
+		set_titles(app);
 		break;
 	case WINDOW_STATE:
 	case WINDOW_OFF:

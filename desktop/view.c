@@ -87,7 +87,7 @@ static int take(struct view *v, const union window_message *m, int fd)
 		v->cursor_at = m->cursor_at;
 		return 0;
 	default:
-		/* Lights: those of the host's keyboard are its own. */
+		v->lights = m->leds.mask;
 		return 0;
 	}
 }

@@ -26,6 +26,7 @@ struct view {
 	struct picture pictures[WINDOW_SCANOUTS];
 	struct window_cursor cursor;
 	struct window_cursor_at cursor_at;
+	uint32_t lights; /* of the guest's keyboard, as in struct window_leds */
 };
 
 /*

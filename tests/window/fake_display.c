@@ -432,6 +432,10 @@ static bool command(char *line)
 		send_frame(0);
 	} else if (sscanf(line, "cursor %d", &a) == 1) {
 		send_cursor(a);
+	} else if (sscanf(line, "lights %d", &a) == 1) {
+		const struct window_leds m = {WINDOW_LEDS, (uint32_t)a};
+
+		send_wire(&m, sizeof(m), -1);
 	} else if (sscanf(line, "pointer %d %d", &a, &b) == 2) {
 		const struct window_cursor_at m = {WINDOW_CURSOR_AT, 0, a, b};
 

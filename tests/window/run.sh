@@ -71,6 +71,15 @@ expect_same()
 	fail "the picture: \"$line\", not \"same $1\""
 }
 
+expect_title()
+{
+	for _ in {1..100}; do
+		[[ $(xdotool getwindowname "$id") != *"$1"* ]] || return 0
+		sleep 0.1
+	done
+	fail "the title is \"$(xdotool getwindowname "$id")\", without \"$1\""
+}
+
 window_id()
 {
 	tell window
@@ -203,6 +212,15 @@ test_keys()
 	expect 'key 0xe1 0'
 	tell window
 	expect 'window *'
+}
+
+test_caps_lock_is_said()
+{
+	start_drawn lights 640 480
+	tell lights 2
+	expect_title 'Caps Lock is on'
+	tell lights 1
+	expect_title '(Ctrl+Alt+G captures'
 }
 
 test_pointer()
@@ -367,6 +385,20 @@ test_connect_without_the_package()
 	grep -q 'apt install sandcastle-desktop' "$XDG_RUNTIME_DIR/stderr" ||
 		fail "stderr: $(cat "$XDG_RUNTIME_DIR/stderr")"
 	kill "$fake_process_PID"
+}
+
+# The window goes on when the sandbox does not, and nothing of what is typed meanwhile gets lost.
+test_sandbox_stopped()
+{
+	start_drawn stopped 640 480
+	kill -STOP "$fake_process_PID"
+	xdotool key a keydown ctrl keydown alt key g keyup alt keyup ctrl
+	expect_title captured
+	kill -CONT "$fake_process_PID"
+	expect 'key 0x4 1'
+	expect 'key 0x4 0'
+	xdotool windowsize "$id" 900 480
+	expect_same 900x480
 }
 
 # A message that may not come ends the connection, not the window; so does a hang-up before each.
