@@ -72,8 +72,8 @@ static bool cursor_valid(const union window_message *m)
 {
 	const struct window_cursor *c = &m->cursor;
 
-	return c->id < WINDOW_SCANOUTS && c->visible <= 1 && c->hot_x < WINDOW_CURSOR_SIDE &&
-	       c->hot_y < WINDOW_CURSOR_SIDE;
+	return c->id < WINDOW_SCANOUTS && c->kind <= WINDOW_POINTER_DRAWN &&
+	       c->hot_x < WINDOW_CURSOR_SIDE && c->hot_y < WINDOW_CURSOR_SIDE;
 }
 
 static bool cursor_at_valid(const union window_message *m)

@@ -95,16 +95,26 @@ struct window_off {
 	uint32_t id;
 };
 
-/* The picture of the pointer; not visible: none. Pixels are blue, green, red, alpha, not premultiplied. */
+/*
+ * How the guest's pointer is shown. DRAWN: over the picture, where CURSOR_AT says, since it is not known
+ * where its tip is and so the host's own pointer cannot have its picture.
+ */
+enum window_pointer_kind {
+	WINDOW_POINTER_NONE,
+	WINDOW_POINTER_HOST,
+	WINDOW_POINTER_DRAWN,
+};
+
+/* The picture of the pointer. Pixels are blue, green, red, alpha, not premultiplied. */
 struct window_cursor {
 	uint32_t type;
 	uint32_t id;
-	uint32_t visible; /* 0 or 1 */
+	uint32_t kind; /* enum window_pointer_kind */
 	uint32_t hot_x, hot_y; /* below WINDOW_CURSOR_SIDE */
 	uint8_t pixels[WINDOW_CURSOR_SIDE * WINDOW_CURSOR_SIDE * 4];
 };
 
-/* Where the guest has put the picture's hotspot; for a pointer that is captured. */
+/* Where the guest has put the picture's hotspot; for a pointer that is drawn. */
 struct window_cursor_at {
 	uint32_t type;
 	uint32_t id;

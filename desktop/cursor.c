@@ -14,7 +14,7 @@ void cursor_set(struct cursor *c, const struct window_cursor *picture)
 	SDL_Surface *surface;
 	SDL_Cursor *made;
 
-	if (!picture->visible) {
+	if (picture->kind != WINDOW_POINTER_HOST) {
 		SDL_ShowCursor(SDL_DISABLE);
 		return;
 	}

@@ -39,6 +39,7 @@ struct app {
 	struct window windows[WINDOW_SCANOUTS];
 	struct input input;
 	struct cursor cursor;
+	bool drew_pointer; /* over the picture, which is to be drawn anew without it */
 	const char *what; /* of PHASE_ENDED: behind the name */
 	char why[WHY_SIZE];
 	char text[TEXT_SIZE]; /* of the card */
@@ -139,14 +140,21 @@ static const struct card *card_of(struct app *app, const struct window *w, struc
 	}
 }
 
+/* The host's own is captured, or cannot have the guest's picture. */
+static bool draws_pointer(const struct app *app)
+{
+	return app->input.captured || app->view.cursor.kind == WINDOW_POINTER_DRAWN;
+}
+
 static void draw(struct app *app)
 {
+	app->drew_pointer = draws_pointer(app);
 	for (size_t i = 0; i < ARRAY_SIZE(app->windows); i++) {
 		struct window *w = &app->windows[i];
 		struct card card;
 
 		if (w->sdl)
-			window_draw(w, &app->view, card_of(app, w, &card), app->input.captured);
+			window_draw(w, &app->view, card_of(app, w, &card), draws_pointer(app));
 	}
 }
 
@@ -215,7 +223,7 @@ static void took_cursor(struct app *app)
 {
 	if (app->phase == PHASE_SHOWS && !app->input.captured)
 		cursor_set(&app->cursor, &app->view.cursor);
-	if (app->input.captured)
+	if (draws_pointer(app) || app->drew_pointer)
 		redraw(app);
 }
 
@@ -232,7 +240,7 @@ static void took(struct app *app, const union window_message *m)
 		took_cursor(app);
 		break;
 	case WINDOW_CURSOR_AT:
-		if (app->input.captured)
+		if (draws_pointer(app))
 			redraw(app);
 		break;
 	case WINDOW_LEDS:

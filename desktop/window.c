@@ -161,7 +161,7 @@ static struct box draw_pointer(struct window *w, const struct canvas *c, const s
 	const int x = w->box.x + (int)((int64_t)view->cursor_at.x * w->box.width / from->width);
 	const int y = w->box.y + (int)((int64_t)view->cursor_at.y * w->box.height / from->height);
 
-	if (!view->cursor.visible || view->cursor_at.id != w->id)
+	if (view->cursor.kind == WINDOW_POINTER_NONE || view->cursor_at.id != w->id)
 		return (struct box){0};
 	canvas_pointer(c, x, y, &view->cursor);
 	return (struct box){x - (int)view->cursor.hot_x, y - (int)view->cursor.hot_y,
@@ -169,19 +169,19 @@ static struct box draw_pointer(struct window *w, const struct canvas *c, const s
 }
 
 static struct box draw_picture(struct window *w, const struct canvas *c, const struct view *view,
-			       bool captured)
+			       bool pointer)
 {
 	const struct source from = picture_source(&view->pictures[w->id]);
 	const struct box all = {.width = c->width, .height = c->height};
 	struct box drawn;
 
 	w->box = canvas_fit(from.width, from.height, c->width, c->height);
-	if (!w->stale && !captured)
+	if (!w->stale && !pointer)
 		return canvas_show(c, w->box, &from, w->damage);
 	canvas_surround(c, w->box, bars);
 	drawn = canvas_show(c, w->box, &from,
 			    (struct box){.width = from.width, .height = from.height});
-	if (captured) {
+	if (pointer) {
 		w->pointer = draw_pointer(w, c, view, &from);
 		drawn = box_join(drawn, w->pointer);
 	}
@@ -216,7 +216,7 @@ static void put_on_screen(struct window *w, SDL_Surface *screen, const struct bo
 	SDL_UpdateWindowSurfaceRects(w->sdl, &rect, 1);
 }
 
-void window_draw(struct window *w, const struct view *view, const struct card *card, bool captured)
+void window_draw(struct window *w, const struct view *view, const struct card *card, bool pointer)
 {
 	const bool has_picture = view->pictures[w->id].drawn;
 	SDL_Surface *screen, *surface;
@@ -232,7 +232,7 @@ void window_draw(struct window *w, const struct view *view, const struct card *c
 	c = (struct canvas){surface->pixels, surface->w, surface->h, (size_t)surface->pitch};
 	w->stale |= card != NULL || w->banner_until > 0;
 	if (has_picture) {
-		drawn = draw_picture(w, &c, view, captured);
+		drawn = draw_picture(w, &c, view, pointer);
 	} else {
 		drawn = (struct box){.width = c.width, .height = c.height};
 		canvas_fill(&c, drawn, background);

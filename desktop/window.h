@@ -30,7 +30,7 @@ struct window {
 	int told_width, told_height; /* what the guest was told last, or showed first */
 	uint64_t banner_until; /* SDL_GetTicks64(); the line on how to leave full screen */
 	struct box discard, keep; /* the buttons, in pixels */
-	struct box pointer; /* where the guest's pointer was drawn, while captured */
+	struct box pointer; /* where the guest's pointer was drawn */
 };
 
 int window_open(struct window *w, unsigned int id, const char *title) MUST_CHECK;
@@ -48,8 +48,8 @@ void window_size(const struct window *w, struct window_size *out);
 
 /*
  * Draws what is stale or damaged; nothing if nothing is. `card` may be NULL where there is a
- * picture. `captured`: the guest's pointer is part of what is drawn.
+ * picture. `pointer`: the guest's pointer is part of what is drawn.
  */
-void window_draw(struct window *w, const struct view *view, const struct card *card, bool captured);
+void window_draw(struct window *w, const struct view *view, const struct card *card, bool pointer);
 
 #endif

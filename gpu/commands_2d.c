@@ -30,12 +30,12 @@ static uint32_t get_display_info(struct gpu *gpu, struct gpu_request *rq)
 	struct virtio_gpu_resp_display_info *info = &rq->answer.display;
 
 	for (unsigned int i = 0; i < GPU_SCANOUTS; i++) {
-		const struct edid_monitor *m = &gpu->scanouts[i].monitor;
+		const struct gpu_scanout *s = &gpu->scanouts[i];
 
 		info->pmodes[i].r.x = htole32(scanout_left(gpu, i));
-		info->pmodes[i].r.width = htole32(m->width);
-		info->pmodes[i].r.height = htole32(m->height);
-		info->pmodes[i].enabled = htole32(m->width > 0);
+		info->pmodes[i].r.width = htole32(s->monitor.width);
+		info->pmodes[i].r.height = htole32(s->monitor.height);
+		info->pmodes[i].enabled = htole32(monitor_width(s) > 0);
 	}
 	rq->answer_len = sizeof(*info);
 	return VIRTIO_GPU_RESP_OK_DISPLAY_INFO;
@@ -50,7 +50,7 @@ static uint32_t get_edid(struct gpu *gpu, struct gpu_request *rq)
 	if (id >= GPU_SCANOUTS)
 		return VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID;
 	/* An empty one where no monitor is: drivers ask for all. */
-	len = gpu->scanouts[id].monitor.width ? edid_make(&gpu->scanouts[id].monitor, edid) : 0;
+	len = monitor_width(&gpu->scanouts[id]) ? edid_make(&gpu->scanouts[id].monitor, edid) : 0;
 	rq->answer.edid.size = htole32((uint32_t)len);
 	memcpy(rq->answer.edid.edid, edid, len);
 	rq->answer_len = sizeof(rq->answer.edid);

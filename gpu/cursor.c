@@ -4,7 +4,8 @@
  *
  * Only old programs of the guest say where in the pointer's picture its tip is.
  * The others put the picture so that the tip is where the user points and say
- * 0, 0. There the tip is the difference of the two places, once two moves agree on it.
+ * 0, 0. There the tip is the difference of the two places, once two moves agree on it. Until
+ * then a window draws the picture where the guest puts it.
  */
 #include <endian.h>
 #include <string.h>
@@ -93,8 +94,9 @@ static void guess_hotspot(struct gpu *gpu, struct gpu_scanout *s)
 	c->guessed = in_image(x) && in_image(y);
 	c->guess_x = x;
 	c->guess_y = y;
-	if (!agree || (c->hot_x == (uint32_t)x && c->hot_y == (uint32_t)y))
+	if (!agree || (c->found && c->hot_x == (uint32_t)x && c->hot_y == (uint32_t)y))
 		return;
+	c->found = true;
 	c->hot_x = (uint32_t)x;
 	c->hot_y = (uint32_t)y;
 	tell(gpu, s, GPU_TELL_CURSOR);
@@ -115,9 +117,16 @@ static void set_hotspot(struct gpu_cursor *c, uint32_t x, uint32_t y)
 		c->told = false;
 		return;
 	}
-	c->told = true;
+	c->told = c->found = true;
 	c->hot_x = x;
 	c->hot_y = y;
+}
+
+uint32_t cursor_kind(const struct gpu_cursor *c)
+{
+	if (!c->visible)
+		return WINDOW_POINTER_NONE;
+	return c->found ? WINDOW_POINTER_HOST : WINDOW_POINTER_DRAWN;
 }
 
 uint32_t cursor_update(struct gpu *gpu, const struct virtio_gpu_update_cursor *cmd)

@@ -166,6 +166,7 @@ void gpu_work(struct gpu *gpu)
 	for (unsigned int i = 0; i < GPU_SCANOUTS; i++)
 		work_scanout(gpu, i, now, &until);
 	gpu_3d_work(gpu, now, &until);
+	monitors_work(gpu, now, &until);
 	return_held(gpu);
 	window_sync(gpu);
 	if (until == gpu->tick_at)
@@ -185,33 +186,13 @@ static void tick(struct loop_timer *timer)
 	pthread_mutex_unlock(&gpu->dev->lock);
 }
 
-static bool same_monitor(const struct edid_monitor *a, const struct edid_monitor *b)
-{
-	return a->width == b->width && a->height == b->height && a->mm_width == b->mm_width &&
-	       a->mm_height == b->mm_height;
-}
-
-/* The window's size was the same for a while: the guest hears of it. */
 static void settled(struct loop_timer *timer)
 {
 	struct gpu *gpu = CONTAINER_OF(timer, struct gpu, settle);
 
-	bool changed = false;
-
 	pthread_mutex_lock(&gpu->dev->lock);
-	for (unsigned int i = 0; i < GPU_SCANOUTS; i++) {
-		struct gpu_scanout *s = &gpu->scanouts[i];
-
-		if (s->changing && !same_monitor(&s->monitor, &s->asked)) {
-			s->monitor = s->asked;
-			changed = true;
-		}
-		s->changing = false;
-	}
-	if (changed) {
-		gpu->config.events_read |= htole32(VIRTIO_GPU_EVENT_DISPLAY);
-		virtio_device_config_changed(&gpu->vdev);
-	}
+	monitors_settled(gpu);
+	gpu_work(gpu);
 	pthread_mutex_unlock(&gpu->dev->lock);
 }
 
@@ -387,6 +368,7 @@ static void gpu_reset(struct virtio_device *vdev)
 		gpu->window.pending[i] |= GPU_TELL_CURSOR;
 	}
 	gpu_resources_clear(&gpu->resources);
+	monitors_reset(gpu);
 	gpu_choose_features(gpu);
 	if (gpu->loop)
 		gpu_wake(gpu);

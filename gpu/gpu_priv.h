@@ -44,6 +44,7 @@ struct gpu_cursor {
 	bool visible;
 	uint32_t hot_x, hot_y;
 	bool told; /* the guest said where the hotspot is */
+	bool found; /* or it was found out */
 	int32_t x, y; /* where the guest has put the picture */
 	/* The last place that the window's user pointed at, in pixels; and what the guest's place makes of it. */
 	bool pointed, guessed;
@@ -51,10 +52,18 @@ struct gpu_cursor {
 	uint8_t pixels[WINDOW_CURSOR_SIDE * WINDOW_CURSOR_SIDE * 4];
 };
 
+/* The guest was told of another size: whether its picture has it is looked at later. */
+struct gpu_follow {
+	uint64_t at; /* when, in microseconds; 0: it is not waited for */
+	bool pulled; /* the guest is told that no monitor is there until then */
+	unsigned int pulls; /* so far */
+};
+
 struct gpu_scanout {
 	/* Width 0: unplugged. `asked` is what it will be when the window has settled. */
 	struct edid_monitor monitor, asked;
 	bool changing;
+	struct gpu_follow follow;
 
 	/* What is shown: NULL for nothing. */
 	struct gpu_resource *res;
@@ -269,6 +278,18 @@ void scanout_flip(struct gpu_scanout *s, const struct gpu_rect *damage);
 void scanout_keep(struct gpu_scanout *s, const struct gpu_rect *damage);
 int scanout_picture(const struct gpu_scanout *s, struct gpu_picture *out) MUST_CHECK;
 
+/* monitors.c */
+
+/* What a window says its size is becomes the monitor's when it has settled. Loop thread. */
+void monitor_resize(struct gpu *gpu, const struct window_size *size);
+void monitors_settled(struct gpu *gpu);
+/* The width that the guest is told; 0: no monitor. */
+uint32_t monitor_width(const struct gpu_scanout *s);
+/* Has a guest that did not follow look again; *until becomes sooner if that is due later. Loop thread. */
+void monitors_work(struct gpu *gpu, uint64_t now, uint64_t *until);
+/* The next driver sees all monitors. */
+void monitors_reset(struct gpu *gpu);
+
 /* cursor.c */
 
 uint32_t cursor_update(struct gpu *gpu, const struct virtio_gpu_update_cursor *cmd);
@@ -276,6 +297,8 @@ uint32_t cursor_move(struct gpu *gpu, const struct virtio_gpu_update_cursor *cmd
 /* The user points at a place of scanout i. */
 void cursor_pointed(struct gpu *gpu, unsigned int i, uint32_t x, uint32_t y);
 void cursor_forget(struct gpu_cursor *c);
+/* How a window shows it: enum window_pointer_kind. */
+uint32_t cursor_kind(const struct gpu_cursor *c);
 
 /* window.c */
 

@@ -119,7 +119,7 @@ static bool tell_cursor(struct gpu *gpu, unsigned int i)
 	union window_message m = {
 		.cursor = {.type = WINDOW_CURSOR,
 			   .id = i,
-			   .visible = c->visible,
+			   .kind = cursor_kind(c),
 			   .hot_x = c->hot_x,
 			   .hot_y = c->hot_y},
 	};
@@ -299,21 +299,6 @@ int gpu_point(struct gpu *gpu, unsigned int scanout, uint32_t x, uint32_t y, uin
 	return r;
 }
 
-static void resize(struct gpu *gpu, const struct window_size *size)
-{
-	struct gpu_scanout *s = &gpu->scanouts[size->id];
-
-	s->asked = (struct edid_monitor){
-		.width = size->width,
-		.height = size->height,
-		.refresh = s->monitor.refresh,
-		.mm_width = size->mm_width,
-		.mm_height = size->mm_height,
-	};
-	s->changing = true;
-	loop_timer_set(&gpu->settle, GPU_SETTLE_MS);
-}
-
 static void shown(struct gpu *gpu, const struct window_shown *m)
 {
 	struct gpu_scanout *s = &gpu->scanouts[m->id];
@@ -334,7 +319,7 @@ static void display(struct gpu *gpu, const union window_message *m)
 	pthread_mutex_lock(&gpu->dev->lock);
 	switch (m->type) {
 	case WINDOW_SIZE:
-		resize(gpu, &m->size);
+		monitor_resize(gpu, &m->size);
 		break;
 	case WINDOW_SHOWN:
 		shown(gpu, &m->shown);

@@ -199,10 +199,10 @@ static void set_scanout(unsigned int id, int width, int height)
 	close(fd);
 }
 
-static void send_cursor(int visible)
+static void send_cursor(int kind)
 {
 	struct window_cursor m = {
-		.type = WINDOW_CURSOR, .visible = (uint32_t)visible, .hot_x = 3, .hot_y = 5};
+		.type = WINDOW_CURSOR, .kind = (uint32_t)kind, .hot_x = 3, .hot_y = 5};
 
 	for (size_t i = 0; i < sizeof(m.pixels); i++)
 		m.pixels[i] = i % 4 == 3 || i % 4 == 2 ? 255 : 0;

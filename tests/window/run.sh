@@ -80,6 +80,18 @@ expect_title()
 	fail "the title is \"$(xdotool getwindowname "$id")\", without \"$1\""
 }
 
+# Until something lies over the picture.
+expect_differs()
+{
+	for _ in {1..50}; do
+		tell compare
+		expect '* 640x480*'
+		[[ $last != differs* ]] || return 0
+		sleep 0.1
+	done
+	fail "the picture has nothing over it"
+}
+
 window_id()
 {
 	tell window
@@ -239,6 +251,18 @@ test_pointer()
 	expect 'wheel -120 0'
 	tell cursor 1
 	tell cursor 0
+}
+
+# Over the picture, until it is known where its tip is.
+test_pointer_is_drawn()
+{
+	start_drawn drawn 640 480
+	tell cursor 2
+	tell pointer 100 100
+	expect_differs
+	picture pointer
+	tell cursor 1
+	expect_same 640x480
 }
 
 test_letterbox_pointer()

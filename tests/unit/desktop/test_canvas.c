@@ -121,7 +121,7 @@ Test(canvas, surroundings_leave_the_inside)
 
 Test(canvas, a_pointer_is_blended_and_cut)
 {
-	static struct window_cursor cursor = {.visible = 1, .hot_x = 1, .hot_y = 2};
+	static struct window_cursor cursor = {.kind = WINDOW_POINTER_HOST, .hot_x = 1, .hot_y = 2};
 
 	memset(cursor.pixels, 0xff, sizeof(cursor.pixels));
 	cursor.pixels[3] = 128;

@@ -115,8 +115,9 @@ Test(view, the_rest_is_kept)
 	cr_assert_str_eq(view.state.text, "Boots");
 	cr_assert_eq(take((union window_message){.cursor_at = {WINDOW_CURSOR_AT, 0, -3, 4}}), 0);
 	cr_assert_eq(view.cursor_at.x, -3);
-	cr_assert_eq(take((union window_message){.cursor = {.type = WINDOW_CURSOR, .visible = 1}}),
+	cr_assert_eq(take((union window_message){
+			     .cursor = {.type = WINDOW_CURSOR, .kind = WINDOW_POINTER_HOST}}),
 		     0);
-	cr_assert_eq(view.cursor.visible, 1);
+	cr_assert_eq(view.cursor.kind, WINDOW_POINTER_HOST);
 	cr_assert_eq(take((union window_message){.leds = {WINDOW_LEDS, 7}}), 0);
 }

@@ -313,3 +313,19 @@ void say_shown(int window, const struct window_frame *frame)
 
 	say(window, &m);
 }
+
+void settle_size(void)
+{
+	/* The timer is the loop's: what it does is done here. */
+	loop_timer_set(&gpu->settle, 0);
+	gpu->settle.fn(&gpu->settle);
+}
+
+struct virtio_gpu_resp_display_info display_info(void)
+{
+	const struct virtio_gpu_ctrl_hdr c = {.type = htole32(VIRTIO_GPU_CMD_GET_DISPLAY_INFO)};
+	struct virtio_gpu_resp_display_info info;
+
+	cr_assert_eq(fake_request(guest, 0, &c, sizeof(c), &info, sizeof(info)), sizeof(info));
+	return info;
+}

@@ -66,5 +66,9 @@ union window_message message_of(int window, uint32_t type, int *fd);
 bool silent(int window);
 void say(int window, const union window_message *m);
 void say_shown(int window, const struct window_frame *frame);
+/* The window's size has been the same for long enough. */
+void settle_size(void);
+/* What the driver is told of the monitors. */
+struct virtio_gpu_resp_display_info display_info(void);
 
 #endif

@@ -85,7 +85,7 @@ Test(cursor, its_picture_and_place_are_told)
 	memcpy(image, "\x40\x00\x00\x80\x01\x02\x03\xff", 8);
 	update(ID, 3, 4);
 	m = message_of(window, WINDOW_CURSOR, NULL);
-	cr_assert_eq(m.cursor.visible, 1);
+	cr_assert_eq(m.cursor.kind, WINDOW_POINTER_HOST);
 	cr_assert_eq(m.cursor.hot_x, 3);
 	cr_assert_eq(m.cursor.hot_y, 4);
 	cr_assert_eq(memcmp(m.cursor.pixels, "\x80\x00\x00\x80\x01\x02\x03\xff", 8), 0);
@@ -94,7 +94,7 @@ Test(cursor, its_picture_and_place_are_told)
 	cr_assert_eq(m.cursor_at.x, 13);
 	cr_assert_eq(m.cursor_at.y, 24);
 	update(0, 0, 0);
-	cr_assert_eq(next_message(window, NULL).cursor.visible, 0);
+	cr_assert_eq(next_message(window, NULL).cursor.kind, WINDOW_POINTER_NONE);
 }
 
 Test(cursor, of_many_moves_the_last_one_is_told)
@@ -134,9 +134,12 @@ Test(cursor, a_place_far_outside_is_cut)
 Test(cursor, the_tip_is_found_when_two_moves_agree)
 {
 	const int window = open_window();
+	union window_message m;
 
 	update(ID, 0, 0);
-	cr_assert_eq(message_of(window, WINDOW_CURSOR, NULL).cursor.hot_x, 0);
+	m = message_of(window, WINDOW_CURSOR, NULL);
+	cr_assert_eq(m.cursor.hot_x, 0);
+	cr_assert_eq(m.cursor.kind, WINDOW_POINTER_DRAWN);
 	point(window, 100, 30);
 	move(95, 22);
 	cr_assert_eq(gpu->scanouts[0].cursor.hot_x, 0);
@@ -144,7 +147,22 @@ Test(cursor, the_tip_is_found_when_two_moves_agree)
 	move(195, 32);
 	cr_assert_eq(gpu->scanouts[0].cursor.hot_x, 5);
 	cr_assert_eq(gpu->scanouts[0].cursor.hot_y, 8);
-	cr_assert_eq(message_of(window, WINDOW_CURSOR, NULL).cursor.hot_x, 5);
+	m = message_of(window, WINDOW_CURSOR, NULL);
+	cr_assert_eq(m.cursor.hot_x, 5);
+	cr_assert_eq(m.cursor.kind, WINDOW_POINTER_HOST);
+}
+
+Test(cursor, a_tip_in_the_corner_is_found_too)
+{
+	const int window = open_window();
+
+	update(ID, 0, 0);
+	for (uint32_t i = 1; i < 3; i++) {
+		point(window, 100 * i, 30);
+		move((int32_t)(100 * i), 30);
+	}
+	cr_assert_eq(message_of(window, WINDOW_CURSOR, NULL).cursor.kind, WINDOW_POINTER_DRAWN);
+	cr_assert_eq(message_of(window, WINDOW_CURSOR, NULL).cursor.kind, WINDOW_POINTER_HOST);
 }
 
 Test(cursor, moves_that_do_not_agree_or_prove_nothing)

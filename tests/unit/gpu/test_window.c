@@ -342,7 +342,7 @@ Test(window, a_reset_of_the_driver_turns_it_off)
 	fake_guest_reset(guest);
 	fake_guest_settle(guest);
 	cr_assert_eq(next_message(window, NULL).type, WINDOW_OFF);
-	cr_assert_eq(next_message(window, NULL).cursor.visible, 0);
+	cr_assert_eq(next_message(window, NULL).cursor.kind, WINDOW_POINTER_NONE);
 }
 
 Test(window, memory_for_pictures_has_a_limit)
@@ -362,22 +362,6 @@ Test(window, memory_for_pictures_has_a_limit)
 	cr_assert_eq(gpu->surface_bytes, GPU_MAX_SURFACES);
 	/* Those without memory do not hold the guest. */
 	cr_assert_eq(window_viewer(gpu, 3), PACE_NOBODY);
-}
-
-static void settle_size(void)
-{
-	/* The timer is the loop's: what it does is done here. */
-	loop_timer_set(&gpu->settle, 0);
-	gpu->settle.fn(&gpu->settle);
-}
-
-static struct virtio_gpu_resp_display_info display_info(void)
-{
-	const struct virtio_gpu_ctrl_hdr c = {.type = htole32(VIRTIO_GPU_CMD_GET_DISPLAY_INFO)};
-	struct virtio_gpu_resp_display_info info;
-
-	cr_assert_eq(fake_request(guest, 0, &c, sizeof(c), &info, sizeof(info)), sizeof(info));
-	return info;
 }
 
 Test(window, its_size_is_the_monitors_and_a_second_one_stands_beside)
