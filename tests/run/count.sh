@@ -12,10 +12,17 @@ count()
 	skipped=$((skipped + $3))
 }
 
+# remember FILE: keeps what FILE says of tests that failed, for the end of a long run.
+remember()
+{
+	grep -ahE -A 45 '^(FAIL |\[FAIL\]|Test Failed\.|Test timed out)' "$1" >>"$scratch/failures"
+}
+
 # Counts ctest's log $1: the tests inside a Criterion binary, and 1 for any other program. A binary
 # that failed without saying which test did (a leak, a crash, a time limit) is one more failure.
 count_ctest()
 {
+	remember "$1"
 	# Three numbers, meant to be three arguments.
 	# shellcheck disable=SC2046
 	count $(awk '
@@ -43,6 +50,7 @@ count_guest()
 {
 	local line
 
+	remember "$1"
 	line=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$1" | tail -n 1)
 	if [[ $line =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+) ]]; then
 		count "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}" "${BASH_REMATCH[3]}"

@@ -88,8 +88,8 @@ lint_stage()
 			echo "ok $name"
 			count 1 0 0
 		else
-			echo "FAIL $name"
-			sed 's/^/    /' "$scratch/lint" | head -n 100
+			{ echo "FAIL $name"; sed 's/^/    /' "$scratch/lint" | head -n 100; } | tee "$scratch/lint.said"
+			remember "$scratch/lint.said"
 			count 0 1 0
 		fi
 	done

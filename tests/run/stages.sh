@@ -69,6 +69,10 @@ cmd_test()
 
 	stages
 	[ -z "$kind" ] || [[ " $kinds " = *" $kind "* ]] || die "test: '$kind' is not one of$kinds"
+	if [ -s "$scratch/failures" ]; then
+		printf '\n== what failed, once more\n'
+		head -n 200 "$scratch/failures"
+	fi
 	printf '\nThe whole took %d s.\n' "$SECONDS"
 	if [ "$skipped" -gt 0 ]; then
 		printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"

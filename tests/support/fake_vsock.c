@@ -71,12 +71,30 @@ struct virtio_vsock_hdr fake_vsock_hdr(uint32_t host_port, uint32_t guest_port, 
 	};
 }
 
+/* Whether the device has done with the slot that is next. */
+static bool slot_is_free(struct fake_vsock *fv)
+{
+	const struct fake_ring *ring = &fv->g->rings[FAKE_VSOCK_TX];
+
+	while (fake_reap(fv->g, FAKE_VSOCK_TX, NULL, NULL))
+		;
+	return (uint16_t)(ring->avail_idx - ring->last_used) < FAKE_VSOCK_TX_SLOTS;
+}
+
 void fake_vsock_send(struct fake_vsock *fv, const struct virtio_vsock_hdr *hdr, const void *data,
 		     uint32_t len)
 {
-	gpa_t at = fv->tx[fv->next_tx++ % FAKE_VSOCK_TX_SLOTS];
+	gpa_t at = fv->tx[fv->next_tx % FAKE_VSOCK_TX_SLOTS];
 	struct fake_seg segs[] = {{at, HDR, false}, {at + HDR, len, false}};
 
+	if (!slot_is_free(fv)) {
+		fake_kick(fv->g, FAKE_VSOCK_TX);
+		fake_guest_settle(fv->g);
+		/* The device is broken, and takes nothing any more. */
+		if (!slot_is_free(fv))
+			return;
+	}
+	fv->next_tx++;
 	memcpy(fake_ptr(fv->g, at, HDR), hdr, HDR);
 	if (len > 0)
 		memcpy(fake_ptr(fv->g, at + HDR, len), data, len);

@@ -48,7 +48,10 @@ void fake_vsock_restart(struct fake_vsock *fv);
 void fake_vsock_post(struct fake_vsock *fv, unsigned int n);
 /* The header the driver's next packet would have; 16 and 32 bit fields are to be changed at will. */
 struct virtio_vsock_hdr fake_vsock_hdr(uint32_t host_port, uint32_t guest_port, uint16_t op);
-/* Publishes hdr and len bytes (hdr->len is left as it is), kicks unless quiet. */
+/*
+ * Publishes hdr and len bytes (hdr->len is left as it is), kicks unless quiet. When all slots are
+ * in flight it has the device work first; one that takes nothing any more gets nothing.
+ */
 void fake_vsock_send(struct fake_vsock *fv, const struct virtio_vsock_hdr *hdr, const void *data,
 		     uint32_t len);
 /* The next packet from the host; its buffer becomes spare. False if there is none. */
