@@ -34,6 +34,7 @@
  *     MAP_DONE id                     ->
  *                                     <-   CONNECT id {PORT}
  *     a stream connection for id      ->   joined with the guest's port
+ *                                     <-   GRAPHICS_LOST
  *                                     <-   SHUTDOWN
  *
  *   MAP_FAILED id {ERRNO, TEXT} instead of MAP_DONE
@@ -81,6 +82,7 @@ enum sc_message {
 	SC_MSG_MAP = 37, /* mount it where it says */
 	SC_MSG_UNMAP = 38, /* write back what is due, and detach it, in use or not */
 	SC_MSG_CONNECT = 39, /* to a port of the guest's, on its loopback or its own address */
+	SC_MSG_GRAPHICS_LOST = 40, /* the host's GPU is: have the display's driver look anew */
 };
 
 /* Type in brackets: u32, str. "many": may repeat, order kept. */

@@ -72,13 +72,25 @@ int virtio_gpu_new(const struct gpu_setup *setup, struct virtio_device **out_dev
  * that may be opened and says why[] there is none; gpu_render_start() starts a process that
  * looks for it, gpu_render_wait() waits for what it found, at most limit_ms. Both before the
  * loop and the guest run. Nothing of that failing is a failure of the device: it draws in
- * software then, and gpu_get_figures() says why.
+ * software then, and gpu_get_figures() says why. gpu_render_wait() says 0: it is there, -ENODEV:
+ * there is none to be had, -EIO: it crashed or hung when it was tried.
  */
 bool gpu_host_has_one(char *why, size_t size);
 void gpu_render_start(struct gpu *gpu, const struct gpu_host *host);
-void gpu_render_wait(struct gpu *gpu, unsigned int limit_ms);
+int gpu_render_wait(struct gpu *gpu, unsigned int limit_ms);
+/*
+ * All of that without a guest, for who wants to know: 0 or as gpu_render_wait(); says[] is the
+ * driver's name, or why not.
+ */
+int gpu_render_try(unsigned int limit_ms, char *says, size_t size) MUST_CHECK;
 /* Nothing was tried; `why` is for the user. */
 void gpu_render_none(struct gpu *gpu, const char *why);
+
+/*
+ * Has `task` done on `loop` when a GPU that the guest was given is lost, once. The guest's
+ * driver does not find out by itself. Before the guest runs; both are borrowed.
+ */
+void gpu_on_loss(struct gpu *gpu, struct loop *loop, struct loop_task *task);
 
 /*
  * Shows the sandbox in the window at the other end of `socket`, which is taken

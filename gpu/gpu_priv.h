@@ -111,6 +111,8 @@ struct gpu_3d {
 	uint64_t stall_until; /* 0: not for a picture */
 	struct loop_timer watch;
 	bool watching;
+	struct loop *loss_loop; /* whose loss_task is due when the renderer is lost */
+	struct loop_task *loss_task; /* NULL: nobody asked, or it was posted */
 };
 
 /* What of the host's side a window has not been told; bits of gpu_window.pending. */

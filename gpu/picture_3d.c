@@ -145,6 +145,9 @@ static void lose(struct gpu *gpu, const char *why)
 		t->scanouts[i].read = 0;
 	gpu->window.tell_state = true;
 	snprintf(gpu->state, sizeof(gpu->state), "The host's GPU is lost: %s", why);
+	if (t->loss_task)
+		loop_post(t->loss_loop, t->loss_task);
+	t->loss_task = NULL;
 }
 
 static void send_read(struct gpu *gpu, unsigned int i)
@@ -297,15 +300,17 @@ void gpu_3d_reset(struct gpu *gpu)
 	t->want_reset = virtio_has(&gpu->vdev, VIRTIO_GPU_F_VIRGL);
 }
 
-void gpu_render_wait(struct gpu *gpu, unsigned int limit_ms)
+int gpu_render_wait(struct gpu *gpu, unsigned int limit_ms)
 {
 	struct render *render = &gpu->three_d.render;
+	int r = -ENODEV;
 
 	if (render->state != RENDER_STARTING)
-		return;
-	if (render_wait(render, limit_ms) < 0) {
+		return r;
+	r = render_wait(render, limit_ms);
+	if (r < 0) {
 		log_info("the guest draws in software: %s", render->why);
-		return;
+		return r;
 	}
 	log_info("the guest draws on the host's GPU: %s", render->driver);
 	render->src.fn = render_event;
@@ -313,6 +318,13 @@ void gpu_render_wait(struct gpu *gpu, unsigned int limit_ms)
 	if (loop_add(gpu->loop, &render->src, EPOLLIN) < 0)
 		render_lose(render, "its socket cannot be watched");
 	gpu_choose_features(gpu);
+	return 0;
+}
+
+void gpu_on_loss(struct gpu *gpu, struct loop *loop, struct loop_task *task)
+{
+	gpu->three_d.loss_loop = loop;
+	gpu->three_d.loss_task = task;
 }
 
 int gpu_3d_attach(struct gpu *gpu)

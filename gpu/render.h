@@ -73,7 +73,8 @@ void render_init(struct render *r);
 int render_start(struct render *r, const struct render_host *host) MUST_CHECK;
 /*
  * Waits until it has found one, is sealed and takes messages; for limit_ms at most. Before
- * its socket is watched. -ENODEV: it did not, r->why says why, and nothing is left of it.
+ * its socket is watched. -ENODEV: it said that it has none, -EIO: it did not say anything that
+ * makes sense; r->why says why, and nothing is left of it.
  */
 int render_wait(struct render *r, unsigned int limit_ms) MUST_CHECK;
 /* Ends the process; what r->state, driver and why say stays. */

@@ -160,10 +160,11 @@ static int take_capset(struct render *r, unsigned int i, const struct render_hel
 	c->version = hello->capsets[i].version;
 	c->size = hello->capsets[i].size;
 	if (c->size == 0 || c->size > RENDER_CAPSET_MAX)
-		return -EPROTO;
+		return -EIO;
 	c->data = malloc(c->size);
+	/* For which the GPU is not to blame. */
 	if (!c->data)
-		return -ENOMEM;
+		return -ENODEV;
 	memcpy(c->data, hello->capsets[i].data, c->size);
 	return 0;
 }
@@ -171,7 +172,7 @@ static int take_capset(struct render *r, unsigned int i, const struct render_hel
 static int take_hello(struct render *r, uint32_t type)
 {
 	const struct render_hello *hello = (const struct render_hello *)(const void *)r->area;
-	int err = type == RENDER_READY ? 0 : -ENODEV;
+	int err = type == RENDER_READY ? 0 : type == RENDER_REFUSED ? -ENODEV : -EIO;
 
 	copy_text(r->driver, sizeof(r->driver), hello->driver, sizeof(hello->driver));
 	if (type == RENDER_REFUSED)
@@ -182,34 +183,39 @@ static int take_hello(struct render *r, uint32_t type)
 }
 
 /* How a process that said nothing ended; it ends soon, its socket is closed. */
-static void say_end(struct render *r)
+static int say_end(struct render *r)
 {
 	int status = 0;
 	const pid_t pid = waitpid(r->pid, &status, 0);
 
 	if (pid == r->pid)
 		r->pid = 0;
-	if (pid >= 0 && WIFSIGNALED(status))
+	if (pid >= 0 && WIFSIGNALED(status)) {
 		snprintf(r->why, sizeof(r->why), "the host's driver ended by signal %d when tried",
 			 WTERMSIG(status));
-	else
-		snprintf(r->why, sizeof(r->why),
-			 PROGRAM " does not start; is libvirglrenderer1 installed?");
+		return -EIO;
+	}
+	snprintf(r->why, sizeof(r->why),
+		 PROGRAM " does not start; is libvirglrenderer1 installed?");
+	return -ENODEV;
 }
 
 int render_wait(struct render *r, unsigned int limit_ms)
 {
 	struct pollfd ready = {.fd = r->src.fd, .events = POLLIN};
-	struct render_message m = {0};
-	int err = poll(&ready, 1, (int)limit_ms) > 0 ? 0 : -ETIMEDOUT;
+	struct render_message m;
+	int err = poll(&ready, 1, (int)limit_ms) > 0 ? 0 : -EIO;
+	ssize_t n = 0;
 	char driver[sizeof(r->driver)], why[sizeof(r->why)];
 
 	if (err < 0)
 		snprintf(r->why, sizeof(r->why), "the host's GPU was not ready within %u s",
 			 limit_ms / 1000);
-	else if (recv(r->src.fd, &m, sizeof(m), MSG_DONTWAIT) != sizeof(m))
-		say_end(r);
-	if (m.type && take_hello(r, m.type) == 0) {
+	else if ((n = recv(r->src.fd, &m, sizeof(m), MSG_DONTWAIT)) <= 0)
+		err = say_end(r);
+	else
+		err = n == sizeof(m) ? take_hello(r, m.type) : -EIO;
+	if (err == 0) {
 		r->state = RENDER_ON;
 		return 0;
 	}
@@ -218,7 +224,25 @@ int render_wait(struct render *r, unsigned int limit_ms)
 	render_fini(r);
 	memcpy(r->driver, driver, sizeof(driver));
 	snprintf(r->why, sizeof(r->why), "%s", why[0] ? why : "the renderer says nonsense");
-	return -ENODEV;
+	return err;
+}
+
+int gpu_render_try(unsigned int limit_ms, char *says, size_t size)
+{
+	AUTO_CLOSE int fd = memfd_create("sandcastle-gpu-try", MFD_CLOEXEC);
+	const struct render_host host = {.ram_fd = fd, .ram_size = 2 << 20};
+	struct render r;
+	int err;
+
+	if (fd < 0 || ftruncate(fd, (off_t)host.ram_size) < 0) {
+		snprintf(says, size, "no memory to try it: %s", strerror(errno));
+		return -ENODEV;
+	}
+	render_init(&r);
+	err = render_start(&r, &host) == 0 ? render_wait(&r, limit_ms) : -ENODEV;
+	snprintf(says, size, "%s", err < 0 ? r.why : r.driver);
+	render_fini(&r);
+	return err;
 }
 
 bool gpu_host_has_one(char *why, size_t size)

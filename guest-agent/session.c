@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "guest-agent/graphics.h"
 
 static int handle_exec(struct session *s, const struct sc_header *h, const uint8_t *body)
 {
@@ -53,6 +56,14 @@ static int handle_connect(struct session *s, const struct sc_header *h, const ui
 	return r < 0 ? r : connections_open(&s->connections, h->id, port);
 }
 
+/* In a process of its own: the kernel waits for what is on its way in the driver. */
+static int handle_graphics_lost(void)
+{
+	if (fork() == 0)
+		_exit(graphics_rebind(GRAPHICS_DRIVER) < 0);
+	return 0;
+}
+
 static int handle(struct session *s, const struct sc_header *h, const uint8_t *body)
 {
 	struct winsize_request w;
@@ -76,6 +87,8 @@ static int handle(struct session *s, const struct sc_header *h, const uint8_t *b
 		return handle_map(s, h, body);
 	case SC_MSG_CONNECT:
 		return handle_connect(s, h, body);
+	case SC_MSG_GRAPHICS_LOST:
+		return handle_graphics_lost();
 	case SC_MSG_SHUTDOWN:
 		s->over = true;
 		return 0;

@@ -8,6 +8,12 @@
 #include "vmm/config/config.h"
 
 /*
+ * Tries the host's GPU as a start does, without a sandbox, and remembers nothing. True: guests get
+ * it, and says[] is its driver; false: says[] is why they draw in software.
+ */
+bool renderer_try(char *says, size_t size);
+
+/*
  * As --gpu says: starts the renderer's process, which gets `ram`, or notes in
  * `gpu` why there is none. Whatever comes of it, the guest can draw by itself.
  */

@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/terminal.h"
+#include "gpu/display.h"
 #include "vmm/boot_patience.h"
 #include "vmm/config/timeline.h"
 #include "vmm/control/control.h"
@@ -494,6 +495,9 @@ static int add_services(struct sandbox *sb)
 			&sb->session);
 	if (r < 0)
 		return r;
+	if (machine_display(sb->machine))
+		gpu_on_loss(machine_display(sb->machine)->gpu, sb->loop,
+			    session_graphics_lost(sb->session));
 	shares.session = sb->session;
 	machine_files(sb->machine, &shares.files);
 	r = shares_new(&shares, &sb->shares);

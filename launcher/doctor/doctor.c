@@ -14,6 +14,7 @@
 #include "image/kernel/kernel.h"
 #include "vmm/config/config.h"
 #include "vmm/kvm/checks.h"
+#include "vmm/renderer.h"
 
 /* A sandbox's own fds and those of a build that opens files by the hundred. */
 enum { FILES_WANTED = 4096 };
@@ -170,6 +171,17 @@ static void check_cache(struct doctor_report *report)
 		 "make it writable or set XDG_CACHE_HOME");
 }
 
+/* What a sandbox with a display gets: it is tried as a start tries it. */
+static void check_gpu(struct doctor_report *report)
+{
+	char says[192];
+
+	if (renderer_try(says, sizeof(says)))
+		add(report, "GPU", DOCTOR_OK, "guests with a display draw on it: %s", says);
+	else
+		add(report, "GPU", DOCTOR_OK, "guests with a display draw in software: %s", says);
+}
+
 void doctor_collect(struct doctor_report *report, const char *kernel)
 {
 	report->n = 0;
@@ -181,6 +193,7 @@ void doctor_collect(struct doctor_report *report, const char *kernel)
 	check_cpus(report);
 	check_files(report);
 	check_cache(report);
+	check_gpu(report);
 }
 
 bool doctor_is_well(const struct doctor_report *report)

@@ -56,7 +56,7 @@ static void get_ready(struct host *h)
 	hello->capsets[1].size = 1376;
 	r->state = RENDER_STARTING;
 	(void)!send(h->renderer, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL);
-	gpu_render_wait(h->gpu, 0);
+	(void)gpu_render_wait(h->gpu, 0);
 	h->ready = true;
 }
 

@@ -8,6 +8,17 @@ need_kmscube()
 	[ -x "$(dirname "$(command -v sandcastle)")/sandcastle-gpu" ] || skip "sandcastle-gpu was not built"
 }
 
+stats_say()
+{
+	sandcastle stats --json cube | grep -qE "$1"
+}
+
+# The driver is bound anew meanwhile, so a few times there may be nothing to draw on.
+draws_by_itself()
+{
+	sandcastle exec --user root cube -- timeout 200 kmscube -c 5 2>&1 | grep -qi 'renderer: "llvmpipe'
+}
+
 test_a_program_draws_by_the_hosts_gl()
 {
 	need_kmscube
@@ -20,6 +31,15 @@ test_a_program_draws_by_the_hosts_gl()
 	expect_match 'renderer: "virgl .LLVMPIPE'
 	run_sandcastle stats --json cube
 	expect_match '"errors":0'
+
+	# The renderer is killed while a program draws: the guest goes on, and draws by itself.
+	sandcastle exec --user root cube -- timeout 600 stdbuf -oL kmscube -c 1000000 >drawn 2>&1 &
+	expect_within 120 grep -q 'renderer: "virgl' drawn
+	pkill -KILL -u "$UID" -x sandcastle-gpu || fail "no renderer runs"
+	expect_within 60 stats_say '"renderer":"software","why":"[^"]*ended'
+	run_sandcastle exec cube echo alive
+	expect_out alive
+	expect_within 200 draws_by_itself
 	run_sandcastle stop cube
 	expect_code 0
 }

@@ -344,6 +344,13 @@ int agent_wire_connect(struct agent_buffer *buf, uint16_t port, uint32_t id)
 	return end(&w);
 }
 
+int agent_wire_graphics_lost(struct agent_buffer *buf)
+{
+	struct writer w = begin(buf, SC_MSG_GRAPHICS_LOST, 0);
+
+	return end(&w);
+}
+
 int agent_wire_shutdown(struct agent_buffer *buf)
 {
 	struct writer w = begin(buf, SC_MSG_SHUTDOWN, 0);

@@ -69,6 +69,7 @@ int agent_wire_map(struct agent_buffer *buf, const struct config_map *map, uint3
 		   bool remove, uint32_t id) MUST_CHECK;
 /* CONNECT to the guest's port. */
 int agent_wire_connect(struct agent_buffer *buf, uint16_t port, uint32_t id) MUST_CHECK;
+int agent_wire_graphics_lost(struct agent_buffer *buf) MUST_CHECK;
 int agent_wire_shutdown(struct agent_buffer *buf) MUST_CHECK;
 
 #endif

@@ -52,7 +52,8 @@ struct session {
 	/* Begins as SETUP. */
 	struct agent_buffer say;
 	size_t said;
-	bool shutdown_due;
+	bool graphics_lost_due, shutdown_due;
+	struct loop_task graphics_lost;
 
 	struct exchanges exchanges;
 	struct newcomer newcomers[MAX_NEWCOMERS];
@@ -139,6 +140,10 @@ static bool next_message(struct session *s)
 	if (s->shutdown_due) {
 		s->shutdown_due = false;
 		return agent_wire_shutdown(&s->say) == 0;
+	}
+	if (s->graphics_lost_due) {
+		s->graphics_lost_due = false;
+		return agent_wire_graphics_lost(&s->say) == 0;
 	}
 	return exchanges_compose(&s->exchanges, &s->say);
 }
@@ -462,6 +467,20 @@ void session_shutdown(struct session *s)
 {
 	s->shutdown_due = true;
 	session_speak(s);
+}
+
+static void graphics_lost(struct loop_task *task)
+{
+	struct session *s = CONTAINER_OF(task, struct session, graphics_lost);
+
+	s->graphics_lost_due = true;
+	session_speak(s);
+}
+
+struct loop_task *session_graphics_lost(struct session *s)
+{
+	s->graphics_lost.fn = graphics_lost;
+	return &s->graphics_lost;
 }
 
 enum session_state session_state(const struct session *s)

@@ -9,6 +9,7 @@
 #include "common/util.h"
 
 struct loop;
+struct loop_task;
 struct sandbox_config;
 struct session;
 struct timeline;
@@ -60,6 +61,12 @@ void session_free(struct session *s);
 
 /* Asks the guest to kill what runs in it, write back what it owes the host, and power off. */
 void session_shutdown(struct session *s);
+
+/*
+ * To be posted when the host's GPU is lost: has the guest's driver look anew at what its display
+ * can do. The session's, and not to be posted after session_free().
+ */
+struct loop_task *session_graphics_lost(struct session *s);
 
 enum session_state session_state(const struct session *s);
 /* Each state that is reached from now on is marked there, and the guest's steps added; borrowed. */

@@ -65,7 +65,7 @@ void be_renderer(void)
 	cr_assert_eq(send(renderer, &(struct render_message){.type = RENDER_READY},
 			  sizeof(struct render_message), 0),
 		     sizeof(struct render_message));
-	gpu_render_wait(gpu, 0);
+	cr_assert_eq(gpu_render_wait(gpu, 0), 0);
 	find_gpu();
 }
 
@@ -82,7 +82,7 @@ bool start_renderer(void)
 	if (access(RENDERER_PROGRAM, X_OK) < 0)
 		return false;
 	gpu_render_start(gpu, &host);
-	gpu_render_wait(gpu, 60 * 1000);
+	(void)gpu_render_wait(gpu, 60 * 1000);
 	cr_assert_eq(gpu->three_d.render.state, RENDER_ON, "%s", gpu->three_d.render.why);
 	find_gpu();
 	return true;

@@ -82,6 +82,32 @@ Test(render, a_flood_of_replies_is_taken_in_turns)
 	}
 }
 
+static unsigned int losses;
+
+static void count_loss(struct loop_task *task)
+{
+	(void)task;
+	losses++;
+}
+
+Test(render, whoever_asked_hears_of_its_end_once)
+{
+	struct loop_task task = {.fn = count_loss};
+
+	gpu_guest_stop();
+	start();
+	gpu_on_loss(gpu, guest->loop, &task);
+	fake_guest_settle(guest);
+	cr_expect_eq(losses, 0);
+	close(renderer);
+	fake_guest_settle(guest);
+	cr_expect_eq(r()->state, RENDER_LOST);
+	cr_expect_eq(losses, 1);
+	fake_guest_reset(guest);
+	fake_guest_settle(guest);
+	cr_expect_eq(losses, 1);
+}
+
 Test(render, room_comes_back_with_what_is_done)
 {
 	uint32_t off;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -19,6 +22,8 @@ static void expect_software(const char *why)
 	(void)show_picture(3);
 }
 
+static int waited; /* what gpu_render_wait() said */
+
 static void start_program(const char *program)
 {
 	const struct gpu_host host = {
@@ -29,25 +34,51 @@ static void start_program(const char *program)
 	};
 
 	gpu_render_start(gpu, &host);
-	gpu_render_wait(gpu, 20 * 1000);
+	waited = gpu_render_wait(gpu, 20 * 1000);
 }
 
 Test(render_start, no_program)
 {
 	start_program("/nonesuch/sandcastle-gpu");
 	expect_software("sandcastle-gpu is not installed");
+	cr_expect_eq(waited, -ENODEV);
 }
 
 Test(render_start, a_program_that_says_nothing)
 {
 	start_program("/bin/false");
 	expect_software("does not start");
+	cr_expect_eq(waited, -ENODEV);
+}
+
+Test(render_start, a_driver_that_crashes)
+{
+	char path[] = "/tmp/sandcastle-test-XXXXXX";
+	const int fd = mkstemp(path);
+
+	cr_assert_geq(fd, 0);
+	cr_assert_gt(dprintf(fd, "#!/bin/sh\nkill -SEGV $$\n"), 0);
+	cr_assert_eq(fchmod(fd, 0700), 0);
+	close(fd);
+	start_program(path);
+	unlink(path);
+	expect_software("ended by signal 11");
+	cr_expect_eq(waited, -EIO);
+}
+
+Test(render_start, a_message_that_is_too_short)
+{
+	connect_renderer();
+	cr_assert_eq(send(renderer, "x", 1, 0), 1);
+	waited = gpu_render_wait(gpu, 0);
+	expect_software("nonsense");
+	cr_expect_eq(waited, -EIO);
 }
 
 Test(render_start, nobody_tried)
 {
 	gpu_render_none(gpu, "--gpu off");
-	gpu_render_wait(gpu, 0);
+	waited = gpu_render_wait(gpu, 0);
 	expect_software("--gpu off");
 }
 
@@ -59,7 +90,7 @@ static void say_first(uint32_t type, const struct render_hello *hello)
 	connect_renderer();
 	memcpy(area, hello, sizeof(*hello));
 	cr_assert_eq(send(renderer, &m, sizeof(m), 0), sizeof(m));
-	gpu_render_wait(gpu, 0);
+	waited = gpu_render_wait(gpu, 0);
 }
 
 Test(render_start, a_refusal_says_why)
@@ -68,6 +99,7 @@ Test(render_start, a_refusal_says_why)
 
 	say_first(RENDER_REFUSED, &hello);
 	expect_software("softpipe??[2J only");
+	cr_expect_eq(waited, -ENODEV);
 }
 
 Test(render_start, text_without_an_end)
@@ -90,8 +122,9 @@ Test(render_start, capsets_that_are_too_long)
 Test(render_start, it_never_gets_ready)
 {
 	connect_renderer();
-	gpu_render_wait(gpu, 1);
+	waited = gpu_render_wait(gpu, 1);
 	expect_software("not ready");
+	cr_expect_eq(waited, -EIO);
 }
 
 Test(render_start, whether_the_host_has_one)

@@ -103,6 +103,25 @@ Test(session, signals_and_sizes_wait_for_the_start)
 	cr_assert(type == SC_MSG_SIGNAL && n == SIGINT);
 }
 
+Test(session, a_lost_gpu_is_told_once_there_is_somebody_to_hear_it)
+{
+	uint16_t type;
+	size_t off;
+
+	loop_post(fv.g->loop, session_graphics_lost(session));
+	settle();
+	cr_assert_eq(socks[CONTROL].total, 0);
+	say_hello();
+	settle();
+	off = heard(0, &type, NULL);
+	cr_assert_eq(type, SC_MSG_SETUP);
+	off += heard(off, &type, NULL);
+	cr_assert_eq(type, SC_MSG_GRAPHICS_LOST);
+	off += heard(off, &type, NULL);
+	cr_assert_eq(type, SC_MSG_EXEC);
+	cr_assert_eq(off, socks[CONTROL].total);
+}
+
 Test(session, the_end_by_a_signal)
 {
 	start_command();
