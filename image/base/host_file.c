@@ -9,6 +9,7 @@
  * configuration, else for keys. For keys it looks into what packages have in /etc, too: a company's
  * own package may bring them.
  */
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -271,10 +272,27 @@ static int add_copied(struct builder *b, const struct walk *w, const char *name,
 }
 
 /*
- * X.cpython-311.pyc of a directory __pycache__: true if the image has X.py beside that as a
- * shared file. The walk comes to __pycache__ last.
+ * True if the compiled file says that it was made of this source: of its time and size, as Python
+ * itself compares them (PEP 552). What was made of another text has that one's constants. One that
+ * names a hash instead is not believed.
  */
-static bool has_source(const struct builder *b, const struct walk *w, const char *name)
+static bool is_made_of(const struct walk *w, const char *name, const struct stat *st,
+		       const struct index_entry *source)
+{
+	AUTO_CLOSE int fd = open_same(w, name, st);
+	uint32_t head[4]; /* magic, flags, seconds, bytes */
+
+	return fd >= 0 && pread(fd, head, sizeof(head), 0) == (ssize_t)sizeof(head) &&
+	       head[1] == 0 && le32toh(head[2]) == (uint32_t)(source->mtime / 1000000000) &&
+	       le32toh(head[3]) == (uint32_t)source->size;
+}
+
+/*
+ * X.cpython-311.pyc of a directory __pycache__: true if the image has X.py beside that as a
+ * shared file, and this was made of it. The walk comes to __pycache__ last.
+ */
+static bool has_source(const struct builder *b, const struct walk *w, const char *name,
+		       const struct stat *st)
 {
 	const char *tag = strchr(name, '.');
 	char source[NAME_MAX + 1];
@@ -289,7 +307,7 @@ static bool has_source(const struct builder *b, const struct walk *w, const char
 	memcpy(source, name, n);
 	memcpy(source + n, ".py", 4);
 	e = index_writer_find(b->writer, w->above, source);
-	return e && e->kind == INDEX_SHARED;
+	return e && e->kind == INDEX_SHARED && is_made_of(w, name, st, e);
 }
 
 /* True for an executable file that is a program or a script. */
@@ -309,7 +327,7 @@ static bool is_program(const struct walk *w, const char *name, const struct stat
 static int add_local(struct builder *b, const struct walk *w, const char *name,
 		     const struct stat *st, enum rule_check check)
 {
-	if ((check == RULE_PYTHON && !has_source(b, w, name)) ||
+	if ((check == RULE_PYTHON && !has_source(b, w, name, st)) ||
 	    (check == RULE_PROGRAM && !is_program(w, name, st)))
 		return build_leave_out(b, w, name, st, INDEX_LEFT_UNOWNED, NULL);
 	if (check == RULE_PYTHON || st->st_size > KEY_FILE_MAX)

@@ -465,13 +465,14 @@ enum packages_verdict packages_judge(const struct packages *p, const struct pack
 {
 	bool by_change = p->sampled >= SAMPLES_MIN && p->sampled_older >= p->sampled / 8 * 7;
 	int64_t late = nanoseconds(&st->st_mtim) - owner->installed;
+	int64_t changed = by_change ? nanoseconds(&st->st_ctim) - owner->noted : 0;
 
-	if (late <= 0 && !(by_change && nanoseconds(&st->st_ctim) > owner->noted))
+	if (late <= 0 && changed <= 0)
 		return PACKAGES_SAME;
 	if (p->kind->md5(p, (uint32_t)(owner - p->list), path, md5) == 0)
 		return PACKAGES_COMPARE;
 	/* Nothing to compare with: file systems, and what restores them, round times. */
-	return late > ROUNDING ? PACKAGES_CHANGED : PACKAGES_SAME;
+	return late > ROUNDING || changed > ROUNDING ? PACKAGES_CHANGED : PACKAGES_SAME;
 }
 
 void packages_sample(struct packages *p, const char *path, size_t len)
