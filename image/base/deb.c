@@ -179,13 +179,15 @@ static int confine(int archive, int result)
 {
 	unsigned long pages = 0;
 	FILE *f = fopen("/proc/self/statm", "re");
-	const struct rlimit cpu = {.rlim_cur = CPU_SECONDS, .rlim_max = CPU_SECONDS};
-	struct rlimit memory;
+	struct rlimit cpu, memory;
 	bool known = f && fscanf(f, "%lu", &pages) == 1;
 
 	if (f)
 		fclose(f);
 	memory.rlim_cur = memory.rlim_max = pages * (rlim_t)sysconf(_SC_PAGESIZE) + MEMORY_MORE;
+	/* A user's own limit may be lower, and is not to be raised. */
+	known &= getrlimit(RLIMIT_CPU, &cpu) == 0;
+	cpu.rlim_cur = cpu.rlim_max = min_u64(cpu.rlim_max, CPU_SECONDS);
 	/* Both out of the way of 0 and 1. */
 	archive = fcntl(archive, F_DUPFD, 3);
 	result = fcntl(result, F_DUPFD, 3);

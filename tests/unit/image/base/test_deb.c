@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* What a package file that apt has kept gives. */
+#include <archive.h>
+#include <archive_entry.h>
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "image/base/deb.h"
+#include "image/base/packages.h"
 #include "tests/unit/image/base/base_tree.h"
 #include "tests/unit/image/image_files.h"
 
@@ -111,5 +116,114 @@ Test(deb, what_is_no_package)
 	in_tree("cache/p_3_all.deb", path);
 	cr_assert_eq(mkdir(path, 0755), 0);
 	cr_expect_eq(original("3", "all", "/etc/file", 9), -ENOENT);
+	free(bytes.data);
+}
+
+/* Bytes as bzip2 has them; streams of it may follow each other. */
+static size_t add_bzip2(char *out, size_t room, const void *data, size_t len)
+{
+	struct archive *a = archive_write_new();
+	struct archive_entry *e = archive_entry_new();
+	size_t used = 0;
+
+	cr_assert_eq(archive_write_set_format_raw(a), ARCHIVE_OK);
+	cr_assert_eq(archive_write_add_filter_bzip2(a), ARCHIVE_OK);
+	archive_write_set_bytes_per_block(a, 0);
+	cr_assert_eq(archive_write_open_memory(a, out, room, &used), ARCHIVE_OK);
+	archive_entry_set_filetype(e, AE_IFREG);
+	archive_entry_set_pathname(e, "data");
+	cr_assert_eq(archive_write_header(a, e), ARCHIVE_OK);
+	cr_assert_eq(archive_write_data(a, data, len), (la_ssize_t)len);
+	cr_assert_eq(archive_write_free(a), ARCHIVE_OK);
+	archive_entry_free(e);
+	return used;
+}
+
+/* The header of a file of a million GiB, which is in front of everything else. */
+static void endless_file(uint8_t header[512])
+{
+	unsigned int sum = 0;
+
+	memset(header, 0, 512);
+	strcpy((char *)header, "./big");
+	strcpy((char *)header + 100, "0000644");
+	/* Its size in base 256. */
+	header[124] = 0x80;
+	header[124 + 5] = 4;
+	strcpy((char *)header + 136, "00000000000");
+	header[156] = '0';
+	memcpy(header + 257, "ustar\00000", 8);
+	memset(header + 148, ' ', 8);
+	for (unsigned int i = 0; i < 512; i++)
+		sum += header[i];
+	snprintf((char *)header + 148, 8, "%06o", sum);
+}
+
+/* A few kilobytes that unpack to 90 GB: some minutes of work. */
+static void write_bomb(const char *name)
+{
+	enum { ZEROES = 46000000, TIMES = 2000, ROOM = 1 << 20 };
+	static char deb[ROOM], stream[4096];
+	uint8_t header[512];
+	char *zeroes = calloc(1, ZEROES);
+	size_t head = 8 + 60, len = head, n;
+
+	cr_assert_not_null(zeroes);
+	endless_file(header);
+	len += add_bzip2(deb + len, ROOM - len, header, sizeof(header));
+	n = add_bzip2(stream, sizeof(stream), zeroes, ZEROES);
+	free(zeroes);
+	for (unsigned int i = 0; i < TIMES && len + n < ROOM; i++, len += n)
+		memcpy(deb + len, stream, n);
+	snprintf(deb, head + 1, "!<arch>\n%-16s%-12d%-6d%-6d%-8o%-10zu`\n", "data.tar.bz2", 0, 0, 0,
+		 0100644, len - head);
+	/* What the terminating NUL has taken. */
+	deb[head] = 'B';
+	tree_write(tree, name, deb, len);
+}
+
+/* The process that unpacks has a minute; here a second or two, which is what the test itself has. */
+Test(deb, unpacking_takes_no_longer_than_it_may, .timeout = 120)
+{
+	struct rlimit cpu;
+	struct rusage used;
+
+	write_bomb("cache/p_1_all.deb");
+	cr_assert_eq(getrusage(RUSAGE_SELF, &used), 0);
+	cpu.rlim_cur = cpu.rlim_max =
+		(rlim_t)used.ru_utime.tv_sec + (rlim_t)used.ru_stime.tv_sec + 3;
+	cr_assert_eq(setrlimit(RLIMIT_CPU, &cpu), 0);
+	cr_expect_eq(original("1", "all", "/etc/file", 9), -EBADMSG);
+	cr_assert_eq(getrusage(RUSAGE_CHILDREN, &used), 0);
+	cr_expect_geq(used.ru_utime.tv_sec + used.ru_stime.tv_sec, 1, "it was at work");
+	cr_expect_leq(used.ru_utime.tv_sec + used.ru_stime.tv_sec, (time_t)cpu.rlim_max + 1);
+	free(bytes.data);
+}
+
+/* Each may cost a minute, so the fourth is not asked, good or bad. */
+Test(deb, of_bad_archives_three_are_tried)
+{
+	AUTO_CLOSE int root = open(tree, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	char name[64], status[2048] = "";
+	struct packages *p;
+
+	for (int i = 0; i < 5; i++) {
+		sprintf(status + strlen(status),
+			"Package: p%d\nStatus: install ok installed\nArchitecture: all\nVersion: "
+			"1\n\n",
+			i);
+		sprintf(name, "var/cache/apt/archives/p%d_1_all.deb", i);
+		if (i == 0 || i == 4)
+			write_deb(name, "./etc/file", "packaged");
+		else
+			tree_write_text(tree, name, "garbage");
+	}
+	tree_write_text(tree, "var/lib/dpkg/status", status);
+	cr_assert_eq(packages_read(root, &p), 0);
+	cr_expect_eq(p->kind->original(p, 0, "/etc/file", 9, &bytes), 0);
+	for (uint32_t i = 1; i <= 3; i++)
+		cr_expect_eq(p->kind->original(p, i, "/etc/file", 9, &bytes), -EBADMSG);
+	cr_expect_eq(p->kind->original(p, 4, "/etc/file", 9, &bytes), -ENOENT);
+	packages_free(p);
 	free(bytes.data);
 }
