@@ -87,17 +87,24 @@ struct sandcastle_options {
 	const char *root;
 	/*
 	 * "internet": public addresses only; "user": what this host reaches, but for its own
-	 * loopback; NULL or "none": no network. Ports are published either way.
+	 * loopback; "tap=NAME", "libvirt:NAME": a network of yours; NULL or "none": no network.
+	 * Ports are published either way.
 	 */
 	const char *network;
 	/* Pixels of a screen, 1 to 8192, which comes with keyboard and pointer; 0: none of it. */
 	uint32_t display_width, display_height;
+	/*
+	 * Ports that are published from the start, "[ADDR:]HOST:GUEST", NULL-terminated; NULL: none.
+	 * One that is in use is SANDCASTLE_E_START of sandcastle_wait_ready(). sandcastle_publish()
+	 * is better for a HOST of 0, any that is free: it says which that is.
+	 */
+	const char *const *publish;
 };
 
 #define SANDCASTLE_OPTIONS_INIT                                                                    \
 	{                                                                                          \
 		sizeof(struct sandcastle_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-			0, 0                                                                       \
+			0, 0, 0                                                                    \
 	}
 
 /* Only SANDCASTLE_E_MEMORY and SANDCASTLE_E_SYSTEM, and there is no message. */

@@ -112,6 +112,8 @@ static int compose(struct sandcastle *sb, const struct sandcastle_options *o, st
 		add(args, "--workdir=%s", o->workdir);
 	if (o->network)
 		add(args, "--network=%s", o->network);
+	for (const char *const *port = o->publish; port && *port; port++)
+		add(args, "--publish=%s", *port);
 	if (o->root) {
 		int r = add_root(sb, args, o->root);
 

@@ -145,6 +145,23 @@ static void format_memory(const json_t *info, char *out, size_t size)
 	snprintf(out, size, "%s / %s", used, most);
 }
 
+/* "  8080:80 0.0.0.0:8443:443", as --publish has them: a column of its own for those that have any. */
+static void print_published(const json_t *published)
+{
+	for (size_t i = 0; i < json_array_size(published); i++) {
+		const json_t *item = json_array_get(published, i);
+		const char *address = json_text(item, "address");
+		const bool six = strchr(address, ':') != NULL;
+
+		fputs(i == 0 ? "  " : " ", stdout);
+		if (strcmp(address, "127.0.0.1") != 0)
+			printf("%s%s%s:", six ? "[" : "", address, six ? "]" : "");
+		printf("%lld:%lld", (long long)json_integer_value(json_object_get(item, "port")),
+		       (long long)json_integer_value(json_object_get(item, "guest")));
+	}
+	putchar('\n');
+}
+
 static void print_line(const struct row *row)
 {
 	const json_t *info = row->info;
@@ -162,10 +179,11 @@ static void print_line(const struct row *row)
 	else
 		snprintf(up, sizeof(up), "%lldh%02lldm", (long long)age / 3600,
 			 (long long)age / 60 % 60);
-	printf("%-20s %8lld %-9s %8s %15s %9zu\n", row->name,
+	printf("%-20s %8lld %-9s %8s %15s %9zu", row->name,
 	       (long long)json_integer_value(json_object_get(info, "pid")),
 	       json_text(info, "state"), up, memory,
 	       json_array_size(json_object_get(info, "commands")));
+	print_published(json_object_get(info, "published"));
 }
 
 static void print_json(const struct list *l)
@@ -189,8 +207,8 @@ static void print_json(const struct list *l)
 static void print(const struct list *l)
 {
 	if (!l->quiet)
-		printf("%-20s %8s %-9s %8s %15s %9s\n", "NAME", "PID", "STATE", "UP", "MEMORY",
-		       "COMMANDS");
+		printf("%-20s %8s %-9s %8s %15s %9s  %s\n", "NAME", "PID", "STATE", "UP", "MEMORY",
+		       "COMMANDS", "PUBLISHED");
 	for (size_t i = 0; i < l->n_rows; i++) {
 		if (l->quiet)
 			puts(l->rows[i].name);
@@ -241,8 +259,9 @@ const struct command cmd_list = {
 	.brief = "the sandboxes that are running",
 	.usage = "[OPTIONS]",
 	.about = "Lists the sandboxes of this user that are running: MEMORY is what a\n"
-		 "sandbox has of the host's, and the most it may have. One that does\n"
-		 "not answer within 5 seconds is shown as such.\n",
+		 "sandbox has of the host's, and the most it may have; PUBLISHED are its\n"
+		 "ports on this host, [ADDR:]HOST:GUEST. One that does not answer within\n"
+		 "5 seconds is shown as such.\n",
 	.options = options,
 	.size = sizeof(struct list),
 	.run = run,

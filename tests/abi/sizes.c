@@ -28,6 +28,7 @@ static void sizes(void)
 	FIELD(sandcastle_options, network);
 	FIELD(sandcastle_options, display_width);
 	FIELD(sandcastle_options, display_height);
+	FIELD(sandcastle_options, publish);
 	SIZE(sandcastle_map);
 	SIZE(sandcastle_exec_options);
 	FIELD(sandcastle_exec_options, argv);

@@ -37,6 +37,8 @@ test_a_web_server_at_the_loopback_alone()
 	cmp got www/big || fail "another file"
 	run_sandcastle ip "$box"
 	expect_out "$at -> 8000"
+	run_sandcastle list
+	expect_match "^$box .*  ${at#127.0.0.1:}:8000\$"
 	# Nobody listens there, nor at a port that is taken back.
 	run_sandcastle publish "$box" 0:8001
 	expect_code 0

@@ -3,7 +3,7 @@
  * A `sandcastle start` without a machine, for tests of what speaks to sandboxes:
  * prints a name, and serves the control channel (docs/control.md) with commands
  * that run here. --name=fail, hang, die and slow do as they say;
- * there is no --root that it knows.
+ * there is no --root that it knows, and each port of --publish is in use.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -335,6 +335,11 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc; i++)
 		if (strncmp(argv[i], "--root=", 7) == 0) {
 			fprintf(stderr, "sandcastle: cannot open %s\n", argv[i] + 7);
+			return 125;
+		}
+	for (int i = 1; i < argc; i++)
+		if (strncmp(argv[i], "--publish=", 10) == 0) {
+			fprintf(stderr, "sandcastle: --publish: %s is in use\n", argv[i] + 10);
 			return 125;
 		}
 	if (strcmp(name, "fail") == 0) {

@@ -379,6 +379,14 @@ Test(library, the_system_below_a_directory)
 	cr_assert_not_null(strstr(message(), "cannot open /trees/none"), "%s", message());
 }
 
+Test(library, ports_from_the_start)
+{
+	options.publish = (const char *const[]){"8080:80", NULL};
+	start();
+	cr_assert_eq(sandcastle_wait_ready(sb, -1), SANDCASTLE_E_START);
+	cr_assert_not_null(strstr(message(), "8080:80 is in use"), "%s", message());
+}
+
 Test(library, a_program_that_knows_no_root)
 {
 	cr_assert_eq(offsetof(struct sandcastle_options, root), 104);
