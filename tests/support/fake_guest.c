@@ -253,16 +253,14 @@ void fake_guest_settle(struct fake_guest *g)
 
 static void store16(const struct fake_guest *g, gpa_t at, uint16_t v)
 {
-	v = htole16(v);
-	memcpy(fake_ptr(g, at, sizeof(v)), &v, sizeof(v));
+	/* As a driver does that shares the ring with a device on another thread. */
+	__atomic_store_n((uint16_t *)fake_ptr(g, at, sizeof(v)), htole16(v), __ATOMIC_RELEASE);
 }
 
 static uint16_t load16(const struct fake_guest *g, gpa_t at)
 {
-	uint16_t v;
-
-	memcpy(&v, fake_ptr(g, at, sizeof(v)), sizeof(v));
-	return le16toh(v);
+	return le16toh(
+		__atomic_load_n((uint16_t *)fake_ptr(g, at, sizeof(uint16_t)), __ATOMIC_ACQUIRE));
 }
 
 static void store_desc(struct fake_guest *g, gpa_t at, const struct fake_seg *seg, bool more,
