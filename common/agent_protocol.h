@@ -25,7 +25,7 @@
  *     HELLO {VERSION, KERNEL}         ->
  *                                     <-   SETUP {...}      (sent at once,
  *                                     <-   EXEC id {...}     without waiting)
- *     READY                           ->
+ *     READY {ADDRESS}                 ->
  *     stream connections for id       ->
  *     STARTED id {PID}                ->
  *                                     <-   SIGNAL id, WINSIZE id
@@ -111,6 +111,7 @@ enum sc_field_tag {
 	SC_FIELD_NETWORK = 23, /* struct sc_network; SETUP, absent without a network */
 	SC_FIELD_RESOLV_CONF = 24, /* [str] SETUP: what /etc/resolv.conf says; absent: nothing */
 	SC_FIELD_PORT = 25, /* [u32] CONNECT: 1 to 65535 */
+	SC_FIELD_ADDRESS = 26, /* [u32] READY: the card's, 127.0.0.1 is 0x7f000001; absent: none */
 	SC_FIELD_STEP = 22, /* struct sc_step, then its name; READY, many, the last ends now */
 };
 
@@ -140,7 +141,10 @@ struct sc_step {
 		kernel; /* 1: the name is a line of the kernel's log, and what follows it is meant */
 } __attribute__((packed));
 
-/* The guest's network card; addresses in the order of the wire, prefixes are /24 and /64. */
+/*
+ * The guest's network card; addresses in the order of the wire, prefixes are /24 and /64. All of
+ * them 0: the guest asks for its own by DHCP.
+ */
 struct sc_network {
 	uint8_t mac[6];
 	uint8_t guest4[4], gateway4[4];

@@ -120,7 +120,7 @@ static int loopback_up(void)
 	return fd < 0 || ioctl(fd, SIOCSIFFLAGS, &ifr) < 0 ? -errno : 0;
 }
 
-int etc_finish(const struct setup *s, struct text *why)
+int etc_finish(struct setup *s, struct text *why)
 {
 	struct text uid = {.len = 0}, gid = {.len = 0};
 	int r = make_dirs("/etc");

@@ -13,6 +13,6 @@
  * host's files lack them (users from a directory service). Sets the host name
  * and brings the loopback device up.
  */
-int etc_finish(const struct setup *s, struct text *why) MUST_CHECK;
+int etc_finish(struct setup *s, struct text *why) MUST_CHECK;
 
 #endif

@@ -8,6 +8,7 @@
  * is a kernel panic, so every way out powers the machine off, with the reason
  * told to the host if it can still be, and to the kernel's log in any case.
  */
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -175,9 +176,13 @@ static int receive_setup(struct agent *a, struct text *why)
 static int say_ready(struct agent *a, struct text *why)
 {
 	struct wire_message m;
+	uint32_t address; /* 0 without a network */
 	int r;
 
 	wire_begin(&m, SC_MSG_READY, 0);
+	memcpy(&address, a->setup.network.guest4, sizeof(address));
+	if (address != 0)
+		wire_put_u32(&m, SC_FIELD_ADDRESS, be32toh(address));
 	if (a->setup.timeline) {
 		steps_add_kernel(&a->steps);
 		steps_mark(&a->steps, "read the kernel's log", NULL);

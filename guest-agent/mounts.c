@@ -422,7 +422,7 @@ static int detach_top(int *fd)
 	return r;
 }
 
-int mounts_finish(struct mounts *m, const struct setup *s, struct text *why)
+int mounts_finish(struct mounts *m, struct setup *s, struct text *why)
 {
 	bool new_home = access(s->home, F_OK) < 0;
 	/* Most bases have one, with what packages say is in it. */

@@ -41,7 +41,7 @@ int mounts_early(struct text *why) MUST_CHECK;
 /* Builds the new root and makes it the root of this process. Needs the modules. */
 int mounts_root(struct mounts *m, struct text *why) MUST_CHECK;
 /* What depends on who runs it and how: home, maps, host name, accounts. */
-int mounts_finish(struct mounts *m, const struct setup *s, struct text *why) MUST_CHECK;
+int mounts_finish(struct mounts *m, struct setup *s, struct text *why) MUST_CHECK;
 
 /*
  * A map that comes while programs run, which see it at once unless they have a mount

@@ -11,8 +11,13 @@
 #include <sys/socket.h>
 
 #include "guest-agent/files.h"
+#include "guest-agent/lease.h"
 
-enum { MAX_CARDS = 16 };
+enum {
+	MAX_CARDS = 16,
+	/* A command is to find the network up; without a server it is not to wait for ever. */
+	LEASE_WAIT_MS = 10 * 1000,
+};
 
 /* As <linux/ipv6.h> has it, which does not go together with the C library's headers. */
 struct in6_request {
@@ -67,23 +72,33 @@ static void calm_ipv6(const char *card)
 	}
 }
 
-static int set_ipv4(int fd, struct ifreq *ifr, const struct sc_network *net)
-{
-	static const uint8_t all[4], mask[4] = {255, 255, 255, 0};
-	struct rtentry route = {.rt_flags = RTF_UP | RTF_GATEWAY, .rt_dev = ifr->ifr_name};
+static const uint8_t nobody4[4];
 
-	put_addr4(&ifr->ifr_addr, net->guest4);
+static int card_up(int fd, struct ifreq *ifr)
+{
+	ifr->ifr_flags = IFF_UP | IFF_RUNNING;
+	return ioctl(fd, SIOCSIFFLAGS, ifr) < 0 ? -errno : 0;
+}
+
+/* gateway 0.0.0.0: there is none. */
+static int set_ipv4(int fd, struct ifreq *ifr, const uint8_t addr[4], const uint8_t mask[4],
+		    const uint8_t gateway[4])
+{
+	struct rtentry route = {.rt_flags = RTF_UP | RTF_GATEWAY, .rt_dev = ifr->ifr_name};
+	int r;
+
+	put_addr4(&ifr->ifr_addr, addr);
 	if (ioctl(fd, SIOCSIFADDR, ifr) < 0)
 		return -errno;
 	put_addr4(&ifr->ifr_netmask, mask);
 	if (ioctl(fd, SIOCSIFNETMASK, ifr) < 0)
 		return -errno;
-	ifr->ifr_flags = IFF_UP | IFF_RUNNING;
-	if (ioctl(fd, SIOCSIFFLAGS, ifr) < 0)
-		return -errno;
-	put_addr4(&route.rt_dst, all);
-	put_addr4(&route.rt_genmask, all);
-	put_addr4(&route.rt_gateway, net->gateway4);
+	r = card_up(fd, ifr);
+	if (r < 0 || memcmp(gateway, nobody4, 4) == 0)
+		return r;
+	put_addr4(&route.rt_dst, nobody4);
+	put_addr4(&route.rt_genmask, nobody4);
+	put_addr4(&route.rt_gateway, gateway);
 	return ioctl(fd, SIOCADDRT, &route) < 0 ? -errno : 0;
 }
 
@@ -110,7 +125,50 @@ static int set_ipv6(const char *card, const struct sc_network *net)
 	return ioctl(fd, SIOCSIFADDR, &addr) < 0 || ioctl(fd, SIOCADDRT, &route) < 0 ? -errno : 0;
 }
 
-int network_up(const struct sc_network *net, struct text *why)
+static int set_resolvers(const struct dhcp_lease *lease)
+{
+	struct text conf = {.len = 0};
+
+	for (unsigned int i = 0; i < lease->n_dns; i++) {
+		text_add(&conf, "nameserver ");
+		for (unsigned int j = 0; j < 4; j++) {
+			text_add_u32(&conf, lease->dns[i][j]);
+			text_add(&conf, j < 3 ? "." : "\n");
+		}
+	}
+	if (lease->domain[0]) {
+		text_add(&conf, "search ");
+		text_add(&conf, lease->domain);
+		text_add(&conf, "\n");
+	}
+	return file_replace("/etc/resolv.conf", conf.buf);
+}
+
+static int apply_lease(const char *card, const struct dhcp_lease *lease)
+{
+	AUTO_CLOSE int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq ifr = {.ifr_ifindex = 0};
+	int r;
+
+	memcpy(ifr.ifr_name, card, strlen(card) + 1);
+	put_addr4(&ifr.ifr_addr, nobody4);
+	if (!lease)
+		return ioctl(fd, SIOCSIFADDR, &ifr) < 0 ? -errno : 0;
+	r = set_ipv4(fd, &ifr, lease->address, lease->mask, lease->router);
+	return r < 0 ? r : set_resolvers(lease);
+}
+
+static int set_fixed(int fd, struct ifreq *ifr, const struct sc_network *net)
+{
+	static const uint8_t mask[4] = {255, 255, 255, 0};
+	int r;
+
+	calm_ipv6(ifr->ifr_name);
+	r = set_ipv4(fd, ifr, net->guest4, mask, net->gateway4);
+	return r < 0 ? r : set_ipv6(ifr->ifr_name, net);
+}
+
+int network_up(struct sc_network *net, struct text *why)
 {
 	AUTO_CLOSE int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct ifreq ifr = {.ifr_ifindex = 0};
@@ -118,9 +176,9 @@ int network_up(const struct sc_network *net, struct text *why)
 
 	if (r < 0)
 		return text_fail(why, r, "find the network card", NULL);
-	calm_ipv6(ifr.ifr_name);
-	r = set_ipv4(fd, &ifr, net);
-	if (r == 0)
-		r = set_ipv6(ifr.ifr_name, net);
+	if (memcmp(net->guest4, nobody4, 4) != 0)
+		r = set_fixed(fd, &ifr, net);
+	else if ((r = card_up(fd, &ifr)) == 0)
+		r = lease_keep(ifr.ifr_name, net->mac, apply_lease, LEASE_WAIT_MS, net->guest4);
 	return r < 0 ? text_fail(why, r, "set the addresses of", ifr.ifr_name) : 0;
 }

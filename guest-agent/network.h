@@ -9,8 +9,10 @@
 
 /*
  * Gives the card with net->mac its addresses and routes; nothing is asked for on
- * the wire, and nothing waits. -errno, and *why says what failed.
+ * the wire, and nothing waits. Where net->guest4 is 0.0.0.0 they are somebody else's to give,
+ * by DHCP (lease.h): guest4 is what was given within ten seconds, or stays. -errno, and *why
+ * says what failed.
  */
-int network_up(const struct sc_network *net, struct text *why) MUST_CHECK;
+int network_up(struct sc_network *net, struct text *why) MUST_CHECK;
 
 #endif

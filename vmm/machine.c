@@ -9,6 +9,7 @@
 #include "vmm/machine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -93,8 +94,8 @@ struct machine {
 
 	struct side_loop sides[SIDES]; /* those of what the machine does not have stay empty */
 	int net_cable; /* to the network process, until it is ready; the card's own */
-	struct net_device *card; /* NULL, as the next: there is no network */
-	struct net_supervisor *net_supervisor;
+	struct net_device *card; /* NULL: there is no network */
+	struct net_supervisor *net_supervisor; /* NULL: there is no process behind it */
 	struct file_server base, maps;
 	struct display display; /* empty if the configuration has none */
 
@@ -375,8 +376,16 @@ static int add_display(struct machine *m, const struct sandbox_config *cfg)
 	return add_input(m, INPUT_MOUSE, NULL, &m->display.mouse);
 }
 
-/* Only where the sandbox has a network: neither device nor process otherwise. */
-static int add_network(struct machine *m, const struct sandbox_config *cfg)
+static int add_card(struct machine *m, const struct sandbox_config *cfg, int cable)
+{
+	struct virtio_device *vdev = NULL;
+	int r = virtio_net_new(cfg->addresses.mac, cable, &vdev, &m->card);
+
+	return r < 0 ? r : add_virtio(m, vdev, m->sides[SIDE_NET].loop);
+}
+
+/* Behind the card is a process that may end before its time. */
+static int add_net_process(struct machine *m, const struct sandbox_config *cfg)
 {
 	struct net_supervisor_setup setup = {
 		.loop = m->loop,
@@ -384,23 +393,46 @@ static int add_network(struct machine *m, const struct sandbox_config *cfg)
 		.start = net_process_start,
 		.pause_ms = NET_PAUSE_MS,
 	};
-	struct virtio_device *vdev = NULL;
-	int r;
+	int r = net_process_start(&setup.net, &m->net_cable, &setup.pid);
 
-	if (cfg->network_mode == NETWORK_NONE)
-		return 0;
-	r = side_loop_init(&m->sides[SIDE_NET]);
 	if (r == 0)
-		r = net_process_start(&setup.net, &m->net_cable, &setup.pid);
-	if (r == 0)
-		r = virtio_net_new(cfg->addresses.mac, m->net_cable, &vdev, &m->card);
-	if (r == 0)
-		r = add_virtio(m, vdev, m->sides[SIDE_NET].loop);
+		r = add_card(m, cfg, m->net_cable);
 	if (r < 0)
 		return r;
 	setup.card = m->card;
 	setup.card_loop = m->sides[SIDE_NET].loop;
 	return net_supervisor_new(&setup, &m->net_supervisor);
+}
+
+/* On the card's thread. */
+static void tap_is_gone(void *owner)
+{
+	(void)owner;
+	log_warn("the tap of the sandbox's network is gone; its link is down from here on");
+}
+
+/* Behind the card is what the configuration has opened, which stays the configuration's. */
+static int add_tap(struct machine *m, const struct sandbox_config *cfg)
+{
+	int cable = fcntl(cfg->tap, F_DUPFD_CLOEXEC, 3);
+	int r = cable < 0 ? -errno : add_card(m, cfg, cable);
+
+	if (r == 0)
+		net_device_on_unplug(m->card, tap_is_gone, NULL);
+	return r;
+}
+
+/* Only where the sandbox has a network: neither device nor process otherwise. */
+static int add_network(struct machine *m, const struct sandbox_config *cfg)
+{
+	int r;
+
+	if (cfg->network_mode == NETWORK_NONE)
+		return 0;
+	r = side_loop_init(&m->sides[SIDE_NET]);
+	if (r < 0)
+		return r;
+	return network_has_process(cfg->network_mode) ? add_net_process(m, cfg) : add_tap(m, cfg);
 }
 
 static int add_vcpus(struct machine *m, unsigned int n)
@@ -499,7 +531,7 @@ int machine_build(const struct machine_setup *setup, struct machine **out)
 	if (r == 0)
 		r = load_kernel(m, setup);
 	/* The processes beside it had the time that the kernel took to load. */
-	if (r == 0 && setup->config->network_mode != NETWORK_NONE)
+	if (r == 0 && m->net_supervisor)
 		r = net_process_wait(m->net_cable);
 	if (r < 0)
 		goto fail;

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@ enum {
 	DISPLAY_WIDTH = 1280,
 	DISPLAY_HEIGHT = 800,
 	DISPLAY_MAX = 8192,
+	LIBVIRT_NAME_MAX = 64,
 };
 
 #define DEFAULT_MEMORY_MAX (8ull << 30)
@@ -228,6 +230,14 @@ static int set_display(struct call *call, const char *text)
 	return 0;
 }
 
+/* True if text is `word` and a name of at most max bytes. */
+static bool names_network(const char *text, const char *word, size_t max)
+{
+	const size_t n = strlen(word), len = strlen(text);
+
+	return len > n && len - n <= max && strncmp(text, word, n) == 0 && !strchr(text, '/');
+}
+
 /* Whether, and whereto, the sandbox has a network. */
 static int set_network(struct call *call, const char *text)
 {
@@ -244,9 +254,17 @@ static int set_network(struct call *call, const char *text)
 		s->cfg->network_mode = (enum network_mode)i;
 		return settings_string(&s->cfg->network, text);
 	}
-	log_error("%s '%s': give none, internet (public addresses only) or user (the LAN as well)",
-		  call->what, text);
-	return -EINVAL;
+	if (names_network(text, "tap=", IFNAMSIZ - 1))
+		s->cfg->network_mode = NETWORK_TAP;
+	else if (names_network(text, "libvirt:", LIBVIRT_NAME_MAX))
+		s->cfg->network_mode = NETWORK_LIBVIRT;
+	else {
+		log_error("%s '%s': give none, internet (public addresses only), user (the LAN as "
+			  "well), tap=NAME or libvirt:NAME",
+			  call->what, text);
+		return -EINVAL;
+	}
+	return settings_string(&s->cfg->network, text);
 }
 
 /* A port of the guest's that the host is to have, too. */
@@ -364,9 +382,10 @@ const struct option_row settings_rows[] = {
 	 "end it after that time: 10s, 5m, 1h30m"},
 	{"name", 0, "NAME", set_name, AT(name), SETTING_FILE,
 	 "its name and host name (default: two words)"},
-	{"network", 0, "none|internet|user", set_network, AT(network), SETTING_FILE,
+	{"network", 0, "none|internet|user|NET", set_network, AT(network), SETTING_FILE,
 	 "none (default), internet: public addresses only,\n"
-	 "or user: the LAN as well; never this host itself"},
+	 "user: the LAN as well, but never this host itself,\n"
+	 "or a network of yours: tap=NAME, libvirt:NAME"},
 	{"publish", 0, "[ADDR:]HOST:GUEST", set_publish, AT(publish), SETTING_FILE | SETTING_LIST,
 	 "lead port HOST of this host (0: any free one) to\n"
 	 "port GUEST of the sandbox; may repeat"},

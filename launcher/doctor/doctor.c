@@ -9,11 +9,14 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "common/units.h"
 #include "image/kernel/kernel.h"
 #include "vmm/config/config.h"
 #include "vmm/kvm/checks.h"
+#include "vmm/net/libvirt.h"
+#include "vmm/net/process.h"
 #include "vmm/renderer.h"
 
 /* A sandbox's own fds and those of a build that opens files by the hundred. */
@@ -182,6 +185,58 @@ static void check_gpu(struct doctor_report *report)
 		add(report, "GPU", DOCTOR_OK, "guests with a display draw in software: %s", says);
 }
 
+static void check_network(struct doctor_report *report)
+{
+	if (net_process_possible())
+		add(report, "network", DOCTOR_OK, "libslirp is installed");
+	else
+		set_cure(add(report, "network", DOCTOR_WARN,
+			     "libslirp is not installed, which --network internet and user need"),
+			 "on Debian `sudo apt-get install libslirp0`");
+}
+
+/* Echo requests are sent by sockets of ICMP, which the kernel allows to a range of groups. */
+static void check_ping(struct doctor_report *report)
+{
+	FILE *f = fopen("/proc/sys/net/ipv4/ping_group_range", "re");
+	unsigned long first = 1, last = 0;
+
+	if (f && fscanf(f, "%lu %lu", &first, &last) != 2)
+		last = 0;
+	if (f)
+		fclose(f);
+	if (first <= getegid() && getegid() <= last)
+		add(report, "ping", DOCTOR_OK, "sandboxes with a network can");
+	else
+		set_cure(add(report, "ping", DOCTOR_WARN,
+			     "sandboxes with a network cannot: this user may not"),
+			 "`sudo sysctl net.ipv4.ping_group_range='0 2147483647'`");
+}
+
+/* Only of interest where there is libvirt. */
+static void check_bridges(struct doctor_report *report)
+{
+	const char *helper = bridge_helper_path();
+	struct stat st;
+
+	if (!libvirt_is_installed())
+		return;
+	if (!helper)
+		set_cure(add(report, "bridges", DOCTOR_WARN,
+			     "qemu-bridge-helper is not installed, which --network libvirt:NAME "
+			     "needs"),
+			 "on Debian `sudo apt-get install qemu-system-common`");
+	else if (stat(helper, &st) < 0 || !(st.st_mode & S_ISUID) ||
+		 access("/etc/qemu/bridge.conf", F_OK) < 0)
+		set_cure(add(report, "bridges", DOCTOR_WARN,
+			     "root has not allowed %s, which --network libvirt:NAME needs", helper),
+			 "`sudo chmod u+s %s; sudo mkdir -p /etc/qemu; echo allow virbr0 | sudo "
+			 "tee -a /etc/qemu/bridge.conf`",
+			 helper);
+	else
+		add(report, "bridges", DOCTOR_OK, "those of /etc/qemu/bridge.conf, by %s", helper);
+}
+
 void doctor_collect(struct doctor_report *report, const char *kernel)
 {
 	report->n = 0;
@@ -194,6 +249,9 @@ void doctor_collect(struct doctor_report *report, const char *kernel)
 	check_files(report);
 	check_cache(report);
 	check_gpu(report);
+	check_network(report);
+	check_ping(report);
+	check_bridges(report);
 }
 
 bool doctor_is_well(const struct doctor_report *report)

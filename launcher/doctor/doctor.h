@@ -21,7 +21,7 @@ struct doctor_check {
 	char cure[256]; /* empty if nothing has to be done or detail says it */
 };
 
-enum { DOCTOR_CHECKS_MAX = 12 };
+enum { DOCTOR_CHECKS_MAX = 16 };
 
 struct doctor_report {
 	struct doctor_check checks[DOCTOR_CHECKS_MAX];

@@ -31,6 +31,7 @@ guest-agent/main.c tests/guest/test_run.sh
 guest-agent/mounts.c tests/guest/test_share.sh
 guest-agent/session.c tests/stress/agent_exec.c
 guest-agent/stream.c tests/stress/agent_exec.c
+guest-agent/lease.c tests/guest/test_tap_root.sh
 guest-agent/network.c tests/guest/test_network_root.sh
 image/archive_lib.c tests/unit/image/kernel/test_unpack.c
 image/base/build.c tests/unit/image/base/test_base.c

@@ -43,6 +43,8 @@ void sandbox_config_fini(struct sandbox_config *cfg)
 		if (cfg->ports[i].fd >= 0)
 			close(cfg->ports[i].fd);
 	free(cfg->ports);
+	if (cfg->tap > 0)
+		close(cfg->tap);
 	free(cfg->name);
 	free(cfg->workdir);
 	free(cfg->run_as);

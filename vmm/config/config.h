@@ -87,9 +87,11 @@ struct sandbox_config {
 	enum gpu_choice gpu_choice; /* the same */
 	char *timeline; /* --timeline FILE; NULL: none */
 	bool debug_console;
-	char *network; /* --network: "none", "internet" or "user" */
+	char *network; /* --network: "none", "internet", "user", "tap=NAME" or "libvirt:NAME" */
 	enum network_mode network_mode; /* the same */
-	struct net_addresses addresses; /* of a network; net_configure() fills them */
+	/* These are net_configure()'s to fill. */
+	struct net_addresses addresses; /* of a network; with a tap, mac alone */
+	int tap; /* its descriptor, with NETWORK_TAP and NETWORK_LIBVIRT; 0: not open */
 	char **publish; /* --publish "[ADDR:]HOST:GUEST", NULL-terminated */
 	struct config_port *ports; /* the same, once they are listened at */
 	size_t n_ports;

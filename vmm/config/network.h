@@ -3,13 +3,22 @@
 #ifndef VMM_CONFIG_NETWORK_H
 #define VMM_CONFIG_NETWORK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum network_mode {
 	NETWORK_NONE,
 	NETWORK_INTERNET, /* public addresses only */
 	NETWORK_USER, /* what the user reaches, but for the host itself by loopback */
+	NETWORK_TAP, /* whatever is behind a tap of the host's */
+	NETWORK_LIBVIRT, /* a tap in the bridge of one of libvirt's networks */
 };
+
+/* The network process is behind the card, with its filter; else there is a tap. */
+static inline bool network_has_process(enum network_mode mode)
+{
+	return mode == NETWORK_INTERNET || mode == NETWORK_USER;
+}
 
 /* The addresses of the little network between guest and process; network byte order. */
 struct net_addresses {

@@ -7,6 +7,7 @@
 #include "vmm/config/config.h"
 #include "vmm/control/control_priv.h"
 #include "vmm/session/ports.h"
+#include "vmm/session/session.h"
 
 static void bad_request(const struct control_request *req, const char *what)
 {
@@ -83,6 +84,17 @@ json_t *control_list_ports(const struct control *ctl)
 	return list;
 }
 
+/* The guest says what it was given, if it was. */
+static json_t *tap_network(const struct control *ctl)
+{
+	const struct in_addr in = {.s_addr = htonl(session_address(ctl->setup.session))};
+	char four[INET_ADDRSTRLEN];
+
+	(void)inet_ntop(AF_INET, &in, four, sizeof(four));
+	return json_pack("{s:s, s:o}", "mode", ctl->setup.config->network, "addresses",
+			 in.s_addr != 0 ? json_pack("[s]", four) : json_array());
+}
+
 json_t *control_network(const struct control *ctl)
 {
 	const struct sandbox_config *cfg = ctl->setup.config;
@@ -90,6 +102,8 @@ json_t *control_network(const struct control *ctl)
 
 	if (cfg->network_mode == NETWORK_NONE)
 		return json_null();
+	if (!network_has_process(cfg->network_mode))
+		return tap_network(ctl);
 	(void)inet_ntop(AF_INET, cfg->addresses.guest4, four, sizeof(four));
 	(void)inet_ntop(AF_INET6, cfg->addresses.guest6, six, sizeof(six));
 	return json_pack("{s:s, s:[s, s]}", "mode", cfg->network, "addresses", four, six);

@@ -9,6 +9,8 @@
 
 #include "common/log.h"
 #include "vmm/net/hostaddr.h"
+#include "vmm/net/libvirt.h"
+#include "vmm/net/tap.h"
 
 enum { FIRST_NET = 2, LAST_NET = 9, LINES_MAX = 4096 };
 
@@ -29,14 +31,21 @@ static bool host_is_in(const struct net_filter *host, const uint8_t net4[4])
 	return false;
 }
 
+/* Not a group's, and not one of a manufacturer (IEEE 802). */
+static int choose_mac(uint8_t mac[6])
+{
+	if (getrandom(mac, 6, 0) != 6)
+		return -EAGAIN;
+	mac[0] = (uint8_t)((mac[0] & 0xfc) | 2);
+	return 0;
+}
+
 int net_addresses_choose(const struct net_filter *host, struct net_addresses *out)
 {
 	struct net_addresses a = {.net4 = {10, 0, FIRST_NET, 0}};
 
-	if (getrandom(a.mac, sizeof(a.mac), 0) != sizeof(a.mac))
+	if (choose_mac(a.mac) < 0)
 		return -EAGAIN;
-	/* Not a group's, and not one of a manufacturer (IEEE 802). */
-	a.mac[0] = (uint8_t)((a.mac[0] & 0xfc) | 2);
 	while (a.net4[2] < LAST_NET && host_is_in(host, a.net4))
 		a.net4[2]++;
 	/* A host that is in all of 10/8 has most likely none of its machines in the usual one. */
@@ -113,6 +122,24 @@ static void read_host_conf(char out[LINES_MAX])
 	out[n] = '\0';
 }
 
+static int cannot_choose(int error)
+{
+	log_error("cannot choose the addresses of the sandbox's network: %s", strerror(-error));
+	return error;
+}
+
+/* Addresses are given by whoever does so there. */
+static int configure_tap(struct sandbox_config *cfg)
+{
+	const char *name = cfg->network + strcspn(cfg->network, "=:") + 1;
+	int r = choose_mac(cfg->addresses.mac);
+
+	if (r < 0)
+		return cannot_choose(r);
+	return cfg->network_mode == NETWORK_TAP ? tap_open(name, &cfg->tap)
+						: libvirt_open(name, &cfg->tap);
+}
+
 int net_configure(struct sandbox_config *cfg)
 {
 	struct net_filter host = {.n_host = 0};
@@ -121,12 +148,12 @@ int net_configure(struct sandbox_config *cfg)
 
 	if (cfg->network_mode == NETWORK_NONE)
 		return 0;
+	if (!network_has_process(cfg->network_mode))
+		return configure_tap(cfg);
 	hostaddr_read(&host);
 	r = net_addresses_choose(&host, &cfg->addresses);
-	if (r < 0) {
-		log_error("cannot choose the addresses of the sandbox's network: %s", strerror(-r));
-		return r;
-	}
+	if (r < 0)
+		return cannot_choose(r);
 	read_host_conf(conf);
 	cfg->resolv_conf = net_resolv_conf(&cfg->addresses, conf);
 	return cfg->resolv_conf ? 0 : -ENOMEM;

@@ -21,8 +21,8 @@ int net_addresses_choose(const struct net_filter *host, struct net_addresses *ou
 char *net_resolv_conf(const struct net_addresses *own, const char *host_conf);
 
 /*
- * Fills in what a configuration with a network lacks: addresses, and the resolver's
- * file. Reads this host's interfaces and /etc/resolv.conf. Logs on failure.
+ * Fills in what a configuration with a network lacks: addresses, the resolver's file, and the
+ * tap. Reads this host's interfaces and /etc/resolv.conf; may start processes. Logs on failure.
  */
 int net_configure(struct sandbox_config *cfg) MUST_CHECK;
 

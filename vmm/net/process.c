@@ -433,6 +433,13 @@ static int prepare(struct net_process *p)
 	return r;
 }
 
+bool net_process_possible(void)
+{
+	struct slirp_lib lib;
+
+	return slirp_lib_open(&lib) == 0;
+}
+
 int net_process_main(int cable)
 {
 	struct net_process *p = calloc(1, sizeof(*p));

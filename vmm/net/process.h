@@ -3,6 +3,7 @@
 #ifndef VMM_NET_PROCESS_H
 #define VMM_NET_PROCESS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -43,6 +44,9 @@ int net_process_wait(int cable) MUST_CHECK;
 
 /* Gives up what the process does not need to carry frames: files but /etc, and most calls. -errno. */
 int net_process_seal(void) MUST_CHECK;
+
+/* Whether what it needs is installed on this host. */
+bool net_process_possible(void);
 
 /* What the process does, from its main() to its end. Returns its exit code. */
 int net_process_main(int cable);

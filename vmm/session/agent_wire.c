@@ -19,7 +19,7 @@ struct rule {
 
 static const struct rule rules[] = {
 	[SC_MSG_HELLO] = {.must = BIT(SC_FIELD_VERSION) | BIT(SC_FIELD_KERNEL)},
-	[SC_MSG_READY] = {.many = BIT(SC_FIELD_STEP)},
+	[SC_MSG_READY] = {.many = BIT(SC_FIELD_STEP) | BIT(SC_FIELD_ADDRESS)},
 	[SC_MSG_STARTED] = {.must = BIT(SC_FIELD_PID), .has_id = true},
 	[SC_MSG_EXEC_FAILED] = {.must = BIT(SC_FIELD_ERRNO) | BIT(SC_FIELD_TEXT), .has_id = true},
 	[SC_MSG_EXITED] = {.may = BIT(SC_FIELD_CODE) | BIT(SC_FIELD_SIGNAL), .has_id = true},
@@ -53,6 +53,9 @@ static int take_number(uint32_t tag, uint32_t v, struct agent_message *out, cons
 		return 0;
 	case SC_FIELD_PID:
 		out->pid = v;
+		return 0;
+	case SC_FIELD_ADDRESS:
+		out->address = v;
 		return 0;
 	case SC_FIELD_ERRNO:
 		if (v < 1 || v > 4095)

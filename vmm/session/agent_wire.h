@@ -29,6 +29,7 @@ struct agent_message {
 	uint32_t id;
 	uint32_t version; /* HELLO */
 	uint32_t pid; /* STARTED */
+	uint32_t address; /* READY: of the network card, if it has one */
 	int error; /* EXEC_FAILED, MAP_FAILED, CONNECT_FAILED: 1 to 4095 */
 	int code; /* EXITED by itself: 0 to 255 */
 	int signal; /* EXITED by a signal: 1 to 64; else 0 */

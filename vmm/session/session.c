@@ -38,6 +38,7 @@ struct session {
 	void *owner;
 
 	enum session_state state;
+	uint32_t address; /* of the guest's card, as it says; 0: none */
 	bool greeted;
 	struct timeline *timeline; /* or NULL */
 	bool tell_ready, tell_ended; /* calls that are due */
@@ -186,6 +187,7 @@ static void take_hello(struct session *s, const struct agent_message *m)
 static void take_ready(struct session *s, const struct agent_message *m)
 {
 	enter(s, SESSION_READY);
+	s->address = m->address;
 	for (unsigned int i = 0; s->timeline && i < m->n_steps; i++) {
 		const struct agent_step *step = &m->steps[i];
 
@@ -486,6 +488,11 @@ struct loop_task *session_graphics_lost(struct session *s)
 enum session_state session_state(const struct session *s)
 {
 	return s->state;
+}
+
+uint32_t session_address(const struct session *s)
+{
+	return s->address;
 }
 
 void session_set_timeline(struct session *s, struct timeline *tl)

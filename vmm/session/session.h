@@ -69,6 +69,8 @@ void session_shutdown(struct session *s);
 struct loop_task *session_graphics_lost(struct session *s);
 
 enum session_state session_state(const struct session *s);
+/* The IPv4 address the guest says its card has, 127.0.0.1 as 0x7f000001; 0: none, or not yet. */
+uint32_t session_address(const struct session *s);
 /* Each state that is reached from now on is marked there, and the guest's steps added; borrowed. */
 void session_set_timeline(struct session *s, struct timeline *tl);
 

@@ -91,7 +91,7 @@ Test(doctor, a_warning_is_no_failure)
 Test(doctor, of_this_machine)
 {
 	doctor_collect(&report, NULL);
-	cr_assert_geq(report.n, 8);
+	cr_assert_geq(report.n, 10);
 	cr_assert_leq(report.n, DOCTOR_CHECKS_MAX);
 	for (size_t i = 0; i < report.n; i++)
 		cr_assert_gt(strlen(report.checks[i].detail), 0, "%s", report.checks[i].name);
