@@ -42,6 +42,8 @@ struct agent {
 	struct session *session;
 	struct client clients[N_COMMANDS];
 	struct shares *shares;
+	struct loop *files; /* of the shares' file server */
+	bool files_stuck; /* in a file system of the host's that does not answer */
 	unsigned int asked; /* requests for shares that were not answered */
 	unsigned int over;
 };
@@ -171,6 +173,12 @@ static void start_command(struct agent *a, struct client *c, uint8_t how, uint8_
 		c->command = NULL;
 }
 
+/* Ends one run of a loop. */
+struct turn {
+	struct loop_task task;
+	struct loop *loop;
+};
+
 /* What another process does with its end. */
 static void host_side(struct client *c, uint8_t how, uint8_t n)
 {
@@ -200,6 +208,22 @@ static void share_done(void *asker, int64_t id, int error, const char *text)
 		abort();
 }
 
+/* What `share` lists is whole, and no more than there may be. */
+static void check_shares(const struct agent *a)
+{
+	const struct config_map *map;
+	bool writable = false;
+	size_t n = 0;
+
+	for (; (map = shares_get(a->shares, n)) != NULL; n++) {
+		if (!map->host || !map->guest || map->guest[0] != '/')
+			abort();
+		writable |= map->writable;
+	}
+	if (n > CONFIG_MAX_MAPS || (!shares_writable(a->shares) && writable))
+		abort();
+}
+
 static void ask_share(struct agent *a, uint8_t how, uint8_t n)
 {
 	char guest[24], why[MAP_WHY_MAX];
@@ -207,6 +231,8 @@ static void ask_share(struct agent *a, uint8_t how, uint8_t n)
 	int r;
 
 	snprintf(guest, sizeof(guest), n & 8 ? "/m/%u/in" : "/m/%u", n & 3);
+	if (n & 0x80)
+		snprintf(guest, sizeof(guest), n & 0x20 ? "/proc/x" : "/m/first");
 	if (how & 2) {
 		r = shares_remove(a->shares, guest, a, how, why);
 	} else {
@@ -219,6 +245,12 @@ static void ask_share(struct agent *a, uint8_t how, uint8_t n)
 		a->asked++;
 	else if (strnlen(why, sizeof(why)) == sizeof(why))
 		abort();
+	/* Who asked goes away. */
+	if (n & 0x40) {
+		shares_forget(a->shares, a);
+		a->asked = 0;
+	}
+	check_shares(a);
 }
 
 /* The guest's kernel looks at a share, or at what was one. */
@@ -248,8 +280,8 @@ static void start_shares(struct agent *a, const struct sandbox_config *cfg)
 	const struct shares_setup setup = {
 		.loop = a->fv.g->loop,
 		.session = a->session,
-		/* Served on one thread, as in a test; the order is the same. */
-		.files = {a->fv.g->loop, files.server, &files.lock},
+		/* Its loop runs between turns of the other, or does not. */
+		.files = {a->files, files.server, &files.lock},
 		.config = cfg,
 		.done = share_done,
 		.mount_limit_ms = LIMIT_MS,
@@ -261,14 +293,37 @@ static void start_shares(struct agent *a, const struct sandbox_config *cfg)
 		abort();
 }
 
+static void end_turn(struct loop_task *task)
+{
+	struct turn *turn = CONTAINER_OF(task, struct turn, task);
+
+	loop_stop(turn->loop);
+}
+
+/* The file server's thread does what it was told, unless it is stuck; then ours has its turn. */
+static void settle(struct agent *a)
+{
+	struct turn turn = {.task.fn = end_turn, .loop = a->files};
+
+	if (!a->files_stuck) {
+		loop_post(a->files, &turn.task);
+		if (loop_run(a->files) < 0)
+			abort();
+	}
+	fake_guest_settle(a->fv.g);
+}
+
 static void drop_shares(struct agent *a)
 {
 	char name[8];
 
-	/* A share in the middle of something has a task in the loop. */
+	/* A share in the middle of something has a task in one of the loops. */
 	shares_forget(a->shares, a);
-	fake_guest_settle(a->fv.g);
+	a->files_stuck = false;
+	for (unsigned int i = 0; i < 2; i++)
+		settle(a);
 	shares_free(a->shares);
+	loop_free(a->files);
 	for (unsigned int i = 0; i < 100; i++) {
 		snprintf(name, sizeof(name), "map%u", i);
 		(void)!fs_server_remove_export(files.server, name);
@@ -463,6 +518,7 @@ static void step(struct agent *a, struct fuzz_input *in)
 		look_at_share(arg);
 		break;
 	case 12:
+		a->files_stuck = arg & 0x80;
 		fuzz_clock_pass(n * 16u, 0);
 		break;
 	default:
@@ -508,6 +564,8 @@ static void begin(struct agent *a, const struct sandbox_config *cfg, struct fuzz
 		if (how >> i & 1)
 			start_command(a, &a->clients[i], how >> 3, fuzz_u8(in));
 	}
+	if (loop_new(&a->files) < 0)
+		abort();
 	start_shares(a, cfg);
 }
 
@@ -522,17 +580,19 @@ static void end(struct agent *a)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static char name[] = "fuzz";
+	static char name[] = "fuzz", host[] = "/etc", guest[] = "/m/first";
 	static struct agent a;
 	struct fuzz_input in = {data, size};
-	const struct sandbox_config cfg = {.name = name};
+	/* There from the start; the server was never told, so it cannot take it back. */
+	static struct config_map first = {.host = host, .guest = guest, .fd = -1};
+	const struct sandbox_config cfg = {.name = name, .maps = &first, .n_maps = 1};
 
 	begin(&a, &cfg, &in);
 	for (unsigned int n = 0; n < MAX_OPS && in.left > 0 && a.over == 0; n++) {
 		step(&a, &in);
 		if (a.fv.g->vdev->broken)
 			abort();
-		fake_guest_settle(a.fv.g);
+		settle(&a);
 		(void)fake_sock_poll(&a.fv, a.all, N_SOCKS);
 	}
 	end(&a);
