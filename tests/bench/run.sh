@@ -105,6 +105,28 @@ bench_memory()
 	done
 }
 
+# bench_network [--mb N]: bytes through the network process.
+bench_network()
+{
+	local mb=32
+
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--mb) mb=${2-} && shift ;;
+		--mb=*) mb=${1#*=} ;;
+		*) die "bench network: unknown option $1; see ./dev help bench" ;;
+		esac
+		shift || break
+	done
+	[[ $mb =~ ^[1-9][0-9]{0,3}$ ]] || die "bench network: --mb takes a number"
+	[ "$UID" -eq 0 ] || die "bench network: it makes network namespaces and taps, as root"
+	need lab bench
+	{ build_quietly gcc '' && ninja -C build bench_network >"$log"; } || die "bench: the build failed"
+	mkdir -p build/bench
+	tests/bench/network.sh "$mb" >build/bench/network.out || echo "network: not all of it came to its end"
+	awk -f tests/bench/network.awk build/bench/network.out
+}
+
 # bench_start WHAT RUNS [OPTION...]: what start.sh says of WHAT, summed up by WHAT.awk.
 bench_start()
 {
@@ -239,7 +261,7 @@ cmd_bench()
 	local -a lab=(--counted --root) options=() parts=(sandcastle) rows=()
 
 	case ${1-} in
-	control | image | memory)
+	control | image | memory | network)
 		"bench_$1" "${@:2}"
 		return
 		;;
