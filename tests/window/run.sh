@@ -11,7 +11,7 @@ done
 XDG_RUNTIME_DIR=$(mktemp -d)
 export XDG_RUNTIME_DIR
 unset WAYLAND_DISPLAY
-Xvfb -displayfd 3 -screen 0 1600x1000x24 -nolisten tcp 3>"$XDG_RUNTIME_DIR/display" 2>/dev/null &
+Xvfb -displayfd 3 -screen 0 1920x1080x24 -nolisten tcp 3>"$XDG_RUNTIME_DIR/display" 2>/dev/null &
 xvfb=$!
 finish()
 {
@@ -106,6 +106,8 @@ picture()
 # Starts both; the fake is $1.
 start()
 {
+	local has_focus=''
+
 	coproc fake_process { exec "$fake" "$1"; }
 	expect listening
 	"${opener[@]}" "$1" 2>"$XDG_RUNTIME_DIR/stderr" &
@@ -114,13 +116,14 @@ start()
 	for _ in {1..100}; do
 		IFS= read -r -t 10 last <&"${fake_process[0]}"
 		[[ $last != window\ [1-9]* ]] || break
+		[[ $last != "focus 1" ]] || has_focus=1
 		sleep 0.05
 		tell window
 	done
 	id=${last#window }
-	# There is no window manager to give it the keyboard.
+	# There is no window manager to give it the keyboard: a slow window has taken it already.
 	xdotool windowfocus "$id"
-	expect 'focus 1'
+	[ -n "$has_focus" ] || expect 'focus 1'
 }
 
 start_drawn()
@@ -314,7 +317,7 @@ test_full_screen()
 {
 	start_drawn full 640 480
 	xdotool keydown ctrl keydown alt key f keyup alt keyup ctrl
-	expect 'size 0 1600 1000'
+	expect 'size 0 1920 1080'
 	picture full-screen
 }
 
@@ -460,12 +463,12 @@ test_cost()
 {
 	local before after
 
-	start_drawn cost 1280 960
+	start_drawn cost 1920 1080
 	before=$(awk '{ print $14 + $15 }' "/proc/$window_process/stat")
 	tell frames 500
 	expect "done"
 	after=$(awk '{ print $14 + $15 }' "/proc/$window_process/stat")
-	echo "  1280x960: $(((after - before) * 10000 / 500)) us of CPU a whole frame," \
+	echo "  1920x1080: $(((after - before) * 10000 / 500)) us of CPU a whole frame," \
 		"$(awk '/^Private/ { n += $2 } END { print n }' "/proc/$window_process/smaps_rollup") KiB private," \
 		"$(awk '/^VmRSS/ { print $2 }' "/proc/$window_process/status") KiB resident," \
 		"$(find "/proc/$window_process/task" -mindepth 1 -maxdepth 1 | wc -l) threads"

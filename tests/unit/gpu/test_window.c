@@ -215,6 +215,46 @@ Test(window, one_that_answers_nothing_does_not_hold_the_guest)
 	cr_assert_eq(gpu->tick_at, UINT64_MAX);
 }
 
+Test(window, shown_too_late_or_twice_means_nothing)
+{
+	struct window_frame old, f;
+
+	open_and_map();
+	old = take_frame();
+	say_shown(window, &old);
+	say_shown(window, &old);
+	pixels[5] = 1;
+	next_period();
+	cr_assert_eq(flush_fenced(1, whole_picture()), -1);
+	f = take_frame();
+	say_shown(window, &old);
+	cr_assert_not(answered());
+	say_shown(window, &f);
+	cr_assert(answered());
+	say_shown(window, &f);
+	cr_assert_not(answered());
+}
+
+Test(window, one_that_dies_at_each_message_holds_nobody)
+{
+	/* Greeting, lights, the scanout, its first frame; then a frame that it does not show. */
+	for (int messages = 0; messages <= 4; messages++) {
+		window = open_window();
+		for (int i = 0; i < messages; i++)
+			(void)next_message(window, NULL);
+		pixels[messages] ^= 1;
+		the_time += PACE_PERIOD;
+		(void)flush_fenced(1, whole_picture());
+		close(window);
+		fake_guest_settle(guest);
+		next_period();
+		next_period();
+		cr_assert_eq(gpu->n_held, 0, "after %d", messages);
+		while (answered())
+			;
+	}
+}
+
 Test(window, a_hidden_one_gets_ten_frames_a_second)
 {
 	const union window_message hidden = {.hidden = {.type = WINDOW_HIDDEN, .hidden = 1}};
