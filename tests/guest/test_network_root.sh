@@ -17,19 +17,25 @@ serve()
 	pids+=($!)
 }
 
-# Every name is 9.9.9.9, but lan.test, which is 172.31.9.2.
+# resolve ADDRESS NAMES COMMAND...: by COMMAND, a resolver at ADDRESS. NAMES is "lan=172.31.9.2 =9.9.9.9":
+# what begins with "lan" is the one, all others are the other; those it has no word of do not exist.
 resolve()
 {
-	ip netns exec outside perl -MIO::Socket::INET -e '
-		my $s = IO::Socket::INET->new(Proto => "udp", LocalAddr => "172.31.9.2", LocalPort => 53) or die;
+	local address=$1 names=$2
+
+	shift 2
+	"$@" perl -MIO::Socket::INET -e '
+		my $s = IO::Socket::INET->new(Proto => "udp", LocalAddr => $ARGV[0], LocalPort => 53) or die;
+		my @names = map { [split /=/, $_, 2] } split / /, $ARGV[1];
 		while ($s->recv(my $q, 512)) {
-			my $lan = $q =~ /\x03lan/;
-			my $a = substr($q, -4, 2) eq "\0\1";
+			my ($known) = grep { substr($q, 13, length $_->[0]) eq $_->[0] } @names;
+			my $a = $known && substr($q, -4, 2) eq "\0\1";
 			my $question = substr($q, 12);
 			$question =~ s/^(.*?\0.{4}).*$/$1/s;
-			$s->send(substr($q, 0, 2) . "\x81\x80\0\1" . ($a ? "\0\1" : "\0\0") . "\0\0\0\0" . $question .
-				($a ? "\xc0\x0c\0\1\0\1\0\0\0\1\0\4" . ($lan ? "\xac\x1f\x09\x02" : "\x09\x09\x09\x09") : ""));
-		}' &
+			$s->send(substr($q, 0, 2) . ($known ? "\x81\x80" : "\x81\x83") . "\0\1" . ($a ? "\0\1" : "\0\0") .
+				"\0\0\0\0" . $question .
+				($a ? "\xc0\x0c\0\1\0\1\0\0\0\1\0\4" . pack("C4", split /\./, $known->[1]) : ""));
+		}' "$address" "$names" &
 	pids+=($!)
 }
 
@@ -53,7 +59,7 @@ make_outside()
 	serve outside 0.0.0.0 80 ip netns exec outside
 	serve host 0.0.0.0 81 env
 	serve loopback 127.0.0.1 82 env
-	resolve
+	resolve 172.31.9.2 'lan=172.31.9.2 =9.9.9.9' ip netns exec outside
 	expect_within 120 answers 9.9.9.9 80
 	expect_within 120 answers 127.0.0.1 81
 	expect_within 120 answers 127.0.0.1 82
@@ -133,6 +139,124 @@ test_an_address_that_comes_is_not_reached_any_more()
 	expect_out '9.9.9.9 80: outside'
 	run_sandcastle stop "$box"
 	expect_code 0
+}
+
+# name_is NAME ADDRESS: that is what the sandbox makes of it now.
+name_is()
+{
+	run_sandcastle exec "$box" -- bash -c "getent ahostsv4 $1 | sed -n '1s/ .*//p'"
+	expect_out "$2"
+}
+
+# The host's resolver is one of its own loopback, which alone knows some names (split DNS, VPN); then the
+# host has another one.
+test_names_as_on_the_host()
+{
+	make_outside
+	resolve 127.0.0.53 'corp=172.31.9.2 name=9.9.9.9' env
+	printf 'nameserver 127.0.0.53\n' >resolv.conf
+	box=$(sandcastle start --network user) || fail "start"
+	name_is corp.test 172.31.9.2
+	name_is name.test 9.9.9.9
+	name_is other.test ''
+	run_sandcastle exec "$box" -- bash -c "$ask"'ask corp.test 80; ask 127.0.0.53 53'
+	expect_out "corp.test 80: outside
+127.0.0.53 53: nobody"
+	printf 'nameserver 172.31.9.2\n' >resolv.conf
+	sleep 2 # it looks at the file once a second
+	name_is other.test 9.9.9.9
+	run_sandcastle stop "$box"
+	expect_code 0
+}
+
+# A name whose address is public at first, and of the LAN or the loopback when it is asked for again.
+test_a_name_that_changes_its_mind()
+{
+	make_outside
+	resolve 127.0.0.53 'evil=9.9.9.9' env
+	printf 'nameserver 127.0.0.53\n' >resolv.conf
+	box=$(sandcastle start --network internet) || fail "start"
+	run_sandcastle exec "$box" -- bash -c "$ask"'ask evil.test 80'
+	expect_out "evil.test 80: outside"
+	for address in 172.31.9.2 127.0.0.1 172.31.9.1; do
+		kill "${pids[-1]}"
+		wait "${pids[-1]}" 2>/dev/null
+		unset 'pids[-1]'
+		resolve 127.0.0.53 "evil=$address" env
+		expect_within 60 name_is_now evil.test "$address"
+		run_sandcastle exec "$box" -- bash -c "$ask"'ask evil.test 80 & ask evil.test 81 & ask evil.test 82 & wait'
+		expect_no_match 'outside|host|loopback'
+		expect_match nobody
+	done
+	run_sandcastle stop "$box"
+	expect_code 0
+}
+
+name_is_now()
+{
+	(name_is "$1" "$2") 2>/dev/null
+}
+
+# No route at the start, then another network than before.
+test_a_host_that_moves()
+{
+	make_outside
+	ip link set sc0 down
+	box=$(sandcastle start --network internet) || fail "start"
+	run_sandcastle exec "$box" -- bash -c "$ask"'ask 9.9.9.9 80'
+	expect_out '9.9.9.9 80: nobody'
+	ip address flush dev sc0
+	ip address add 172.31.10.1/24 dev sc0
+	ip link set sc0 up
+	ip -n outside address add 172.31.10.2/24 dev sc1
+	ip route add 9.9.9.9 via 172.31.10.2
+	ip route add 172.31.9.2 via 172.31.10.2
+	run_sandcastle exec "$box" -- bash -c "$ask"'ask name.test 80; ask 172.31.10.2 80'
+	expect_out "name.test 80: outside
+172.31.10.2 80: nobody"
+	run_sandcastle stop "$box"
+	expect_code 0
+}
+
+# A package mirror and a repository out there, for programs as people use them.
+test_real_clients()
+{
+	local tool TEST_LIMIT=900
+
+	for tool in git curl apt-get dpkg-deb python3; do
+		command -v "$tool" >/dev/null || skip "$tool is not installed"
+	done
+	make_outside
+	mkdir -p www/debian tree/DEBIAN tree/usr/share/sandcastle-test
+	printf 'Package: sandcastle-test\nVersion: 1\nArchitecture: all\nMaintainer: none <none@test>\nDescription: test\n' \
+		>tree/DEBIAN/control
+	echo installed >tree/usr/share/sandcastle-test/word
+	dpkg-deb --build --root-owner-group tree www/debian/test.deb >/dev/null || fail "dpkg-deb"
+	(cat tree/DEBIAN/control
+		cd www/debian && printf 'Filename: ./test.deb\nSize: %s\nSHA256: %s\n' "$(stat -c %s test.deb)" \
+			"$(sha256sum test.deb | cut -c 1-64)") >www/debian/Packages
+	git init -q src
+	echo content >src/file
+	git -C src add file
+	git -C src -c user.name=t -c user.email=t@test commit -qm one || fail "git commit"
+	git clone -q --bare src www/repo.git
+	git -C www/repo.git update-server-info
+	ip netns exec outside python3 -m http.server --directory www 8080 >served 2>&1 &
+	pids+=($!)
+	expect_within 120 answers 9.9.9.9 8080
+	run_sandcastle run --network internet --user root -w /root -- sh -ec '
+		curl -sS http://name.test:8080/repo.git/HEAD
+		git clone -q http://name.test:8080/repo.git
+		cat repo/file
+		rm -rf /etc/apt/sources.list /etc/apt/sources.list.d
+		echo "deb [trusted=yes] http://name.test:8080/debian ./" >/etc/apt/sources.list
+		apt-get -q update >log 2>&1 || cat log
+		apt-get -qy install sandcastle-test >log 2>&1 || cat log
+		cat /usr/share/sandcastle-test/word'
+	expect_code 0
+	expect_out "ref: refs/heads/$(git -C src branch --show-current)
+content
+installed"
 }
 
 # The children of process $1 that are network processes.
