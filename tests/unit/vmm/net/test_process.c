@@ -4,7 +4,9 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <linux/virtio_net.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -26,7 +28,10 @@ static const struct net_setup setup_of_test = {
 		.net4 = {10, 0, 2, 0},
 		.guest4 = {10, 0, 2, 15},
 		.gateway4 = {10, 0, 2, 2},
-		.dns4 = {10, 0, 2, 3}},
+		.dns4 = {10, 0, 2, 3},
+		.net6 = {0xfd, 0, 0, 1},
+		.guest6 = {0xfd, 0, 0, 1, [15] = 15},
+		.dns6 = {0xfd, 0, 0, 1, [15] = 3}},
 };
 
 static int cable;
@@ -161,6 +166,41 @@ static int listen_on(const char *addr, uint16_t *port)
 Test(net_process, the_gateway_is_there)
 {
 	cr_expect(gateway_answers());
+}
+
+/* An address of this machine's that is not its loopback; false: it has none. */
+static bool own_address(char out[INET_ADDRSTRLEN])
+{
+	struct ifaddrs *list;
+	bool found = false;
+
+	cr_assert_eq(getifaddrs(&list), 0);
+	for (const struct ifaddrs *i = list; i && !found; i = i->ifa_next) {
+		struct sockaddr_in in;
+
+		if (!i->ifa_addr || i->ifa_addr->sa_family != AF_INET ||
+		    (i->ifa_flags & IFF_LOOPBACK))
+			continue;
+		memcpy(&in, i->ifa_addr, sizeof(in));
+		found = inet_ntop(AF_INET, &in.sin_addr, out, INET_ADDRSTRLEN) != NULL;
+	}
+	freeifaddrs(list);
+	return found;
+}
+
+/* What the tests of what is not reached prove, they prove by frames that reach this. */
+Test(net_process, a_service_of_the_users_network_is_reached)
+{
+	char addr[INET_ADDRSTRLEN];
+	uint16_t port;
+	int s = listen_on("0.0.0.0", &port);
+	struct pollfd p = {.fd = s, .events = POLLIN};
+
+	if (!own_address(addr))
+		cr_skip_test("this machine has no address but the loopback's");
+	send_syn(addr, port);
+	cr_expect_eq(poll(&p, 1, WAIT_MS), 1);
+	close(s);
 }
 
 Test(net_process, the_hosts_loopback_is_not_reached)
