@@ -41,7 +41,8 @@ for_whom()
 
 # What takes longer than most, which take some 20 s, and how often as long. It begins first, so that
 # no L1 is left with it when the others have ended.
-declare -A length=([many/many_at_once]=11 [install_root/the_debian_package]=5 [run/a_gibibyte_both_ways]=5
+declare -A length=([many/many_at_once]=11 [desktop/weston_in_the_window]=6 [desktop/xorg_follows_the_window]=4
+	[install_root/the_debian_package]=5 [run/a_gibibyte_both_ways]=5
 	[image_root/no_secret_of_the_host]=4 [control/a_sandbox_that_stays]=4 [cp/both_ways]=3
 	[image/programs_work_as_on_the_host]=3 [network_root/real_clients]=4)
 
