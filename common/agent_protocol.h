@@ -46,7 +46,9 @@
  * guest to host ones SC_BODY_MAX_GUEST.
  *
  * stdio: without a tty, three streams: 0 (host to guest), 1 and 2 (guest to
- * host), the ends are shut down as pipes are. With a tty, stream 0 alone, both ways.
+ * host), the ends are shut down as pipes are; the guest says on stream 0 how many bytes of
+ * it the command has read since its start, a u32 that wraps around, each time there is
+ * something to say and before the stream ends. With a tty, stream 0 alone, both ways.
  * CONNECT has stream 0, both ways, of which each end shuts down its half.
  */
 

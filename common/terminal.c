@@ -5,26 +5,34 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "common/job.h"
+
 int terminal_raw(struct terminal *t, int fd)
 {
 	struct termios raw;
 
-	if (tcgetattr(fd, &t->before) < 0)
+	t->fd = fd;
+	if (tcgetattr(fd, &raw) < 0)
 		return -errno;
-	raw = t->before;
+	/* A shell restores its terminal when it takes it from a job, by a stop that we did not see. */
+	if (!job_has_terminal(fd, 0)) {
+		t->raw = false;
+		return 0;
+	}
+	if (!t->known)
+		t->before = raw;
+	t->known = true;
 	cfmakeraw(&raw);
 	if (tcsetattr(fd, TCSADRAIN, &raw) < 0)
 		return -errno;
-	t->fd = fd;
 	t->raw = true;
 	return 0;
 }
 
 void terminal_restore(struct terminal *t)
 {
-	if (!t->raw)
-		return;
-	(void)tcsetattr(t->fd, TCSADRAIN, &t->before);
+	if (t->raw && job_has_terminal(t->fd, 0))
+		(void)tcsetattr(t->fd, TCSADRAIN, &t->before);
 	t->raw = false;
 }
 

@@ -12,17 +12,21 @@
 struct terminal {
 	int fd; /* borrowed */
 	bool raw;
+	bool known; /* before is; it is that of the first time */
 	struct termios before;
 };
 
-/* Every key goes to the guest, ^C included. -errno when fd is no terminal. */
+/*
+ * Every key goes to the guest, ^C included. -errno when fd is no terminal. Call it again when this
+ * process may have come to the foreground: in the background nothing is changed, and fd kept.
+ */
 int terminal_raw(struct terminal *t, int fd) MUST_CHECK;
 /*
  * Makes text of unknown origin harmless to a terminal: each control character becomes "?", but for
  * "\n" and "\t". UTF-8 stays.
  */
 void terminal_clean(char *text, size_t len);
-/* Back to what it was; not raw is fine. */
+/* Back to what it was; not raw is fine. In the background it is the shell's by now. */
 void terminal_restore(struct terminal *t);
 /* The same at once, with output still on its way, for a signal handler that ends the process. */
 void terminal_give_back(const struct terminal *t);

@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -25,14 +27,56 @@ struct command {
 	int status; /* of waitpid() */
 	bool tty;
 	unsigned int n_open;
+	int reads; /* the number of the watch for reads of stdin; 0: none */
 	struct stream streams[3];
 	int child_fds[3]; /* the command's ends, until it has been started; -1: none */
 	int local_fds[3]; /* ours, until a stream has them; -1: none */
 };
 
+static void unwatch_reads(struct command *cmd)
+{
+	if (cmd->reads > 0)
+		(void)inotify_rm_watch(cmd->owner->reads.fd, cmd->reads);
+	cmd->reads = 0;
+}
+
+/* Which of them has read is found out faster than looked up. */
+static void reads_event(struct watch *w, uint32_t events)
+{
+	struct commands *c = CONTAINER_OF(w, struct commands, reads);
+	char buf[4096];
+
+	(void)events;
+	(void)!read(w->fd, buf, sizeof(buf));
+	for (unsigned int i = 0; i < COMMANDS_MAX; i++) {
+		if (!c->list[i] || c->list[i]->reads == 0)
+			continue;
+		stream_tell_read(&c->list[i]->streams[0]);
+		/* The host wants to know the rest at the end only. */
+		if (c->list[i]->streams[0].ended)
+			unwatch_reads(c->list[i]);
+	}
+}
+
 void commands_init(struct commands *c, int epfd, struct link *link, const struct user *invoker)
 {
 	*c = (struct commands){.epfd = epfd, .link = link, .invoker = invoker};
+	watch_init(&c->reads, epfd, inotify_init1(IN_NONBLOCK | IN_CLOEXEC), reads_event);
+	if (c->reads.fd >= 0 && watch_set(&c->reads, EPOLLIN) < 0) {
+		close(c->reads.fd);
+		c->reads.fd = -1;
+	}
+}
+
+/* To be told when the command reads of its stdin; `fd` is our end of the pipe. */
+static int watch_reads(struct command *cmd, int fd)
+{
+	struct text path = {.len = 0};
+
+	text_add(&path, "/proc/self/fd/");
+	text_add_u32(&path, (uint32_t)fd);
+	cmd->reads = inotify_add_watch(cmd->owner->reads.fd, path.buf, IN_ACCESS);
+	return cmd->reads < 0 ? -errno : 0;
 }
 
 static void close_fds(int fds[3])
@@ -48,6 +92,7 @@ static void command_free(struct command *cmd)
 {
 	if (!cmd)
 		return;
+	unwatch_reads(cmd);
 	for (unsigned int i = 0; i < 3; i++)
 		stream_close(&cmd->streams[i]);
 	close_fds(cmd->child_fds);
@@ -61,6 +106,10 @@ void commands_fini(struct commands *c)
 		command_free(c->list[i]);
 		c->list[i] = NULL;
 	}
+	watch_off(&c->reads);
+	if (c->reads.fd >= 0)
+		close(c->reads.fd);
+	c->reads.fd = -1;
 }
 
 static struct command **find(struct commands *c, uint32_t id)
@@ -161,7 +210,7 @@ static int open_pipes(struct command *cmd, const struct user *u)
 		if (geteuid() == 0 && fchown(ends[child], u->uid, u->gid) < 0)
 			return -errno;
 	}
-	return 0;
+	return watch_reads(cmd, cmd->local_fds[0]);
 }
 
 static void set_winsize(int fd, const struct winsize_request *w)

@@ -10,6 +10,7 @@
 #include "guest-agent/link.h"
 #include "guest-agent/messages.h"
 #include "guest-agent/users.h"
+#include "guest-agent/watch.h"
 
 enum { COMMANDS_MAX = 256 };
 
@@ -20,6 +21,7 @@ struct commands {
 	struct link *link;
 	const struct user *invoker;
 	struct command *list[COMMANDS_MAX];
+	struct watch reads; /* an inotify: some command has read of its stdin; fd -1: none */
 	int error; /* first failure to tell the host something; nothing matters after it */
 };
 

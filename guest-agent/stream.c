@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 #include "guest-agent/stream.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "guest-agent/text.h"
+
 enum {
 	/* Buffers moved before other streams get their turn. */
 	ROUNDS = 4,
 	/* More than a pty's two buffers hold; it cannot say how much it has. */
 	PTY_HOLDS = 64 * 1024,
+	/* What a pipe frees at once for its writer: the host's is to have room again as early. */
+	READ_STEP = 4096,
 };
 
 /* One transfer into or out of the buffer. False: nothing more to do for now. */
@@ -21,12 +26,14 @@ static bool relay_step(struct relay *r, int from, int to, size_t limit)
 
 	if (r->start < r->end) {
 		n = write(to, r->buf + r->start, r->end - r->start);
-		if (n > 0)
+		if (n > 0) {
 			r->start += (size_t)n;
-		else if (n < 0 && errno == EAGAIN)
+			r->passed += (uint32_t)n;
+		} else if (n < 0 && errno == EAGAIN) {
 			return false;
-		else if (n < 0 && errno != EINTR)
+		} else if (n < 0 && errno != EINTR) {
 			r->done = true;
+		}
 		return !r->done;
 	}
 	if (r->eof || limit == 0) {
@@ -121,9 +128,54 @@ static int update_watches(struct stream *s)
 	return r;
 }
 
+/* The end for writing is exchanged for one for reading. False: there is nothing more to see. */
+static bool end_stdin(struct stream *s)
+{
+	struct text path = {.len = 0};
+	int fd;
+
+	text_add(&path, "/proc/self/fd/");
+	text_add_u32(&path, (uint32_t)s->local.fd);
+	fd = open(path.buf, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	watch_off(&s->host);
+	watch_off(&s->local);
+	close(s->local.fd);
+	s->local.fd = fd;
+	s->ended = true;
+	return true;
+}
+
+static void tell_read(struct stream *s, bool last)
+{
+	int holds = 0;
+	uint32_t taken, message;
+
+	if (s->kind != STREAM_IN || ioctl(s->local.fd, FIONREAD, &holds) < 0)
+		return;
+	taken = s->in.passed - (uint32_t)holds;
+	if (taken == s->told || (!last && holds > 0 && taken - s->told < READ_STEP))
+		return;
+	message = htole32(taken);
+	if (write(s->host.fd, &message, sizeof(message)) == (ssize_t)sizeof(message))
+		s->told = taken;
+}
+
+void stream_tell_read(struct stream *s)
+{
+	if (s->open)
+		tell_read(s, false);
+}
+
 static void stream_run(struct stream *s)
 {
+	if (s->ended && !s->draining)
+		return;
 	run_both(s);
+	if (s->kind == STREAM_IN && s->in.eof && s->in.done && s->in.start == s->in.end &&
+	    !s->draining && end_stdin(s))
+		return;
 	/* A tty ends with its output. */
 	if ((s->out.done && (s->in.done || s->kind == STREAM_TTY)) || update_watches(s) < 0) {
 		stream_close(s);
@@ -205,6 +257,7 @@ void stream_close(struct stream *s)
 {
 	if (!s->open)
 		return;
+	tell_read(s, true);
 	s->open = false;
 	watch_off(&s->host);
 	watch_off(&s->local);

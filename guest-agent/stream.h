@@ -26,6 +26,10 @@
  *   the host closes a tty's socket       the pty is closed, the session gets SIGHUP
  *   either end of a socket ends its half the other end is told, and may go on
  *
+ * What is not read of a command's stdin is to stay with the host, so it is told how much was:
+ * what went into the pipe without what is still there. When the host has ended stdin the pipe's
+ * end for writing is closed, and one for reading kept to see that.
+ *
  * States: open -> draining (output only, the command has ended) -> closed.
  */
 
@@ -43,6 +47,7 @@ struct relay {
 	size_t start, end; /* what the buffer holds */
 	bool eof; /* the source has nothing more */
 	bool done; /* and the sink has all of it, or refuses it */
+	uint32_t passed; /* bytes the sink took, modulo 2^32 */
 	uint8_t buf[STREAM_BUFFER];
 };
 
@@ -53,6 +58,8 @@ typedef void (*stream_fn)(struct stream *s);
 struct stream {
 	enum stream_kind kind;
 	bool open, draining;
+	bool ended; /* STREAM_IN: the host will send no more, the command may still read */
+	uint32_t told; /* STREAM_IN: how much the host knows to be read */
 	size_t drain_left; /* bytes still to take from the source while draining */
 	struct watch host, local;
 	struct relay in, out; /* host to guest, guest to host */
@@ -73,6 +80,8 @@ int stream_start(struct stream *s, int epfd, enum stream_kind kind, int host_fd,
  * which keeps the other end open, is not waited for. May call `closed`.
  */
 void stream_drain(struct stream *s);
+/* STREAM_IN: something may have been read of it; the host is told if that is worth it. */
+void stream_tell_read(struct stream *s);
 void stream_close(struct stream *s);
 
 #endif

@@ -186,7 +186,11 @@ int sandcastle_unpublish(struct sandcastle *sb, const char *address, uint16_t ho
 /* Where a command's stdin, stdout or stderr goes. */
 enum sandcastle_stdio_kind {
 	SANDCASTLE_STDIO_NULL = 0, /* /dev/null */
-	SANDCASTLE_STDIO_FD = 1, /* to or from .fd, which stays yours */
+	/*
+	 * To or from .fd, which stays yours. Of a file, a pipe or a stream socket only what the
+	 * command reads is taken (without tty): the rest is there when the command has ended.
+	 */
+	SANDCASTLE_STDIO_FD = 1,
 	SANDCASTLE_STDIO_PIPE = 2, /* sandcastle_command_pipe() is the other end */
 	SANDCASTLE_STDIO_CALLBACK = 3, /* .output is called; not for stdin */
 };

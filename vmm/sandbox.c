@@ -17,6 +17,7 @@
 #include "vmm/boot_patience.h"
 #include "vmm/config/timeline.h"
 #include "vmm/control/control.h"
+#include "vmm/foreground.h"
 #include "vmm/kvm/checks.h"
 #include "vmm/machine.h"
 #include "vmm/session/command.h"
@@ -56,7 +57,7 @@ struct sandbox {
 	struct ports *ports;
 	struct control *control;
 	struct guest_log log;
-	struct terminal terminal;
+	struct foreground foreground;
 
 	struct loop_source tie_event;
 	struct loop_timer boot_timer; /* the guest has to answer before it fires */
@@ -351,14 +352,6 @@ static void grace_over(struct loop_timer *timer)
 	}
 }
 
-static void window_changed(struct sandbox *sb)
-{
-	uint16_t rows, columns;
-
-	if (sb->main && sb->cfg->tty && terminal_size(STDOUT_FILENO, &rows, &columns))
-		command_winsize(sb->main, rows, columns);
-}
-
 /* `start` has no command to signal. End once the clients' commands have had SIGNAL_GRACE_MS. */
 static void serving_signal_arrived(struct sandbox *sb, int signo)
 {
@@ -377,13 +370,21 @@ static void signal_arrived(void *owner, int signo)
 	struct sandbox *sb = owner;
 	bool ends = signo == SIGINT || signo == SIGTERM || signo == SIGHUP || signo == SIGQUIT;
 
-	if (signo == SIGWINCH) {
-		window_changed(sb);
+	switch (signo) {
+	case SIGWINCH:
+		foreground_resize(&sb->foreground);
 		return;
-	}
-	if (signo == SIGPWR) {
+	case SIGTSTP:
+		foreground_stop(&sb->foreground);
+		return;
+	case SIGCONT:
+		foreground_continue(&sb->foreground);
+		return;
+	case SIGPWR:
 		machine_power_button(sb->machine);
 		return;
+	default:
+		break;
 	}
 	if (!sb->main) {
 		if (ends)
@@ -429,8 +430,8 @@ static int add_timers(struct sandbox *sb)
 	    (r = loop_timer_init(&sb->timeout_timer, sb->loop, timed_out, "timeout")) < 0 ||
 	    (r = loop_timer_init(&sb->grace_timer, sb->loop, grace_over, "grace")) < 0 ||
 	    (r = loop_timer_init(&sb->stop_timer, sb->loop, stop_timed_out, "stop")) < 0 ||
-	    (r = watchdog_init(&sb->end_watchdog, &sb->terminal)) < 0 ||
-	    (r = watchdog_init(&sb->time_watchdog, &sb->terminal)) < 0)
+	    (r = watchdog_init(&sb->end_watchdog, &sb->foreground.terminal)) < 0 ||
+	    (r = watchdog_init(&sb->time_watchdog, &sb->foreground.terminal)) < 0)
 		return r;
 	loop_timer_set(&sb->boot_timer, BOOT_LIMIT_MS);
 	loop_timer_set(&sb->timeout_timer, sb->cfg->timeout_ms);
@@ -544,12 +545,9 @@ static int build(struct sandbox *sb, int kvm_fd)
 		return r;
 	}
 	if (sb->main && sb->cfg->tty) {
-		r = terminal_raw(&sb->terminal, STDIN_FILENO);
-		if (r < 0) {
-			log_error("cannot set the terminal up: %s", strerror(-r));
+		r = foreground_init(&sb->foreground, sb->loop, sb->main);
+		if (r < 0)
 			return r;
-		}
-		window_changed(sb);
 	}
 	timeline_mark(tl, TIMELINE_SET_UP, "session, timers");
 	r = machine_start(sb->machine);
@@ -568,7 +566,7 @@ static _Noreturn void abandon(struct sandbox *sb)
 	if (sb->setup->ops->gone)
 		sb->setup->ops->gone(sb->setup->owner);
 	control_free(sb->control);
-	watchdog_bite(&sb->terminal,
+	watchdog_bite(&sb->foreground.terminal,
 		      "a file system of the host does not let go of a mapped folder; the sandbox "
 		      "is ended without it",
 		      sb->exit_code);
@@ -591,11 +589,11 @@ static void tear_down(struct sandbox *sb)
 	if (stopped < 0)
 		abandon(sb);
 	/* The session speaks through the machine's vsock, so it goes first. */
+	foreground_fini(&sb->foreground);
 	command_free(sb->main);
 	ports_free(sb->ports);
 	session_free(sb->session);
 	machine_free(sb->machine);
-	terminal_restore(&sb->terminal);
 	loop_timer_fini(&sb->boot_timer);
 	loop_timer_fini(&sb->timeout_timer);
 	loop_timer_fini(&sb->grace_timer);
@@ -628,7 +626,8 @@ int sandbox_run(const struct sandbox_setup *setup)
 	if (r == 0) {
 		r = loop_new(&sb.loop);
 		if (r == 0)
-			r = signal_inbox_init(sb.loop, &sb.terminal, signal_arrived, &sb);
+			r = signal_inbox_init(sb.loop, &sb.foreground.terminal, signal_arrived,
+					      &sb);
 		if (r < 0)
 			log_error("cannot prepare the sandbox: %s", strerror(-r));
 	}

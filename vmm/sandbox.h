@@ -45,8 +45,8 @@ struct sandbox_setup {
  * Without runs a sandbox that is there for its clients until it is stopped: 0,
  * or 125.
  *
- * Takes over SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH and
- * SIGPWR while it runs, and the terminal if config->tty. Main thread.
+ * Takes over SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH,
+ * SIGTSTP, SIGCONT and SIGPWR while it runs, and the terminal if config->tty. Main thread.
  */
 int sandbox_run(const struct sandbox_setup *setup) MUST_CHECK;
 

@@ -15,7 +15,7 @@
 enum { UNHEARD_MS = 4000, UNHEARD_TWICE_MS = 1 };
 
 static const int heard[] = {
-	SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGPWR,
+	SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGPWR, SIGTSTP, SIGCONT,
 };
 
 /* A handler has no other way to what it works on. */

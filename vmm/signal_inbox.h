@@ -10,7 +10,7 @@
 struct loop;
 struct terminal;
 
-/* On the loop's thread, for each of SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGPWR. */
+/* On the loop's thread, for each of SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGPWR, SIGTSTP, SIGCONT. */
 typedef void (*signal_fn)(void *owner, int signo);
 
 /*

@@ -7,6 +7,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 
+#include "common/job.h"
 #include "common/log.h"
 #include "common/signal_fd.h"
 #include "common/terminal.h"
@@ -31,7 +32,7 @@ struct attach {
 
 static int watch_signals(struct attach *a)
 {
-	static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH};
+	static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGTSTP, SIGCONT};
 
 	return signal_fd_open(signals, ARRAY_SIZE(signals), 0, NULL, &a->signal_fd);
 }
@@ -129,6 +130,21 @@ static bool show_output(const struct attach *a)
 	return n > 0;
 }
 
+/* It is of no use in the background, and stops there as whoever reads a terminal does. */
+static int take_terminal(struct attach *a)
+{
+	int r;
+
+	if (!a->tty)
+		return 0;
+	if (!job_has_terminal(STDIN_FILENO, 0))
+		(void)raise(SIGTTIN);
+	r = terminal_raw(&a->terminal, STDIN_FILENO);
+	if (r == 0)
+		send_winsize(a);
+	return r;
+}
+
 /* The exit code if the signal ends us, else -1. */
 static int take_signal(struct attach *a)
 {
@@ -136,10 +152,21 @@ static int take_signal(struct attach *a)
 
 	if (read(a->signal_fd, &info, sizeof(info)) != sizeof(info))
 		return -1;
-	if (info.ssi_signo != SIGWINCH)
+	switch (info.ssi_signo) {
+	case SIGWINCH:
+		send_winsize(a);
+		return -1;
+	case SIGTSTP:
+		terminal_restore(&a->terminal);
+		job_stop();
+		(void)!take_terminal(a);
+		return -1;
+	case SIGCONT:
+		(void)!take_terminal(a);
+		return -1;
+	default:
 		return exit_code_of_signal((int)info.ssi_signo);
-	send_winsize(a);
-	return -1;
+	}
 }
 
 static int serve(struct attach *a)
@@ -181,13 +208,12 @@ static int attach(struct attach *a, const char *name)
 	a->tty = isatty(STDIN_FILENO);
 	if (control_open(name, &a->client) < 0 || request(a) < 0)
 		return EXIT_SANDCASTLE_FAILED;
-	if (watch_signals(a) < 0 || (a->tty && terminal_raw(&a->terminal, STDIN_FILENO) < 0)) {
+	if (watch_signals(a) < 0 || take_terminal(a) < 0) {
 		log_error("cannot set the terminal up");
 		return EXIT_SANDCASTLE_FAILED;
 	}
 	if (a->tty)
 		fprintf(stderr, "attached to %s; Ctrl-] detaches\r\n", client_name(a->client));
-	send_winsize(a);
 	code = serve(a);
 	terminal_restore(&a->terminal);
 	if (a->tty)

@@ -5,10 +5,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 
 #include "common/control_protocol.h"
+#include "common/job.h"
 #include "common/log.h"
 #include "common/signal_fd.h"
 #include "common/terminal.h"
@@ -20,13 +22,14 @@ struct exec {
 	struct call call;
 	json_t *env;
 	const char *workdir, *user;
-	bool detach;
+	bool detach, no_stdin;
 
 	struct client *client;
 	json_t *request;
 	struct terminal terminal;
 	bool tty;
 	int signal_fd;
+	int keys_fd; /* an epoll: readable once for each time that something was typed; -1: none */
 	json_int_t command; /* its number, 0: it does not run yet */
 	int64_t id; /* of the request */
 	uint64_t pending; /* bit n-1: signal n came before there was a number */
@@ -86,6 +89,8 @@ static const struct option_row options[] = {
 	 "sandbox (default: as at `sandcastle start`)"},
 	{"user", 'u', "NAME|UID", set_user, offsetof(struct exec, user), 0,
 	 "who COMMAND runs as (default: as at the start)"},
+	{"no-stdin", 'n', NULL, option_flag, offsetof(struct exec, no_stdin), 0,
+	 "give COMMAND nothing to read, and no terminal"},
 	{"detach", 'd', NULL, option_flag, offsetof(struct exec, detach), 0,
 	 "do not wait for it; its output goes to the\n"
 	 "sandbox's log, its number is printed"},
@@ -147,7 +152,8 @@ static int send_request(struct exec *x)
 	int fds[3] = {-1, -1, -1}, r = 0;
 
 	for (int i = 0; i < 3 && !x->detach && r == 0; i++) {
-		fds[i] = open_anew(i);
+		fds[i] = i == 0 && x->no_stdin ? open("/dev/null", O_RDONLY | O_CLOEXEC)
+					       : open_anew(i);
 		r = fds[i] < 0 ? -errno : 0;
 	}
 	if (r == 0)
@@ -186,6 +192,48 @@ static void send_winsize(struct exec *x)
 				   NULL, 0, &id);
 }
 
+/* In the foreground, perhaps: again, or for the first time. */
+static void take_terminal(struct exec *x)
+{
+	if (x->tty && terminal_raw(&x->terminal, STDIN_FILENO) == 0)
+		send_winsize(x);
+}
+
+/*
+ * The shell is to see a job that stops, so the command has to stop as well. Its process group has
+ * nobody in the guest who could continue it: SIGTSTP would pass it by.
+ */
+static void stop(struct exec *x)
+{
+	if (x->command)
+		send_signal(x, SIGSTOP);
+	terminal_restore(&x->terminal);
+	job_stop();
+	if (x->command)
+		send_signal(x, SIGCONT);
+	take_terminal(x);
+}
+
+/* A shell does not tell a job that runs already that it came to the foreground; keys do. */
+static void keys_typed(struct exec *x)
+{
+	struct epoll_event event;
+
+	(void)epoll_wait(x->keys_fd, &event, 1, 0);
+	if (!x->terminal.raw)
+		take_terminal(x);
+}
+
+static int watch_keys(struct exec *x)
+{
+	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+
+	x->keys_fd = epoll_create1(EPOLL_CLOEXEC);
+	return x->keys_fd < 0 || epoll_ctl(x->keys_fd, EPOLL_CTL_ADD, STDIN_FILENO, &event) < 0
+		       ? -errno
+		       : 0;
+}
+
 /* The exit code if this ends us, else -1. */
 static int take_signal(struct exec *x)
 {
@@ -199,6 +247,12 @@ static int take_signal(struct exec *x)
 		send_winsize(x);
 		return -1;
 	}
+	if (signo == SIGTSTP) {
+		stop(x);
+		return -1;
+	}
+	if (signo == SIGCONT)
+		take_terminal(x);
 	if (signo == SIGINT || signo == SIGTERM || signo == SIGHUP || signo == SIGQUIT) {
 		/* Asked twice: go, which hangs up on the command. */
 		if (x->end_signal)
@@ -280,7 +334,8 @@ static int take_message(struct exec *x)
 
 static int watch_signals(struct exec *x)
 {
-	static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH};
+	static const int signals[] = {SIGINT,  SIGTERM,	 SIGHUP,  SIGQUIT, SIGUSR1,
+				      SIGUSR2, SIGWINCH, SIGTSTP, SIGCONT};
 
 	return signal_fd_open(signals, ARRAY_SIZE(signals), 0, NULL, &x->signal_fd);
 }
@@ -293,12 +348,15 @@ static int serve(struct exec *x)
 		struct pollfd fds[] = {
 			{.fd = client_fd(x->client), .events = POLLIN},
 			{.fd = x->signal_fd, .events = POLLIN},
+			{.fd = x->keys_fd, .events = POLLIN},
 		};
 
 		if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
 			return EXIT_SANDCASTLE_FAILED;
 		if (fds[1].revents)
 			code = take_signal(x);
+		if (fds[2].revents)
+			keys_typed(x);
 		if (code < 0 && fds[0].revents)
 			code = take_message(x);
 	}
@@ -310,7 +368,7 @@ static int exec(struct exec *x, const char *sandbox, int argc, char **argv)
 	int r, code;
 
 	x->name = argv[0];
-	x->tty = !x->detach && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+	x->tty = !x->detach && !x->no_stdin && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
 	r = compose(x, argc, argv);
 	if (r == 0)
 		r = watch_signals(x);
@@ -320,7 +378,7 @@ static int exec(struct exec *x, const char *sandbox, int argc, char **argv)
 	}
 	if (control_open(sandbox, &x->client) < 0)
 		return EXIT_SANDCASTLE_FAILED;
-	if (x->tty && terminal_raw(&x->terminal, STDIN_FILENO) < 0) {
+	if (x->tty && (watch_keys(x) < 0 || terminal_raw(&x->terminal, STDIN_FILENO) < 0)) {
 		log_error("cannot set the terminal up");
 		return EXIT_SANDCASTLE_FAILED;
 	}
@@ -346,9 +404,11 @@ static void fini(struct call *call)
 	json_decref(x->env);
 	if (x->signal_fd >= 0)
 		close(x->signal_fd);
+	if (x->keys_fd >= 0)
+		close(x->keys_fd);
 }
 
-static const struct exec defaults = {.signal_fd = -1};
+static const struct exec defaults = {.signal_fd = -1, .keys_fd = -1};
 
 const struct command cmd_exec = {
 	.name = "exec",

@@ -1,8 +1,27 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "common/log.h"
 #include "launcher/commands.h"
 #include "launcher/launch.h"
 #include "launcher/config/settings.h"
 #include "vmm/config/timeline.h"
+
+/* What is not there to be read is still open: a command without descriptor 0 is a surprise. */
+static int close_stdin(const struct sandbox_config *cfg)
+{
+	AUTO_CLOSE int null = -1;
+
+	if (!cfg->no_stdin)
+		return 0;
+	null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (null >= 0 && dup2(null, STDIN_FILENO) >= 0)
+		return 0;
+	log_error("cannot open /dev/null: %s", strerror(errno));
+	return -errno;
+}
 
 static int run(struct call *call)
 {
@@ -14,7 +33,7 @@ static int run(struct call *call)
 	timeline_init(&tl);
 	launch_prepare();
 	r = launch_parse(call, &cfg);
-	if (r == 0 && launch_tie(&cfg, &tie_fd) == 0)
+	if (r == 0 && close_stdin(&cfg) == 0 && launch_tie(&cfg, &tie_fd) == 0)
 		code = launch(&cfg, tie_fd, &tl, NULL, NULL);
 	else if (r > 0)
 		code = 0;

@@ -404,6 +404,8 @@ const struct option_row settings_rows[] = {
 	{"gpu", 0, "auto|on|off", set_gpu, AT(gpu), SETTING_FILE,
 	 "have the host's GPU render what a guest with a\n"
 	 "display draws, if there is one (default: auto)"},
+	{"no-stdin", 'n', NULL, set_flag, AT(no_stdin), 0,
+	 "give COMMAND nothing to read, and no terminal"},
 	{"timeline", 0, "FILE", set_timeline, AT(timeline), 0,
 	 "write to FILE.svg or FILE.json what the run's time\n"
 	 "was spent on"},
@@ -473,6 +475,7 @@ int settings_finish(struct settings *s)
 	struct sandbox_config *cfg = s->cfg;
 	int r = map_check_all(cfg);
 
+	cfg->tty &= !cfg->no_stdin;
 	if (r == 0 && !cfg->name) {
 		cfg->name = name_generate();
 		cfg->name_is_generated = true;

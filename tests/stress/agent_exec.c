@@ -196,6 +196,55 @@ static void test_broken_pipes(struct host *h)
 	close_run(&r);
 }
 
+/* How much of stdin has been read, as the host is told the next time. */
+static uint32_t next_taken(const struct run *r)
+{
+	uint32_t taken = 0;
+
+	wait_readable(r->stream[0]);
+	CHECK(recv(r->stream[0], &taken, sizeof(taken), MSG_WAITALL) == sizeof(taken));
+	return le32toh(taken);
+}
+
+/* What was read of stdin is said: at once when it was all, else by the page, and at the end. */
+static void test_reads(struct host *h)
+{
+	struct run r = run_sh(h, 35, "read a; read b; echo $a $b; read c; exit 3");
+	static char big[20000];
+
+	CHECK(write_all(r.stream[0], "one\n", 4) == 0);
+	CHECK(next_taken(&r) == 4);
+	CHECK(write_all(r.stream[0], "two\nthree\nfour", 14) == 0);
+	read_until(r.stream[1], "one two");
+	expect_code(h, 35, 3);
+	CHECK(next_taken(&r) == 14);
+	close_run(&r);
+	/* The command ends after stdin has: what it left is known all the same. */
+	r = run_sh(h, 36, "read go; read a; exit 4");
+	CHECK(write_all(r.stream[0], "go\n", 3) == 0);
+	CHECK(next_taken(&r) == 3);
+	CHECK(write_all(r.stream[0], "one\ntwo\n", 8) == 0);
+	CHECK(shutdown(r.stream[0], SHUT_WR) == 0);
+	expect_code(h, 36, 4);
+	CHECK(next_taken(&r) == 7);
+	close_run(&r);
+	/* One that reads nothing says nothing. */
+	r = run_sh(h, 37, "sleep 0.1; exit 5");
+	CHECK(write_all(r.stream[0], "unread", 6) == 0);
+	expect_code(h, 37, 5);
+	CHECK(recv(r.stream[0], big, 4, 0) <= 0);
+	close_run(&r);
+	/* Its reader has gone before the rest came. */
+	r = run_sh(h, 38, "head -c 5000 >/dev/null; exec <&-; echo closed; sleep 0.3; exit 6");
+	CHECK(write_all(r.stream[0], big, 5000) == 0);
+	read_until(r.stream[1], "closed");
+	expect_code(h, 38, 6);
+	do
+		wait_readable(r.stream[0]);
+	while (next_taken(&r) < 5000);
+	close_run(&r);
+}
+
 /* A process left in the background keeps stdout open; the command's end does not wait for it. */
 static void test_background(struct host *h)
 {
@@ -433,6 +482,7 @@ int main(void)
 		{"64 MiB both ways", test_whole},
 		{"late reader", test_late_reader},
 		{"broken pipes", test_broken_pipes},
+		{"reads of stdin", test_reads},
 		{"background process", test_background},
 		{"orphans", test_orphans},
 		{"tty", test_tty},

@@ -56,6 +56,7 @@ launcher/main.c tests/guest/test_errors.sh
 library tests/unit/library/test_library.c
 vmm/config/config.c tests/unit/launcher/config/test_config_apply.c
 vmm/control tests/unit/vmm/control/test_control.c
+vmm/foreground.c tests/guest/test_streams.sh
 vmm/kvm/acpi/tables.c tests/unit/vmm/kvm/test_acpi_tables.c
 vmm/kvm/vm.c tests/guest/test_run.sh
 vmm/kvm/x86/boot.c tests/unit/vmm/kvm/test_boot.c

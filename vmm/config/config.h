@@ -97,6 +97,7 @@ struct sandbox_config {
 	size_t n_ports;
 	char *resolv_conf; /* the guest's /etc/resolv.conf; NULL: an empty one */
 	bool no_dax; /* --no-dax: files are read, never mapped */
+	bool no_stdin; /* --no-stdin: the command's standard input is empty */
 };
 
 void sandbox_config_init(struct sandbox_config *cfg); /* all zero */

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "common/control_bytes.h"
 #include "vmm/config/config.h"
@@ -241,6 +242,17 @@ static char **join_env(char *const *sandbox, char *const *own)
 	return all;
 }
 
+/* 0: none, or one that cannot be seen from here. */
+static pid_t client_process(const struct control_client *client)
+{
+	struct ucred cred = {.pid = 0};
+	socklen_t len = sizeof(cred);
+
+	if (client)
+		(void)getsockopt(client->src.fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
+	return cred.pid;
+}
+
 static int start(struct control_command *cc, struct control_request *req,
 		 const struct exec_request *e)
 {
@@ -255,6 +267,7 @@ static int start(struct control_command *cc, struct control_request *req,
 		.tty = e->tty,
 		.rows = e->rows,
 		.columns = e->columns,
+		.job = client_process(req->client),
 	};
 	int r = env ? take_stdio(cc, req) : -ENOMEM;
 

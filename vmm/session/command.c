@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "vmm/session/command.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -81,13 +82,26 @@ static struct stdio_out *stream_output(const struct stream *st)
 	return &st->command->outputs[st->number > 0 ? st->number - 1 : 0].out;
 }
 
+/* How much of its input the command has read, said by the agent. */
+static void hear_taken(const struct stream *st)
+{
+	uint32_t total;
+
+	while (vsock_conn_pending(st->conn) >= sizeof(total)) {
+		(void)!vsock_conn_read(st->conn, &total, sizeof(total));
+		stdio_in_taken(&st->command->input, le32toh(total));
+	}
+}
+
 static void stream_readable(struct vsock_conn *conn, void *owner)
 {
 	struct stream *st = owner;
 
 	(void)conn;
-	if (!is_output(st))
+	if (!is_output(st)) {
+		hear_taken(st);
 		return;
+	}
 	stdio_out_pump(stream_output(st));
 	check_finished(st->command);
 }
@@ -255,13 +269,16 @@ static const struct exchange_ops exchange_ops = {
 	.deliver = deliver,
 };
 
-static int open_stdio(struct command *cmd, const int stdio[3])
+static int open_stdio(struct command *cmd, const int stdio[3], pid_t job)
 {
 	static const char *const names[] = {"stdout", "stderr"};
 	struct loop *loop = session_loop(cmd->exchange.session);
 	struct vsock *vs = session_vsock(cmd->exchange.session);
 	int r = stdio_in_init(&cmd->input, loop, vs, stdio[0]);
 
+	cmd->input.job = job;
+	if (r == 0 && !cmd->tty)
+		r = stdio_in_count(&cmd->input, job);
 	for (unsigned int i = 0; r == 0 && i < ARRAY_SIZE(cmd->outputs); i++) {
 		cmd->outputs[i].command = cmd;
 		r = stdio_out_init(&cmd->outputs[i].out, loop, vs, stdio[1 + i], names[i],
@@ -290,7 +307,7 @@ int command_new(struct session *s, const struct command_spec *spec, const int st
 	cmd->state = COMMAND_ASKED;
 	if ((r = session_add(s, &cmd->exchange)) < 0 ||
 	    (r = agent_wire_exec(&cmd->opening, spec, cmd->exchange.id)) < 0 ||
-	    (r = open_stdio(cmd, stdio)) < 0) {
+	    (r = open_stdio(cmd, stdio, spec->job)) < 0) {
 		command_free(cmd);
 		return r;
 	}

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "common/util.h"
 
@@ -52,6 +53,7 @@ struct command_spec {
 	const char *run_as; /* name or uid; NULL: the invoking user */
 	bool tty;
 	uint16_t rows, columns; /* with tty */
+	pid_t job; /* whose terminal stdio[0] may be; 0: this process's */
 };
 
 /* On the loop thread without a lock: the command may be freed here, the session may not. */
@@ -62,7 +64,8 @@ struct command_ops {
 
 /*
  * Asks the guest to run it, as soon as there is an agent to ask. stdio[0..2] are
- * borrowed until command_free(); their file status flags stay as they are.
+ * borrowed until command_free(); their file status flags stay as they are. Of stdio[0]
+ * only what the command reads is taken (vmm/session/stdio_stream.h), unless there is a tty.
  * -E2BIG: arguments and environment do not fit into a message; -ENOTCONN: the
  * session has ended.
  */

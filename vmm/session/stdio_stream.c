@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "common/job.h"
 #include "common/log.h"
 
 /* Reads of STDIO_BUFFER bytes before the loop gets a turn. */
@@ -165,7 +166,11 @@ int stdio_in_init(struct stdio_in *in, struct loop *loop, struct vsock *vs, int 
 	in->vs = vs;
 	in->conn = NULL;
 	in->moved = NULL;
-	in->ended = false;
+	in->ended = in->counted = false;
+	in->terminal = isatty(fd);
+	in->job = 0;
+	in->ahead = (struct lookahead){.kind = LOOKAHEAD_NONE};
+	in->untaken = in->taken = 0;
 	in->start = in->len = 0;
 	in->again = (struct loop_source){.fd = -1, .fn = in_again_event, .name = "stdin-again"};
 	in->again.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -177,8 +182,16 @@ int stdio_in_init(struct stdio_in *in, struct loop *loop, struct vsock *vs, int 
 	return end_init(&in->end, loop, fd, false, in_event, "stdin");
 }
 
+int stdio_in_count(struct stdio_in *in, pid_t job)
+{
+	in->counted = true;
+	in->job = job;
+	return in->end.kind == STDIO_CLOSED ? 0 : lookahead_init(&in->ahead, in->end.src.fd);
+}
+
 void stdio_in_fini(struct stdio_in *in)
 {
+	lookahead_fini(&in->ahead);
 	end_fini(&in->end);
 	loop_remove(&in->again);
 	if (in->vs && in->again.fd >= 0)
@@ -199,6 +212,16 @@ void stdio_in_detach(struct stdio_in *in)
 	loop_remove(&in->end.src);
 }
 
+static ssize_t in_read(struct stdio_in *in)
+{
+	if (in->ahead.kind != LOOKAHEAD_NONE)
+		return lookahead_read(&in->ahead, in->untaken, in->buf, sizeof(in->buf));
+	if ((in->counted && in->untaken > 0) ||
+	    (in->terminal && !job_has_terminal(in->end.src.fd, in->job)))
+		return -EAGAIN;
+	return end_read(&in->end, in->buf, sizeof(in->buf));
+}
+
 /* True if buf holds something now. */
 static bool in_fill(struct stdio_in *in)
 {
@@ -206,7 +229,7 @@ static bool in_fill(struct stdio_in *in)
 
 	if (!in->end.ready)
 		return false;
-	n = end_read(&in->end, in->buf, sizeof(in->buf));
+	n = in_read(in);
 	if (n == -EAGAIN) {
 		in->end.ready = false;
 		return false;
@@ -222,10 +245,23 @@ static bool in_fill(struct stdio_in *in)
 	return true;
 }
 
+/* n bytes of buf are the guest's now. */
+static void in_sent(struct stdio_in *in, size_t n)
+{
+	in->start += n;
+	in->len -= n;
+	if (in->counted)
+		in->untaken += n;
+	/* They are where they were, and looked at again when there is room. */
+	if (in->ahead.kind != LOOKAHEAD_NONE)
+		in->len = 0;
+}
+
 void stdio_in_pump(struct stdio_in *in)
 {
 	for (unsigned int step = 0; in->conn && !in->ended; step++) {
 		ssize_t n;
+		bool all;
 
 		if (step == IN_STEPS) {
 			(void)!eventfd_write(in->again.fd, 1);
@@ -238,12 +274,25 @@ void stdio_in_pump(struct stdio_in *in)
 			stdio_in_detach(in);
 			return;
 		}
-		in->start += (size_t)n;
-		in->len -= (size_t)n;
+		all = (size_t)n == in->len;
+		in_sent(in, (size_t)n);
 		/* The connection will say when it takes more. */
-		if (in->len > 0)
+		if (!all)
 			return;
 	}
+}
+
+void stdio_in_taken(struct stdio_in *in, uint32_t total)
+{
+	const size_t n = min_size(total - in->taken, in->untaken);
+
+	if (n == 0)
+		return;
+	in->taken += (uint32_t)n;
+	in->untaken -= n;
+	lookahead_take(&in->ahead, n);
+	in->end.ready = true;
+	stdio_in_pump(in);
 }
 
 static void run_out_pump(void *arg)

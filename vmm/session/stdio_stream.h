@@ -9,6 +9,7 @@
 
 #include "common/loop.h"
 #include "devices/vsock/vsock.h"
+#include "vmm/session/lookahead.h"
 
 /*
  * DOC: not blocking on descriptors that are not ours
@@ -32,6 +33,12 @@
  * Bytes are never kept here but for what one read returned: when the guest has
  * no room the input stops reading, when the host has none the bytes stay in the
  * connection's buffer and the guest runs out of credit.
+ *
+ * The input of a command is counted: what its command has not read stays in the
+ * descriptor (vmm/session/lookahead.h). The agent says how much was read, and so much
+ * is taken. Of what cannot be looked at, a terminal above all, one piece is read
+ * and the next when the command has read that. A terminal is left alone while the job
+ * it belongs to is in the background there.
  *
  * All on the loop thread. Functions that act on a connection are called with
  * the vsock lock held; the writing process must ignore SIGPIPE.
@@ -57,7 +64,12 @@ struct stdio_in {
 	struct vsock *vs;
 	struct vsock_conn *conn; /* NULL before and after */
 	bool ended; /* the host's end of file was read */
+	bool counted, terminal;
+	pid_t job; /* whose terminal it is, if it is one; 0: this process's */
 	size_t start, len; /* of buf: not written yet */
+	struct lookahead ahead; /* counted */
+	size_t untaken; /* counted: bytes written to conn that no command has read */
+	uint32_t taken; /* counted: those it has read, modulo 2^32 */
 	/* The host's end had something to say, or ended. Lock held. NULL: of no interest. */
 	void (*moved)(struct stdio_in *in);
 	uint8_t buf[STDIO_BUFFER];
@@ -80,6 +92,13 @@ struct stdio_out {
 int stdio_in_init(struct stdio_in *in, struct loop *loop, struct vsock *vs, int fd) MUST_CHECK;
 int stdio_out_init(struct stdio_out *out, struct loop *loop, struct vsock *vs, int fd,
 		   const char *name, void (*moved)(struct stdio_out *out)) MUST_CHECK;
+/*
+ * Before it is attached: conn's peer will say what was read, by stdio_in_taken(). job: the
+ * process whose terminal fd may be, 0 for this one. -errno.
+ */
+int stdio_in_count(struct stdio_in *in, pid_t job) MUST_CHECK;
+/* `total` bytes have been read since the start, modulo 2^32. A guest's word: any value is fine. */
+void stdio_in_taken(struct stdio_in *in, uint32_t total);
 /* The connection stays the caller's. Zeroed is fine. */
 void stdio_in_fini(struct stdio_in *in);
 void stdio_out_fini(struct stdio_out *out);

@@ -22,8 +22,8 @@ static struct sandbox_config cfg;
 static void setup(void)
 {
 	cr_assert_not_null(mkdtemp(cwd));
-	for (const char *const *v =
-		     (const char *const[]){"LANG", "LANGUAGE", "LC_ALL", "TERM", "COLORTERM", NULL};
+	for (const char *const *v = (const char *const[]){"LANG", "LANGUAGE", "LC_ALL", "LC_TIME",
+							  "TZ", "TERM", "COLORTERM", NULL};
 	     *v; v++)
 		unsetenv(*v);
 }
@@ -93,7 +93,7 @@ Test(run_options, all_given)
 {
 	cr_assert_eq(PARSE("--cpus=2", "-m", "1000000001", "--timeout=1m30s", "--name=box",
 			   "-u1001", "-w/srv", "--root=/r", "--kernel=/k", "--battery=none",
-			   "--debug-console", "--no-dax", "--", "-x"),
+			   "--debug-console", "--no-dax", "-n", "--", "-x"),
 		     0);
 	cr_assert_eq(cfg.cpus, 2);
 	cr_assert_eq(cfg.memory, 477ull * (2 << 20), "rounded up to 2 MiB");
@@ -104,7 +104,7 @@ Test(run_options, all_given)
 	cr_assert_str_eq(cfg.root, "/r");
 	cr_assert_str_eq(cfg.kernel, "/k");
 	cr_assert_str_eq(cfg.battery, "none");
-	cr_assert(cfg.debug_console && cfg.no_dax);
+	cr_assert(cfg.debug_console && cfg.no_dax && cfg.no_stdin);
 	cr_assert_str_eq(cfg.argv[0], "-x");
 }
 
@@ -159,6 +159,9 @@ Test(run_options, environment)
 	cr_assert_eq(PARSE("-eLANG=C", "env"), 0);
 	cr_assert_str_eq(env_of("LANG"), "C");
 	cr_assert_str_eq(env_of("TERM"), "xterm");
+	/* Without standard input there is no terminal. */
+	cr_assert_eq(PARSE("-n", "env"), 0);
+	cr_assert_not(cfg.tty);
 }
 
 Test(run_options, home_is_not_shared_unasked)

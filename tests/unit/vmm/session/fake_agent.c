@@ -15,7 +15,9 @@ struct fake_sock socks[N_SOCKS], *all_socks[N_SOCKS];
 int far[3], near[3];
 unsigned int done_calls, ready_calls, session_ends;
 struct timeline timeline;
+bool unread;
 
+static uint32_t said_read;
 static char arg0[] = "true", name[] = "box";
 static char *argv[] = {arg0, NULL};
 static struct sandbox_config cfg = {.name = name};
@@ -102,11 +104,27 @@ void agent_teardown(void)
 	}
 }
 
+bool say_read(uint32_t total)
+{
+	const uint32_t message = htole32(total);
+
+	if (total == said_read || !socks[STREAM0].connected || spec.tty)
+		return false;
+	said_read = total;
+	send_bytes(STREAM0, &message, sizeof(message));
+	return true;
+}
+
+bool read_all(void)
+{
+	return !unread && say_read((uint32_t)socks[STREAM0].total);
+}
+
 void settle(void)
 {
 	do
 		fake_guest_settle(fv.g);
-	while (fake_sock_poll(&fv, all_socks, N_SOCKS));
+	while (fake_sock_poll(&fv, all_socks, N_SOCKS) || read_all());
 }
 
 void connect_sock(unsigned int i)

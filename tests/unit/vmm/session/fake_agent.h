@@ -39,6 +39,14 @@ void new_session(void); /* start_session() without the vsock device */
 
 void close_far(int i);
 
+/*
+ * The command reads all that comes on stdin (the default), or nothing: `unread` is set. Says
+ * how much it has read by now; true if that was news.
+ */
+extern bool unread;
+bool say_read(uint32_t total);
+bool read_all(void);
+
 /* Both sides until neither has anything to do. */
 void settle(void);
 

@@ -33,6 +33,7 @@ static void ports_setup(void)
 {
 	int fd = listener();
 
+	unread = true; /* its streams are no stdin */
 	agent_setup();
 	cr_assert_eq(port_of_socket(fd, &at), 0);
 	cr_assert_eq(ports_new(fv.g->loop, session, &ports), 0);

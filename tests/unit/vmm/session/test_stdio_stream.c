@@ -16,6 +16,13 @@
 TestSuite(stdio, .init = agent_setup, .fini = agent_teardown);
 TestSuite(stdio_kinds, .fini = agent_teardown);
 
+static void await_input(int fd)
+{
+	struct pollfd pfd = {.fd = fd, .events = POLLIN};
+
+	cr_assert_eq(poll(&pfd, 1, 10000), 1);
+}
+
 Test(stdio, a_reader_that_leaves_is_felt_by_the_guest)
 {
 	start_command();
@@ -142,6 +149,7 @@ static void pump_both_ways(uint64_t bytes)
 						(uint32_t)min_u64(bytes - sent, sizeof(buf)));
 		fake_guest_settle(fv.g);
 		(void)fake_sock_poll(&fv, all_socks, N_SOCKS);
+		(void)read_all();
 		n = read(far[1], buf, sizeof(buf));
 		if (n > 0) {
 			cr_assert_eq(memcmp(buf, fake_pattern(out), (size_t)n), 0);
@@ -168,21 +176,70 @@ Test(stdio, a_guest_that_does_not_read_stops_the_input)
 	uint64_t in = 0;
 
 	start_command();
-	socks[STREAM0].lazy = true;
+	socks[STREAM0].lazy = unread = true;
 	for (unsigned int i = 0; i < 100; i++) {
 		n = write(far[0], fake_pattern(in), FAKE_PATTERN_RUN);
 		in += n > 0 ? (uint64_t)n : 0;
 		settle();
 	}
-	/* Its credit, one buffer of ours, one pipe. */
-	cr_assert_leq(in, FAKE_SOCK_BUFFER + 3 * 65536);
-	cr_assert_eq(socks[STREAM0].total, FAKE_SOCK_BUFFER);
-	socks[STREAM0].lazy = false;
+	/* One pipe: what the command has not read is still in it. */
+	cr_assert_leq(in, 65536);
+	cr_assert_eq(socks[STREAM0].total, in);
+	socks[STREAM0].lazy = unread = false;
 	close_far(0);
 	settle();
 	cr_assert_eq(socks[STREAM0].total, in);
 	cr_assert(socks[STREAM0].finished);
 	cr_assert_not(socks[STREAM0].corrupt);
+}
+
+/* What is left of stdin for who reads it next. */
+static void expect_left(const char *text)
+{
+	char buf[256];
+	ssize_t n;
+
+	cr_assert_eq(fcntl(near[0], F_SETFL, O_NONBLOCK), 0);
+	n = read(near[0], buf, sizeof(buf));
+	cr_assert_eq(n, (ssize_t)strlen(text), "%zd bytes", n);
+	cr_assert_eq(memcmp(buf, text, strlen(text)), 0);
+}
+
+Test(stdio, what_the_command_does_not_read_stays_in_the_pipe)
+{
+	unread = true;
+	start_command();
+	cr_assert_eq(write(far[0], "one\ntwo\n", 8), 8);
+	settle();
+	cr_assert_eq(socks[STREAM0].total, 8);
+	cr_assert_eq(write(far[0], "three\n", 6), 6);
+	close_far(0);
+	settle();
+	/* It is shown all, and that this is all. */
+	cr_assert_eq(socks[STREAM0].total, 14);
+	cr_assert_eq(memcmp(socks[STREAM0].first, "one\ntwo\nthree\n", 14), 0);
+	cr_assert(socks[STREAM0].finished);
+	cr_assert(say_read(4));
+	exit_command(0);
+	cr_assert_eq(done_calls, 1);
+	expect_left("two\nthree\n");
+}
+
+Test(stdio, a_guest_that_lies_about_its_reading_takes_no_more_than_it_was_given)
+{
+	unread = true;
+	start_command();
+	cr_assert_eq(write(far[0], "mine", 4), 4);
+	settle();
+	cr_assert(say_read(0xffffffff));
+	settle();
+	cr_assert_eq(write(far[0], "more", 4), 4);
+	close_far(0);
+	settle();
+	cr_assert_eq(socks[STREAM0].total, 8);
+	cr_assert(say_read(3));
+	exit_command(0);
+	cr_assert_eq(done_calls, 1);
 }
 
 Test(stdio, the_hosts_file_status_flags_stay)
@@ -218,12 +275,12 @@ Test(stdio_kinds, pipes_that_cannot_be_opened_anew_are_polled)
 
 	open_pipes();
 	fake_vsock_init(&fv, true);
-	/* Room for the session's two eventfds and for no descriptor more. */
+	/* Room for the session's two, stdin's three, and for no descriptor more. */
 	next = dup(0);
 	close(next);
 	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
 	tight = before;
-	tight.rlim_cur = (rlim_t)next + 2;
+	tight.rlim_cur = (rlim_t)next + 5;
 	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &tight), 0);
 	new_session();
 	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
@@ -270,6 +327,55 @@ Test(stdio_kinds, files)
 	fclose(out);
 }
 
+Test(stdio_kinds, a_file_is_left_where_the_command_stopped_reading)
+{
+	FILE *in = tmpfile();
+	char rest[8];
+
+	near[0] = fileno(in);
+	cr_assert_eq(write(near[0], "passed\none\ntwo\n", 15), 15);
+	cr_assert_eq(lseek(near[0], 7, SEEK_SET), 7);
+	near[1] = near[2] = open("/dev/null", O_WRONLY);
+	far[0] = far[1] = far[2] = -1;
+	unread = true;
+	start_session();
+	start_command();
+	cr_assert_eq(socks[STREAM0].total, 8);
+	cr_assert(socks[STREAM0].finished);
+	cr_assert_eq(lseek(near[0], 0, SEEK_CUR), 7);
+	cr_assert(say_read(4));
+	exit_command(0);
+	cr_assert_eq(lseek(near[0], 0, SEEK_CUR), 11);
+	cr_assert_eq(read(near[0], rest, sizeof(rest)), 4);
+	cr_assert_eq(memcmp(rest, "two\n", 4), 0);
+	near[0] = near[2] = -1;
+	fclose(in);
+}
+
+/* Nothing can be looked at in it, so it is one piece ahead of the command at most. */
+Test(stdio_kinds, a_terminal_without_tty_gives_a_line_at_a_time)
+{
+	int master;
+
+	open_pipes();
+	close(near[0]);
+	close_far(0);
+	cr_assert_eq(openpty(&master, &near[0], NULL, NULL, NULL), 0);
+	far[0] = master;
+	unread = true;
+	start_session();
+	start_command();
+	cr_assert_eq(write(master, "one\ntwo\n", 8), 8);
+	await_input(near[0]);
+	settle();
+	cr_assert_eq(socks[STREAM0].total, 4);
+	cr_assert(say_read(4));
+	settle();
+	cr_assert_eq(socks[STREAM0].total, 8);
+	exit_command(0);
+	cr_assert_eq(done_calls, 1);
+}
+
 Test(stdio_kinds, devices_that_are_always_ready)
 {
 	struct sc_stream_hello h = {htole32(1), htole32(0)};
@@ -289,6 +395,7 @@ Test(stdio_kinds, devices_that_are_always_ready)
 	for (unsigned int i = 0; i < 50; i++) {
 		fake_guest_settle(fv.g);
 		(void)fake_sock_poll(&fv, all_socks, N_SOCKS);
+		(void)read_all();
 	}
 	cr_assert_gt(socks[STREAM0].total, 1 << 20);
 	send_bytes(STREAM1, "x", 1);
@@ -315,13 +422,6 @@ Test(stdio_kinds, closed_descriptors)
 	cr_assert(socks[STREAM1].host_stopped);
 	exit_command(0);
 	cr_assert_eq(done_calls, 1);
-}
-
-static void await_input(int fd)
-{
-	struct pollfd pfd = {.fd = fd, .events = POLLIN};
-
-	cr_assert_eq(poll(&pfd, 1, 10000), 1);
 }
 
 Test(stdio_kinds, a_terminal)
