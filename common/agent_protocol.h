@@ -13,6 +13,8 @@
  * transport is vsock, the guest connects, the host (CID 2) listens:
  *
  *   SC_PORT_CONTROL  one connection, framed messages both ways
+ *   SC_PORT_CLOCK    one connection: a byte asks for the host's time, a u64 answers, nanoseconds
+ *                    of CLOCK_REALTIME; one that was not asked for says that the clock was set
  *   SC_PORT_STREAM   one connection per stdio stream of a command; it starts
  *                    with a struct sc_stream_hello from the guest, raw bytes after that
  *
@@ -57,7 +59,8 @@ enum {
 
 	SC_PORT_CONTROL = 1024,
 	SC_PORT_STREAM = 1025,
-	/* The guest's end of both is one of the ports from 1 to this, which its kernel gives to root only. */
+	SC_PORT_CLOCK = 1026,
+	/* The guest's end of all is one of the ports from 1 to this, which its kernel gives to root only. */
 	SC_PORT_GUEST_MAX = 1023,
 
 	SC_BODY_MAX_HOST = 4 * 1024 * 1024,

@@ -144,6 +144,7 @@ static void finish_if_over(struct command *cmd)
 		wire_put_u32(&m, SC_FIELD_CODE, (uint32_t)WEXITSTATUS(cmd->status));
 	send_message(c, &m);
 	*slot = NULL;
+	c->running--;
 	command_free(cmd);
 }
 
@@ -459,10 +460,16 @@ int commands_exec(struct commands *c, uint32_t id, const struct exec_request *re
 		return 0;
 	}
 	c->list[slot] = cmd;
+	c->running++;
 	wire_begin(&m, SC_MSG_STARTED, id);
 	wire_put_u32(&m, SC_FIELD_PID, (uint32_t)cmd->pid);
 	send_message(c, &m);
 	return 0;
+}
+
+bool commands_running(const struct commands *c)
+{
+	return c->running > 0;
 }
 
 void commands_signal(struct commands *c, uint32_t id, int sig)

@@ -22,6 +22,7 @@ struct commands {
 	const struct user *invoker;
 	struct command *list[COMMANDS_MAX];
 	struct watch reads; /* an inotify: some command has read of its stdin; fd -1: none */
+	unsigned int running;
 	int error; /* first failure to tell the host something; nothing matters after it */
 };
 
@@ -33,6 +34,9 @@ void commands_fini(struct commands *c);
  * use; no other error is returned: they are the host's to hear.
  */
 int commands_exec(struct commands *c, uint32_t id, const struct exec_request *req) MUST_CHECK;
+
+/* Whether there is one. */
+bool commands_running(const struct commands *c);
 
 /*
  * To the command's process group. With a terminal too: a key such as ^C comes

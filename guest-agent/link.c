@@ -116,6 +116,18 @@ int link_send(struct link *l, const struct wire_message *m)
 	return write_all(l->control, m->buf, m->len);
 }
 
+int link_open(struct link *l, unsigned int port)
+{
+	int fd = l->connect(l, port);
+	int r = fd < 0 ? fd : await_connection(fd);
+
+	if (r == 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
 static int greet(int fd, uint32_t id, uint32_t stream)
 {
 	struct sc_stream_hello hello = {.id = htole32(id), .stream = htole32(stream)};

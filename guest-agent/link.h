@@ -49,6 +49,9 @@ int link_send(struct link *l, const struct wire_message *m) MUST_CHECK;
  */
 int link_open_streams(struct link *l, uint32_t id, unsigned int n, int fds[]) MUST_CHECK;
 
+/* One more connection to a port of the host's, which does not block. -errno. */
+int link_open(struct link *l, unsigned int port) MUST_CHECK;
+
 /* AF_VSOCK to the host, from a port of root's. Waits a moment for the device if its driver just came. */
 int link_connect_vsock(struct link *l, unsigned int port);
 

@@ -18,8 +18,10 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/timex.h>
 #include <sys/utsname.h>
 
+#include "guest-agent/clock.h"
 #include "guest-agent/files.h"
 #include "guest-agent/link.h"
 #include "guest-agent/messages.h"
@@ -36,6 +38,7 @@ struct agent {
 	struct setup setup;
 	struct user invoker;
 	struct session session;
+	struct clock clock;
 	struct steps steps;
 };
 
@@ -145,6 +148,29 @@ static int say_hello(struct agent *a, struct text *why)
 	wire_put_str(&m, SC_FIELD_KERNEL, uts.release);
 	r = link_send(&a->link, &m);
 	return r < 0 ? text_fail(why, r, "greet the host", NULL) : 0;
+}
+
+/* CLOCK_MONOTONIC goes on as it did. */
+static void adjust_clock(int64_t ns)
+{
+	const int64_t second = 1000000000;
+	struct timex change = {.modes = ADJ_SETOFFSET | ADJ_NANO};
+
+	change.time.tv_sec = ns / second - (ns % second < 0);
+	change.time.tv_usec = ns % second + (ns % second < 0 ? second : 0);
+	(void)adjtimex(&change);
+}
+
+/* The answer comes while there is something else to do. */
+static int ask_time(struct agent *a, struct text *why)
+{
+	int fd = link_open(&a->link, SC_PORT_CLOCK);
+
+	if (fd < 0)
+		return text_fail(why, fd, "ask the host for the time", NULL);
+	clock_init(&a->clock, fd, adjust_clock);
+	clock_ask(&a->clock);
+	return 0;
 }
 
 static int receive_setup(struct agent *a, struct text *why)
@@ -259,7 +285,7 @@ static int start(struct agent *a, struct text *why)
 		return text_fail(why, -errno, "open", "/");
 	steps_mark(&a->steps, "first mounts", NULL);
 	if ((r = modules_load(a->initramfs, MODULES_NEEDED, &a->steps, why)) < 0 ||
-	    (r = say_hello(a, why)) < 0)
+	    (r = say_hello(a, why)) < 0 || (r = ask_time(a, why)) < 0)
 		return r;
 	steps_mark(&a->steps, "connection to the host", NULL);
 	r = mounts_root(&a->mounts, why);
@@ -287,6 +313,10 @@ static int start(struct agent *a, struct text *why)
 		return text_fail(why, r, "start its loop", NULL);
 	a->session.started = load_optional_modules;
 	a->session.map = change_map;
+	clock_await(&a->clock);
+	r = session_keep_clock(&a->session, &a->clock);
+	if (r < 0)
+		return text_fail(why, r, "watch its clock", NULL);
 	return say_ready(a, why);
 }
 

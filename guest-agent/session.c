@@ -18,6 +18,8 @@ static int handle_exec(struct session *s, const struct sc_header *h, const uint8
 
 	if (r < 0)
 		return r;
+	if (s->clock)
+		clock_wake(s->clock);
 	r = commands_exec(&s->commands, h->id, &req);
 	exec_fini(&req);
 	s->started = NULL;
@@ -159,6 +161,8 @@ void session_fini(struct session *s)
 	commands_fini(&s->commands);
 	connections_fini(&s->connections);
 	watch_off(&s->control);
+	if (s->clock)
+		watch_off(&s->clock_watch);
 	if (s->children.fn)
 		close(s->children.fd);
 	if (s->epfd >= 0)
@@ -166,12 +170,36 @@ void session_fini(struct session *s)
 	*s = (struct session){.epfd = -1};
 }
 
+static void clock_event(struct watch *w, uint32_t events)
+{
+	struct session *s = CONTAINER_OF(w, struct session, clock_watch);
+
+	(void)events;
+	if (clock_hear(s->clock))
+		return;
+	/* Closed, it is watched no more. */
+	s->clock = NULL;
+}
+
+int session_keep_clock(struct session *s, struct clock *clock)
+{
+	watch_init(&s->clock_watch, s->epfd, clock->fd, clock_event);
+	s->clock = clock;
+	return watch_set(&s->clock_watch, EPOLLIN);
+}
+
+/* A guest without commands has no use for the time, and sleeps. */
+static int until_clock_turn(struct session *s)
+{
+	return s->clock && commands_running(&s->commands) ? clock_turn(s->clock) : -1;
+}
+
 int session_run(struct session *s)
 {
 	int r = 0;
 
 	while (r == 0 && !s->over) {
-		r = watch_run_one(s->epfd);
+		r = watch_run_one(s->epfd, until_clock_turn(s));
 		if (r == 0)
 			r = s->error ? s->error : s->commands.error;
 		if (r == 0)

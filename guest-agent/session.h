@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "common/util.h"
+#include "guest-agent/clock.h"
 #include "guest-agent/command.h"
 #include "guest-agent/connect.h"
 #include "guest-agent/link.h"
@@ -25,6 +26,8 @@ struct session {
 	struct commands commands;
 	struct connections connections;
 	struct watch control, children;
+	struct clock *clock; /* NULL: the clock is left alone */
+	struct watch clock_watch;
 	session_fn started; /* optional: after the first EXEC was answered */
 	session_map_fn map; /* for MAP and UNMAP, which are refused without it */
 	bool over; /* SHUTDOWN came */
@@ -38,6 +41,9 @@ struct session {
 int session_init(struct session *s, struct link *link, const struct user *invoker,
 		 const struct sc_network *network) MUST_CHECK;
 void session_fini(struct session *s);
+
+/* To keep the clock right from here on; borrowed. */
+int session_keep_clock(struct session *s, struct clock *clock) MUST_CHECK;
 
 /* Serves the host. 0: it sent SHUTDOWN; -EPIPE: it has gone; others as link_receive(). */
 int session_run(struct session *s) MUST_CHECK;

@@ -29,11 +29,11 @@ void watch_off(struct watch *w)
 	w->on = false;
 }
 
-int watch_run_one(int epfd)
+int watch_run_one(int epfd, int timeout_ms)
 {
 	struct epoll_event ev;
 	struct watch *w;
-	int n = epoll_wait(epfd, &ev, 1, -1);
+	int n = epoll_wait(epfd, &ev, 1, timeout_ms);
 
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;

@@ -30,7 +30,10 @@ int watch_set(struct watch *w, uint32_t events) MUST_CHECK;
 /* Waits for nothing. Before its fd is closed; fine while off or zeroed. */
 void watch_off(struct watch *w);
 
-/* Waits for one event and calls its watch; 0, or -errno if epoll itself failed. */
-int watch_run_one(int epfd) MUST_CHECK;
+/*
+ * Waits for one event, at most timeout_ms (-1: for ever), and calls its watch; 0, or -errno if epoll
+ * itself failed.
+ */
+int watch_run_one(int epfd, int timeout_ms) MUST_CHECK;
 
 #endif

@@ -77,6 +77,23 @@ static int pass_env(struct settings *s, const char *name)
 	return put_env(s, asprintf(&entry, "%s=%s", name, value) < 0 ? NULL : entry);
 }
 
+static int pass_locale(struct settings *s)
+{
+	static const char *const names[] = {
+		"LANG",	       "LANGUAGE",	    "LC_ALL",
+		"LC_CTYPE",    "LC_COLLATE",	    "LC_MESSAGES",
+		"LC_MONETARY", "LC_NUMERIC",	    "LC_TIME",
+		"LC_ADDRESS",  "LC_IDENTIFICATION", "LC_MEASUREMENT",
+		"LC_NAME",     "LC_PAPER",	    "LC_TELEPHONE",
+		"TZ",
+	};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(names); i++)
+		r = pass_env(s, names[i]);
+	return r;
+}
+
 static int set_env(struct call *call, const char *text)
 {
 	struct settings *s = CONTAINER_OF(call, struct settings, call);
@@ -460,8 +477,8 @@ int settings_init(struct settings *s, const struct run_host *host, struct sandbo
 	if (memory < CONFIG_MIN_MEMORY)
 		memory = CONFIG_MIN_MEMORY;
 	cfg->memory = memory & ~(uint64_t)(MEMORY_STEP - 1);
-	/* The user's language, and the terminal's kind where there is one. */
-	if (pass_env(s, "LANG") < 0 || pass_env(s, "LANGUAGE") < 0 || pass_env(s, "LC_ALL") < 0)
+	/* The user's language and time zone, and the terminal's kind where there is one. */
+	if (pass_locale(s) < 0)
 		return -ENOMEM;
 	if (cfg->tty && (pass_env(s, "TERM") < 0 || pass_env(s, "COLORTERM") < 0))
 		return -ENOMEM;

@@ -14,6 +14,7 @@
 #include "common/loop.h"
 #include "devices/vsock/vsock.h"
 #include "vmm/config/timeline.h"
+#include "vmm/session/host_clock.h"
 #include "vmm/session/session_priv.h"
 
 /* Connections that have not said which stream they are; the agent opens one at a time. */
@@ -45,6 +46,7 @@ struct session {
 	char why[AGENT_TEXT_MAX];
 	struct loop_source notify; /* an eventfd: owners are to be told something */
 
+	struct host_clock *clock;
 	struct vsock_conn *control;
 	bool had_control;
 	uint8_t heard[AGENT_MESSAGE_MAX];
@@ -432,7 +434,8 @@ int session_new(struct loop *loop, struct vsock *vs, const struct sandbox_config
 	r = s->notify.fd < 0 ? -errno : loop_add(loop, &s->notify, EPOLLIN);
 	if (r < 0 || (r = agent_wire_setup(&s->say, cfg)) < 0 ||
 	    (r = vsock_listen(vs, SC_PORT_CONTROL, accept_control, s)) < 0 ||
-	    (r = vsock_listen(vs, SC_PORT_STREAM, accept_stream, s)) < 0) {
+	    (r = vsock_listen(vs, SC_PORT_STREAM, accept_stream, s)) < 0 ||
+	    (r = host_clock_new(loop, vs, &s->clock)) < 0) {
 		session_free(s);
 		return r;
 	}
@@ -457,6 +460,7 @@ void session_free(struct session *s)
 {
 	if (!s)
 		return;
+	host_clock_free(s->clock);
 	vsock_run(s->vs, leave, s);
 	loop_remove(&s->notify);
 	if (s->notify.fd >= 0)

@@ -78,7 +78,7 @@ static void turn(void)
 	struct pollfd p = {.fd = all.epfd, .events = POLLIN};
 
 	while (poll(&p, 1, 50) == 1)
-		cr_assert_eq(watch_run_one(all.epfd), 0);
+		cr_assert_eq(watch_run_one(all.epfd, -1), 0);
 }
 
 static unsigned int count(void)

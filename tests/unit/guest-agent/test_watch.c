@@ -34,7 +34,7 @@ Test(watch, the_one_that_is_ready_is_called, .init = open_all)
 	cr_assert_eq(watch_set(&a, EPOLLIN), 0);
 	cr_assert_eq(watch_set(&b, EPOLLIN), 0);
 	cr_assert_eq(write(pipe_b[1], "x", 1), 1);
-	cr_assert_eq(watch_run_one(epfd), 0);
+	cr_assert_eq(watch_run_one(epfd, -1), 0);
 	cr_assert_eq(n_calls, 1u);
 	cr_assert_eq(last, &b);
 	cr_assert_eq(last_events, (uint32_t)EPOLLIN);
@@ -47,11 +47,11 @@ Test(watch, without_events_only_a_hang_up_is_heard, .init = open_all)
 	cr_assert_eq(watch_set(&b, EPOLLIN), 0);
 	cr_assert_eq(write(pipe_a[1], "x", 1), 1);
 	cr_assert_eq(write(pipe_b[1], "x", 1), 1);
-	cr_assert_eq(watch_run_one(epfd), 0);
+	cr_assert_eq(watch_run_one(epfd, -1), 0);
 	cr_assert_eq(last, &b);
 	watch_off(&b);
 	close(pipe_a[1]);
-	cr_assert_eq(watch_run_one(epfd), 0);
+	cr_assert_eq(watch_run_one(epfd, -1), 0);
 	cr_assert_eq(last, &a);
 	cr_assert_neq(last_events & EPOLLHUP, 0u);
 }
@@ -74,7 +74,7 @@ Test(watch, a_callback_may_end_any, .init = open_all)
 	cr_assert_eq(watch_set(&b, EPOLLIN), 0);
 	cr_assert_eq(write(pipe_a[1], "x", 1), 1);
 	cr_assert_eq(write(pipe_b[1], "x", 1), 1);
-	cr_assert_eq(watch_run_one(epfd), 0);
+	cr_assert_eq(watch_run_one(epfd, -1), 0);
 	cr_assert_eq(n_calls, 1u);
 	cr_assert_eq(epoll_wait(epfd, &ev, 1, 0), 0);
 }
@@ -92,5 +92,5 @@ Test(watch, off_twice_and_what_cannot_be_watched, .init = open_all)
 	watch_off(&a);
 	close(pipe_a[0]);
 	cr_assert_eq(watch_set(&a, EPOLLIN), -EBADF);
-	cr_assert_eq(watch_run_one(-1), -EBADF);
+	cr_assert_eq(watch_run_one(-1, -1), -EBADF);
 }

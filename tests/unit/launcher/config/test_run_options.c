@@ -148,6 +148,8 @@ Test(run_options, environment)
 	unsetenv("NOT_HERE");
 	setenv("LANG", "de_DE.UTF-8", 1);
 	setenv("TERM", "xterm", 1);
+	setenv("LC_TIME", "C", 1);
+	setenv("TZ", "XYZ-5", 1);
 	cr_assert_eq(PARSE("-eA=1", "-eB=", "-eA=2", "-eHERE", "-eNOT_HERE", "env"), 0);
 	cr_assert_str_eq(env_of("A"), "2", "the last one counts");
 	cr_assert_str_eq(env_of("B"), "");
@@ -159,6 +161,8 @@ Test(run_options, environment)
 	cr_assert_eq(PARSE("-eLANG=C", "env"), 0);
 	cr_assert_str_eq(env_of("LANG"), "C");
 	cr_assert_str_eq(env_of("TERM"), "xterm");
+	cr_assert_str_eq(env_of("LC_TIME"), "C");
+	cr_assert_str_eq(env_of("TZ"), "XYZ-5");
 	/* Without standard input there is no terminal. */
 	cr_assert_eq(PARSE("-n", "env"), 0);
 	cr_assert_not(cfg.tty);

@@ -275,12 +275,12 @@ Test(stdio_kinds, pipes_that_cannot_be_opened_anew_are_polled)
 
 	open_pipes();
 	fake_vsock_init(&fv, true);
-	/* Room for the session's two, stdin's three, and for no descriptor more. */
+	/* Room for the session's three, stdin's three, and for no descriptor more. */
 	next = dup(0);
 	close(next);
 	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
 	tight = before;
-	tight.rlim_cur = (rlim_t)next + 5;
+	tight.rlim_cur = (rlim_t)next + 6;
 	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &tight), 0);
 	new_session();
 	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
