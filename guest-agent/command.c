@@ -41,21 +41,38 @@ static void unwatch_reads(struct command *cmd)
 }
 
 /* Which of them has read is found out faster than looked up. */
+static void tell_reads(struct commands *c, bool all)
+{
+	c->untold = false;
+	for (unsigned int i = 0; i < COMMANDS_MAX; i++) {
+		if (!c->list[i] || c->list[i]->reads == 0)
+			continue;
+		stream_tell_read(&c->list[i]->streams[0], all);
+		/* The host wants to know the rest at the end only. */
+		if (c->list[i]->streams[0].ended)
+			unwatch_reads(c->list[i]);
+		else
+			c->untold |= c->list[i]->streams[0].untold;
+	}
+}
+
 static void reads_event(struct watch *w, uint32_t events)
 {
-	struct commands *c = CONTAINER_OF(w, struct commands, reads);
 	char buf[4096];
 
 	(void)events;
 	(void)!read(w->fd, buf, sizeof(buf));
-	for (unsigned int i = 0; i < COMMANDS_MAX; i++) {
-		if (!c->list[i] || c->list[i]->reads == 0)
-			continue;
-		stream_tell_read(&c->list[i]->streams[0]);
-		/* The host wants to know the rest at the end only. */
-		if (c->list[i]->streams[0].ended)
-			unwatch_reads(c->list[i]);
-	}
+	tell_reads(CONTAINER_OF(w, struct commands, reads), false);
+}
+
+bool commands_untold(const struct commands *c)
+{
+	return c->untold;
+}
+
+void commands_tell(struct commands *c)
+{
+	tell_reads(c, true);
 }
 
 void commands_init(struct commands *c, int epfd, struct link *link, const struct user *invoker)

@@ -22,6 +22,7 @@ struct commands {
 	const struct user *invoker;
 	struct command *list[COMMANDS_MAX];
 	struct watch reads; /* an inotify: some command has read of its stdin; fd -1: none */
+	bool untold; /* something was read that the host does not know yet */
 	unsigned int running;
 	int error; /* first failure to tell the host something; nothing matters after it */
 };
@@ -34,6 +35,13 @@ void commands_fini(struct commands *c);
  * use; no other error is returned: they are the host's to hear.
  */
 int commands_exec(struct commands *c, uint32_t id, const struct exec_request *req) MUST_CHECK;
+
+/*
+ * Whether commands have read of their stdin what the host was not told, as it was little; who
+ * waits for nothing else tells it then: the writer there may wait for that little room.
+ */
+bool commands_untold(const struct commands *c);
+void commands_tell(struct commands *c);
 
 /* Whether there is one. */
 bool commands_running(const struct commands *c);

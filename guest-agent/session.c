@@ -10,6 +10,8 @@
 
 #include "guest-agent/graphics.h"
 
+enum { UNTOLD_MS = 20 };
+
 static int handle_exec(struct session *s, const struct sc_header *h, const uint8_t *body)
 {
 	struct exec_request req;
@@ -189,9 +191,20 @@ int session_keep_clock(struct session *s, struct clock *clock)
 }
 
 /* A guest without commands has no use for the time, and sleeps. */
-static int until_clock_turn(struct session *s)
+static int time_to_wait(struct session *s)
 {
+	if (commands_untold(&s->commands))
+		return UNTOLD_MS;
 	return s->clock && commands_running(&s->commands) ? clock_turn(s->clock) : -1;
+}
+
+static int run_one(struct session *s)
+{
+	int r = watch_run_one(s->epfd, time_to_wait(s));
+
+	if (r == 1 && commands_untold(&s->commands))
+		commands_tell(&s->commands);
+	return r < 0 ? r : 0;
 }
 
 int session_run(struct session *s)
@@ -199,7 +212,7 @@ int session_run(struct session *s)
 	int r = 0;
 
 	while (r == 0 && !s->over) {
-		r = watch_run_one(s->epfd, until_clock_turn(s));
+		r = run_one(s);
 		if (r == 0)
 			r = s->error ? s->error : s->commands.error;
 		if (r == 0)

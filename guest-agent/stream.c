@@ -15,8 +15,8 @@ enum {
 	ROUNDS = 4,
 	/* More than a pty's two buffers hold; it cannot say how much it has. */
 	PTY_HOLDS = 64 * 1024,
-	/* What a pipe frees at once for its writer: the host's is to have room again as early. */
-	READ_STEP = 4096,
+	/* Half of what a pipe holds: the host sends more while the rest is read. */
+	READ_STEP = 32 * 1024,
 };
 
 /* One transfer into or out of the buffer. False: nothing more to do for now. */
@@ -155,17 +155,19 @@ static void tell_read(struct stream *s, bool last)
 	if (s->kind != STREAM_IN || ioctl(s->local.fd, FIONREAD, &holds) < 0)
 		return;
 	taken = s->in.passed - (uint32_t)holds;
-	if (taken == s->told || (!last && holds > 0 && taken - s->told < READ_STEP))
+	s->untold = taken != s->told;
+	if (!s->untold || (!last && holds > 0 && taken - s->told < READ_STEP))
 		return;
 	message = htole32(taken);
 	if (write(s->host.fd, &message, sizeof(message)) == (ssize_t)sizeof(message))
 		s->told = taken;
+	s->untold = taken != s->told;
 }
 
-void stream_tell_read(struct stream *s)
+void stream_tell_read(struct stream *s, bool all)
 {
 	if (s->open)
-		tell_read(s, false);
+		tell_read(s, all);
 }
 
 static void stream_run(struct stream *s)

@@ -60,6 +60,7 @@ struct stream {
 	bool open, draining;
 	bool ended; /* STREAM_IN: the host will send no more, the command may still read */
 	uint32_t told; /* STREAM_IN: how much the host knows to be read */
+	bool untold; /* STREAM_IN: and it was a little more when we last looked */
 	size_t drain_left; /* bytes still to take from the source while draining */
 	struct watch host, local;
 	struct relay in, out; /* host to guest, guest to host */
@@ -80,8 +81,8 @@ int stream_start(struct stream *s, int epfd, enum stream_kind kind, int host_fd,
  * which keeps the other end open, is not waited for. May call `closed`.
  */
 void stream_drain(struct stream *s);
-/* STREAM_IN: something may have been read of it; the host is told if that is worth it. */
-void stream_tell_read(struct stream *s);
+/* STREAM_IN: something may have been read of it; the host is told if that is worth it, or `all`. */
+void stream_tell_read(struct stream *s, bool all);
 void stream_close(struct stream *s);
 
 #endif

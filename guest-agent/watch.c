@@ -37,9 +37,9 @@ int watch_run_one(int epfd, int timeout_ms)
 
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;
-	if (n == 1) {
-		w = ev.data.ptr;
-		w->fn(w, ev.events);
-	}
+	if (n == 0)
+		return 1;
+	w = ev.data.ptr;
+	w->fn(w, ev.events);
 	return 0;
 }

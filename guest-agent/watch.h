@@ -31,8 +31,8 @@ int watch_set(struct watch *w, uint32_t events) MUST_CHECK;
 void watch_off(struct watch *w);
 
 /*
- * Waits for one event, at most timeout_ms (-1: for ever), and calls its watch; 0, or -errno if epoll
- * itself failed.
+ * Waits for one event, at most timeout_ms (-1: for ever), and calls its watch; 0, 1 when
+ * the time was up, or -errno if epoll itself failed.
  */
 int watch_run_one(int epfd, int timeout_ms) MUST_CHECK;
 

@@ -28,6 +28,7 @@ test_guest_time_is_the_hosts()
 
 	# Times of files, made by either of them.
 	touch share/host
+	# shellcheck disable=SC2016 # for the shell in the guest
 	run_sandcastle exec slow-heron sh -c 'touch /share/guest /tmp/guest; touch -d "@$(date +%s)" /share/set
 		stat -c %Y /share/host /share/guest /tmp/guest /share/set | sort -n; date +%s'
 	expect_code 0

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 /* How far the guest may be shown more than its command has read. */
-enum { LOOKAHEAD_MAX = 256 << 10 };
+enum { LOOKAHEAD_MAX = 256 << 10, MUCH = 64 << 10 };
 
 static bool is_stream(int fd)
 {
@@ -35,10 +35,17 @@ static enum lookahead_kind kind_of(int fd)
 	return LOOKAHEAD_NONE;
 }
 
+/* Ours is to hold what theirs does. */
+static void match_size(struct lookahead *la)
+{
+	const int size = fcntl(la->fd, F_GETPIPE_SZ);
+
+	la->whole = size > 0 && (size <= fcntl(la->copy[0], F_GETPIPE_SZ) ||
+				 fcntl(la->copy[0], F_SETPIPE_SZ, size) >= size);
+}
+
 int lookahead_init(struct lookahead *la, int fd)
 {
-	int size;
-
 	*la = (struct lookahead){.kind = kind_of(fd), .fd = fd, .copy = {-1, -1}};
 	if (la->kind != LOOKAHEAD_PIPE)
 		return 0;
@@ -46,9 +53,7 @@ int lookahead_init(struct lookahead *la, int fd)
 		la->kind = LOOKAHEAD_NONE;
 		return -errno;
 	}
-	size = fcntl(fd, F_GETPIPE_SZ);
-	la->whole = size > 0 && (size <= fcntl(la->copy[0], F_GETPIPE_SZ) ||
-				 fcntl(la->copy[0], F_SETPIPE_SZ, size) >= size);
+	match_size(la);
 	return 0;
 }
 
@@ -89,18 +94,20 @@ static ssize_t look_at_pipe(struct lookahead *la, size_t skip, void *buf, size_t
 		return n < 0 && errno == EAGAIN ? -EAGAIN : 0;
 	if ((size_t)n <= skip) {
 		discard(la, (size_t)n);
+		la->limited = !la->whole;
 		return over ? 0 : -EAGAIN;
 	}
 	discard(la, skip);
 	return read(la->copy[0], buf, (size_t)n - skip);
 }
 
-static ssize_t look_at_socket(const struct lookahead *la, size_t skip, void *buf, size_t len)
+static ssize_t look_at_socket(struct lookahead *la, size_t skip, void *buf, size_t len)
 {
 	const bool over = hung_up(la);
 	ssize_t n;
 
-	if (skip >= len)
+	la->limited = skip >= len;
+	if (la->limited)
 		return -EAGAIN;
 	do
 		n = recv(la->fd, buf, len, MSG_PEEK | MSG_DONTWAIT);
@@ -126,7 +133,8 @@ static ssize_t look_at_file(const struct lookahead *la, size_t skip, void *buf, 
 
 ssize_t lookahead_read(struct lookahead *la, size_t skip, void *buf, size_t len)
 {
-	if (skip >= LOOKAHEAD_MAX)
+	la->limited = skip >= LOOKAHEAD_MAX;
+	if (la->limited)
 		return -EAGAIN;
 	if (la->kind == LOOKAHEAD_PIPE)
 		return look_at_pipe(la, skip, buf, len);
@@ -135,10 +143,16 @@ ssize_t lookahead_read(struct lookahead *la, size_t skip, void *buf, size_t len)
 	return look_at_file(la, skip, buf, len);
 }
 
-static void take_from_pipe(const struct lookahead *la, size_t n)
+static void take_from_pipe(struct lookahead *la, size_t n)
 {
 	ssize_t moved = 1;
 
+	if (la->taken < MUCH && la->taken + n >= MUCH) {
+		if (fcntl(la->fd, F_GETPIPE_SZ) < LOOKAHEAD_MAX)
+			(void)!fcntl(la->fd, F_SETPIPE_SZ, LOOKAHEAD_MAX);
+		match_size(la);
+	}
+	la->taken = min_size(la->taken + n, MUCH);
 	for (; n > 0 && moved > 0; n -= (size_t)moved) {
 		moved = splice(la->fd, NULL, la->copy[1], NULL, n,
 			       SPLICE_F_NONBLOCK | SPLICE_F_MOVE);

@@ -20,6 +20,9 @@
  *   file, disk       pread() behind the offset; taken by lseek()
  *   anything else    cannot be looked at: a terminal, another device, a socket of datagrams
  *
+ * A pipe that much is read from is made larger, as far as the user may: the guest is shown no more
+ * than it holds, and is not to wait for its writer each time.
+ *
  * A look starts at the first byte that was not taken, so `skip` says how many bytes of it
  * were seen before. Nothing here waits, whatever flags the descriptor has.
  */
@@ -31,6 +34,8 @@ struct lookahead {
 	int fd; /* borrowed */
 	int copy[2]; /* LOOKAHEAD_PIPE: our pipe, empty between calls */
 	bool whole; /* ours holds all that theirs can hold */
+	bool limited; /* the last look ended where we may not look further, though there may be more */
+	size_t taken; /* LOOKAHEAD_PIPE: until it was made larger */
 };
 
 /* fd is borrowed until lookahead_fini(). LOOKAHEAD_NONE is no failure. */

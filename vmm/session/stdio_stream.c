@@ -291,7 +291,9 @@ void stdio_in_taken(struct stdio_in *in, uint32_t total)
 	in->taken += (uint32_t)n;
 	in->untaken -= n;
 	lookahead_take(&in->ahead, n);
-	in->end.ready = true;
+	/* What comes where there is room now is announced. */
+	if (in->ahead.kind != LOOKAHEAD_PIPE || in->ahead.limited || in->untaken == 0)
+		in->end.ready = true;
 	stdio_in_pump(in);
 }
 

@@ -93,4 +93,7 @@ Test(watch, off_twice_and_what_cannot_be_watched, .init = open_all)
 	close(pipe_a[0]);
 	cr_assert_eq(watch_set(&a, EPOLLIN), -EBADF);
 	cr_assert_eq(watch_run_one(-1, -1), -EBADF);
+	epfd = epoll_create1(EPOLL_CLOEXEC);
+	cr_assert_eq(watch_run_one(epfd, 0), 1, "the time was up");
+	close(epfd);
 }

@@ -85,7 +85,11 @@ Test(lookahead, a_pipe_larger_than_others)
 		seen += (size_t)n;
 	cr_assert_eq(n, -EAGAIN);
 	cr_assert_eq(seen, there);
+	cr_assert_not(la.limited);
 	lookahead_take(&la, there);
+	/* Much was read: its writer need not wait each time. */
+	cr_assert_eq(fcntl(fds[1], F_GETPIPE_SZ), 256 << 10);
+	cr_assert(la.whole);
 	expect_nothing(0, -EAGAIN);
 	lookahead_fini(&la);
 	close(fds[0]);
