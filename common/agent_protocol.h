@@ -137,6 +137,8 @@ struct sc_map {
 	uint32_t index;
 	uint32_t writable; /* 0 or 1: what the mount flag says; the host enforces it */
 	uint32_t is_file; /* 1: one file, at "map<index>/file" */
+	uint32_t
+		discard; /* 1: a folder, below a layer in the guest's memory that takes its changes */
 } __attribute__((packed));
 
 /* A part of the guest's start, nanoseconds of the guest's clock. */

@@ -67,8 +67,10 @@ static int read_map(struct arena *a, const struct wire_field *f, struct setup_ma
 	m.map.index = le32toh(m.map.index);
 	m.map.writable = le32toh(m.map.writable);
 	m.map.is_file = le32toh(m.map.is_file);
+	m.map.discard = le32toh(m.map.discard);
 	m.path = copy_bytes(a, f->data + sizeof(m.map), f->length - sizeof(m.map));
-	if (m.map.writable > 1 || m.map.is_file > 1 || !path_is_plain(m.path))
+	if (m.map.writable > 1 || m.map.is_file > 1 || m.map.discard > 1 ||
+	    (m.map.discard && (m.map.writable || m.map.is_file)) || !path_is_plain(m.path))
 		return -EPROTO;
 	*out = m;
 	return 0;

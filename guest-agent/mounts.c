@@ -354,6 +354,44 @@ static int make_place(const struct setup_map *map, const struct setup *s)
 	return fd;
 }
 
+/*
+ * A folder and, above it, a layer in memory that takes the changes. The layer's top is the
+ * folder itself to who looks, so it has its owner and mode.
+ */
+static int mount_layered(const struct mounts *m, const char *name, int place)
+{
+	struct text maps = {.len = 0}, layer = {.len = 0}, options = {.len = 0}, at = {.len = 0};
+	AUTO_CLOSE int dir = -1;
+	struct stat st;
+
+	if (m->memory < 0)
+		return -EOPNOTSUPP;
+	if (fstatat(m->maps, name, &st, 0) < 0 || mkdirat(m->memory, name, 0700) < 0)
+		return -errno;
+	dir = openat(m->memory, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0 || mkdirat(dir, "upper", 0700) < 0 || mkdirat(dir, "work", 0700) < 0 ||
+	    fchownat(dir, "upper", st.st_uid, st.st_gid, 0) < 0 ||
+	    fchmodat(dir, "upper", st.st_mode & 07777, 0) < 0)
+		return -errno;
+	text_add(&maps, "/proc/self/fd/");
+	text_add_u32(&maps, (uint32_t)m->maps);
+	text_add(&layer, "/proc/self/fd/");
+	text_add_u32(&layer, (uint32_t)dir);
+	text_add(&at, "/proc/self/fd/");
+	text_add_u32(&at, (uint32_t)place);
+	text_add(&options, "lowerdir=");
+	text_add(&options, maps.buf);
+	text_add(&options, "/");
+	text_add(&options, name);
+	text_add(&options, ",upperdir=");
+	text_add(&options, layer.buf);
+	text_add(&options, "/upper,workdir=");
+	text_add(&options, layer.buf);
+	text_add(&options, "/work,volatile,redirect_dir=on,metacopy=on");
+	return mount("overlay", at.buf, "overlay", MS_NOSUID | MS_NODEV, options.buf) < 0 ? -errno
+											  : 0;
+}
+
 static int mount_map(const struct mounts *m, const struct setup_map *map, const struct setup *s)
 {
 	uint64_t attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
@@ -362,6 +400,8 @@ static int mount_map(const struct mounts *m, const struct setup_map *map, const 
 
 	text_add(&name, "map");
 	text_add_u32(&name, map->map.index);
+	if (map->map.discard)
+		return place < 0 ? place : mount_layered(m, name.buf, place);
 	if (map->map.is_file)
 		text_add(&name, "/file");
 	if (!map->map.writable)
@@ -403,7 +443,7 @@ int mounts_remove(const struct mounts *m, const struct setup_map *map, struct te
 	int r = 0;
 
 	/* If it is not there, someone in here has unmounted it. */
-	if (fd >= 0 && is_of_maps(m, fd))
+	if (fd >= 0 && (map->map.discard || is_of_maps(m, fd)))
 		r = detach(fd);
 	if (r < 0 && r != -EINVAL)
 		return text_fail(why, r, "detach the share at", map->path);

@@ -49,16 +49,18 @@ const struct command cmd_run = {
 		 "Its input, output, signals and exit code are those of a command run here;\n"
 		 "whatever it changes is gone when it ends, except in folders mapped :rw.\n"
 		 "\n"
-		 "  sandcastle run -- make test           the current directory, read-only\n"
-		 "  sandcastle run --map .:rw -- make     the same, writable\n"
-		 "  sandcastle run bash                   look around\n"
+		 "  sandcastle run --map .:discard -- make test    changes nothing here\n"
+		 "  sandcastle run --map .:rw -- make              what it makes stays here\n"
+		 "  sandcastle run bash                            look around, read-only\n"
 		 "  cat data | sandcastle run sort | head\n",
-	.after = "The current directory is mapped read-only at the same path, unless it is your\n"
-		 "home directory, which holds keys and passwords, or one that holds it; COMMAND\n"
-		 "then starts in an empty home. Share it with --map ~ if you mean to.\n"
-		 "\n"
-		 "Exit code: COMMAND's own; 124 the time was up; 125 Sandcastle failed;\n"
-		 "126 COMMAND cannot be executed; 127 it was not found; 128+N signal N ended it.\n",
+	.after =
+		"The current directory, or the git work tree it is in, is mapped read-only at the\n"
+		"same path, unless it is your\n"
+		"home directory, which holds keys and passwords, or one that holds it; COMMAND\n"
+		"then starts in an empty home. Share it with --map ~ if you mean to.\n"
+		"\n"
+		"Exit code: COMMAND's own; 124 the time was up; 125 Sandcastle failed;\n"
+		"126 COMMAND cannot be executed; 127 it was not found; 128+N signal N ended it.\n",
 	.options = settings_rows,
 	.max = COMMAND_ANY,
 	.flags = COMMAND_PARSES,

@@ -23,11 +23,20 @@ static const struct option_row options[] = {
 
 static int add(struct client *c, const struct config_map *map)
 {
-	json_t *request = json_pack("{s:s, s:o, s:o, s:b}", "op", "share", "host",
-				    control_bytes_new(map->host), "guest",
-				    control_bytes_new(map->guest), "write", (int)map->writable);
+	json_t *request;
 	json_t *reply = NULL;
-	int r = control_ask_with(c, request, &map->fd, 1, &reply);
+	int r;
+
+	if (map->discard) {
+		log_error("`discard` is for folders that a sandbox is started with; write "
+			  "`--map %s:discard` there",
+			  map->host);
+		return -EINVAL;
+	}
+	request = json_pack("{s:s, s:o, s:o, s:b}", "op", "share", "host",
+			    control_bytes_new(map->host), "guest", control_bytes_new(map->guest),
+			    "write", (int)map->writable);
+	r = control_ask_with(c, request, &map->fd, 1, &reply);
 
 	json_decref(reply);
 	return r;

@@ -144,7 +144,11 @@ static int apply_share(struct settings *s, const struct config_file *f,
 		r = desktop_place(s, share, &desktop);
 		guest = desktop;
 	}
-	return r < 0 ? r : map_add_pair(s->cfg, &s->base, share->host, guest, share->writable);
+	return r < 0 ? r
+		     : map_add_pair(s->cfg, &s->base, share->host, guest,
+				    share->writable  ? MAP_WRITABLE
+				    : share->discard ? MAP_DISCARD
+						     : MAP_READ_ONLY);
 }
 
 static void warn_of_unsupported(const struct config_file *f)

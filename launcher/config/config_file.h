@@ -48,7 +48,7 @@ struct config_share {
 	char *name; /* of [map NAME]; NULL in a .wsb file */
 	char *host; /* as written */
 	char *guest; /* as written; NULL: the same place, or on the desktop for a .wsb file */
-	bool writable;
+	bool writable, discard;
 	bool bad; /* a problem of it was said; what else it lacks follows from that */
 };
 

@@ -204,7 +204,8 @@ static int open_map(struct ini *p, const char *section)
 
 static int map_key(struct ini *p, const char *section, const char *name, const char *value)
 {
-	static const char *const names[] = {"host", "guest", "write", NULL};
+	static const char *const names[] = {"host", "guest", "write", "discard", NULL};
+	const bool discard = strcmp(name, "discard") == 0;
 	int r = 0;
 
 	p->map_without_keys = false;
@@ -216,12 +217,15 @@ static int map_key(struct ini *p, const char *section, const char *name, const c
 		return set_once(p, &p->share->host, name, value);
 	if (strcmp(name, "guest") == 0)
 		return set_once(p, &p->share->guest, name, value);
-	if (strcmp(name, "write") != 0)
-		return unknown_key(p, "a map", name, names, "host, guest, write");
+	if (!discard && strcmp(name, "write") != 0)
+		return unknown_key(p, "a map", name, names, "host, guest, write, discard");
 	r = config_bool(value);
 	if (r < 0)
-		return config_fail(p->file, p->line, "write = %s: give true or false", value);
-	p->share->writable = r;
+		return config_fail(p->file, p->line, "%s = %s: give true or false", name, value);
+	*(discard ? &p->share->discard : &p->share->writable) = r;
+	if (p->share->discard && p->share->writable)
+		return config_fail(p->file, p->line,
+				   "write and discard: changes are either kept or thrown away");
 	return 0;
 }
 

@@ -107,6 +107,13 @@ static void print_settings(const struct sandbox_config *cfg, bool lists, FILE *o
 		}
 }
 
+static const char *access_of(const struct config_map *map)
+{
+	if (map->writable)
+		return "writable";
+	return map->discard ? "writable, changes are thrown away" : "read-only";
+}
+
 void config_print(const struct config_file *f, const struct sandbox_config *cfg, FILE *out)
 {
 	const struct config_entry *e = NULL;
@@ -115,7 +122,7 @@ void config_print(const struct config_file *f, const struct sandbox_config *cfg,
 	print_settings(cfg, false, out);
 	for (size_t i = 0; i < cfg->n_maps; i++)
 		fprintf(out, "%-10s%s at %s, %s\n", title("maps", i), cfg->maps[i].host,
-			cfg->maps[i].guest, cfg->maps[i].writable ? "writable" : "read-only");
+			cfg->maps[i].guest, access_of(&cfg->maps[i]));
 	print_settings(cfg, true, out);
 	while ((e = next_entry(f, CONFIG_COMMAND, e)))
 		fprintf(out, "%-10s%s\n", title("run", n++), e->value);
@@ -135,8 +142,9 @@ static json_t *maps_json(const struct sandbox_config *cfg)
 		const struct config_map *map = &cfg->maps[i];
 
 		(void)json_array_append_new(list,
-					    json_pack("{s:s, s:s, s:b}", "host", map->host, "guest",
-						      map->guest, "write", map->writable));
+					    json_pack("{s:s, s:s, s:b, s:b}", "host", map->host,
+						      "guest", map->guest, "write", map->writable,
+						      "discard", map->discard));
 	}
 	return list;
 }

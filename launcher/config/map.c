@@ -147,11 +147,20 @@ static int resolve_guest(struct config_map *map, const struct map_base *base, st
 
 /* guest.at is NULL for the same place as on the host. */
 static int add(struct sandbox_config *cfg, const struct map_base *base, struct field host,
-	       struct field guest, bool writable)
+	       struct field guest, enum map_mode mode)
 {
-	struct config_map map = {.fd = -1, .writable = writable};
+	struct config_map map = {
+		.fd = -1,
+		.writable = mode == MAP_WRITABLE,
+		.discard = mode == MAP_DISCARD,
+	};
 	int r = resolve_host(&map, base, host);
 
+	if (r == 0 && map.discard && map.is_file) {
+		log_error("cannot map %s: `discard` is for folders; map the folder it is in",
+			  map.host);
+		r = -ENOTSUP;
+	}
 	if (r == 0)
 		r = resolve_guest(&map, base, guest);
 	if (r == 0)
@@ -160,34 +169,49 @@ static int add(struct sandbox_config *cfg, const struct map_base *base, struct f
 	return r;
 }
 
+static bool find_mode(struct field f, enum map_mode *out)
+{
+	static const char *const words[] = {
+		[MAP_READ_ONLY] = "ro",
+		[MAP_WRITABLE] = "rw",
+		[MAP_DISCARD] = "discard",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (field_is(f, words[i])) {
+			*out = (enum map_mode)i;
+			return true;
+		}
+	return false;
+}
+
 int map_add(struct sandbox_config *cfg, const struct map_base *base, const char *text)
 {
 	struct field fields[3] = {{0}}, guest = {0};
 	size_t n = split(text, fields, ARRAY_SIZE(fields));
-	bool writable = false;
+	enum map_mode mode = MAP_READ_ONLY;
 
-	if (n > 1 && (field_is(fields[n - 1], "rw") || field_is(fields[n - 1], "ro"))) {
-		writable = field_is(fields[n - 1], "rw");
+	if (n > 1 && find_mode(fields[n - 1], &mode)) {
 		n--;
 	} else if (n == 3) {
 		n = 0;
 	}
 	if (n == 0) {
-		log_error("cannot map '%s': it must be HOST[:GUEST][:ro|rw]; write a colon in a "
-			  "name as \\:",
+		log_error("cannot map '%s': it must be HOST[:GUEST][:ro|rw|discard]; write a "
+			  "colon in a name as \\:",
 			  text);
 		return -EINVAL;
 	}
 	if (n == 2)
 		guest = fields[1];
-	return add(cfg, base, fields[0], guest, writable);
+	return add(cfg, base, fields[0], guest, mode);
 }
 
 int map_add_pair(struct sandbox_config *cfg, const struct map_base *base, const char *host,
-		 const char *guest, bool writable)
+		 const char *guest, enum map_mode mode)
 {
 	return add(cfg, base, (struct field){host, strlen(host)},
-		   (struct field){guest, guest ? strlen(guest) : 0}, writable);
+		   (struct field){guest, guest ? strlen(guest) : 0}, mode);
 }
 
 int map_add_same(struct sandbox_config *cfg, const char *path)

@@ -15,13 +15,14 @@ struct map_base {
 };
 
 /*
- * DOC: HOST[:GUEST][:ro|rw]
+ * DOC: HOST[:GUEST][:ro|rw|discard]
  *
  * In both paths a leading ~ is the home directory, $NAME and ${NAME} are
  * environment variables, a relative path starts at the current directory, and
  * a backslash takes the meaning from the character behind it (\: is a colon).
  * HOST has its symbolic links resolved and GUEST is the result of that if left
- * out. Read-only unless rw.
+ * out. Read-only unless rw; discard is read-only as well, and the guest keeps its changes in
+ * its memory.
  *
  * All functions log one line with cause and cure when they fail:
  *   -EINVAL        not of that form; a ".." in GUEST; an unset variable
@@ -33,12 +34,14 @@ struct map_base {
  *   anything else  what opening HOST gave (-ENOENT, ...)
  */
 
+enum map_mode { MAP_READ_ONLY, MAP_WRITABLE, MAP_DISCARD };
+
 /* Parses and opens one and adds it to cfg. */
 int map_add(struct sandbox_config *cfg, const struct map_base *base, const char *text) MUST_CHECK;
 
 /* The same from its parts, which hold no colons to cut at. `guest` NULL: the same place. */
 int map_add_pair(struct sandbox_config *cfg, const struct map_base *base, const char *host,
-		 const char *guest, bool writable) MUST_CHECK;
+		 const char *guest, enum map_mode mode) MUST_CHECK;
 
 /* Adds the host folder `path` (resolved, absolute) read-only at the same path. */
 int map_add_same(struct sandbox_config *cfg, const char *path) MUST_CHECK;

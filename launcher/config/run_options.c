@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "launcher/config/checkout.h"
 #include "launcher/config/config_apply.h"
 #include "launcher/config/map.h"
 #include "launcher/config/settings.h"
@@ -27,6 +28,48 @@ static bool sandbox_has_its_own(const char *cwd)
 		if (strcmp(cwd, exactly[i]) == 0)
 			return true;
 	return guest_path_is_reserved(cwd);
+}
+
+/* Whether a map of `path` at the same path goes together with those there are. */
+static bool fits(const struct sandbox_config *cfg, char *path)
+{
+	const struct config_map outer = {.host = path, .guest = path};
+	char why[MAP_WHY_MAX];
+
+	for (size_t i = 0; i < cfg->n_maps; i++)
+		if (path_is_below(cfg->maps[i].guest, path) &&
+		    map_check_pair(&outer, &cfg->maps[i], why, sizeof(why)) < 0)
+			return false;
+	return true;
+}
+
+/* Whether somebody who wants to show the work in a directory wants to show all of `path`. */
+static bool may_be_shown(const struct settings *s, char *path)
+{
+	return !path_is_below(s->host->user.home, path) && !sandbox_has_its_own(path) &&
+	       fits(s->cfg, path);
+}
+
+/* The tree that git or a build looks for upwards, and what its .git refers to; or cwd alone. */
+static int place_checkout(const struct settings *s, const char *cwd)
+{
+	struct checkout tree;
+	int r = checkout_find(cwd, s->host->user.uid, &tree);
+	const bool shown = r == 0 && may_be_shown(s, tree.root);
+
+	r = map_add_same(s->cfg, shown ? tree.root : cwd);
+	if (r == 0 && shown && strcmp(tree.root, cwd) != 0)
+		log_info("%s is shown, read-only, as it is the git work tree that %s is in; "
+			 "--map-only shows the latter alone",
+			 tree.root, cwd);
+	if (r == 0 && shown && tree.git && may_be_shown(s, tree.git)) {
+		log_info("%s is shown, read-only, as the git work tree refers to it; not with "
+			 "--map-only",
+			 tree.git);
+		r = map_add_same(s->cfg, tree.git);
+	}
+	checkout_fini(&tree);
+	return r;
 }
 
 /* Maps the current directory where that is wanted and says where the command starts. */
@@ -59,7 +102,7 @@ static int place_cwd(const struct settings *s)
 	for (size_t i = 0; i < cfg->n_maps; i++)
 		if (path_is_below(cwd, cfg->maps[i].guest))
 			return 0;
-	return map_add_same(cfg, cwd);
+	return s->map_only ? map_add_same(cfg, cwd) : place_checkout(s, cwd);
 }
 
 static int refuse_command(const char *word)

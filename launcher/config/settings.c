@@ -340,6 +340,15 @@ static int set_map(struct call *call, const char *text)
 	return map_add(s->cfg, &s->base, text);
 }
 
+static int set_map_only(struct call *call, const char *text)
+{
+	struct settings *s = CONTAINER_OF(call, struct settings, call);
+
+	(void)text;
+	s->map_only = true;
+	return 0;
+}
+
 static int set_timeline(struct call *call, const char *text)
 {
 	if (timeline_file_name_is_good(text))
@@ -379,9 +388,13 @@ const struct option_row settings_rows[] = {
 	{"config", 0, "FILE", set_config, 0, SETTING_FIRST,
 	 "take what is not said here from a .sandbox or .wsb\n"
 	 "file, its commands too; nothing else is mapped then"},
-	{"map", 0, "HOST[:GUEST][:rw]", set_map, 0, 0,
+	{"map", 0, "HOST[:GUEST][:MODE]", set_map, 0, 0,
 	 "show a host folder or file at GUEST (default: at\n"
-	 "the same path); read-only without :rw; may repeat"},
+	 "the same path): ro (default), rw, or discard:\n"
+	 "changes stay in the sandbox; may repeat"},
+	{"map-only", 0, NULL, set_map_only, 0, 0,
+	 "in a git work tree show the current directory\n"
+	 "alone, not all of the tree"},
 	{"env", 'e', "K[=V]", set_env, AT(env), SETTING_FILE | SETTING_LIST,
 	 "set a variable; without =V to its value here;\n"
 	 "may repeat"},

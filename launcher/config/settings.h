@@ -43,6 +43,7 @@ struct settings {
 	struct map_base base; /* what paths are relative to */
 	size_t n_env; /* in cfg->env */
 	const char *config; /* --config; borrowed */
+	bool map_only; /* --map-only */
 	unsigned int verbose; /* how often -v was given */
 };
 

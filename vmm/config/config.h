@@ -24,6 +24,7 @@ struct config_map {
 	char *guest; /* absolute, normalised */
 	int fd; /* O_PATH on host, opened while the configuration is checked; -1: given away */
 	bool writable;
+	bool discard; /* not writable: the guest keeps what it changes to itself; a folder */
 	bool is_file;
 };
 

@@ -255,6 +255,7 @@ static void put_map(struct writer *w, const struct config_map *m, uint32_t index
 		.index = htole32(index),
 		.writable = htole32(m->writable),
 		.is_file = htole32(m->is_file),
+		.discard = htole32(m->discard),
 	};
 
 	put_field(w, SC_FIELD_MAP, sizeof(map) + strlen(m->guest));

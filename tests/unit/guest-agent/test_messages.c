@@ -255,6 +255,7 @@ Test(messages, a_map_that_comes_or_goes)
 	add_map(&b, 7, 1, "/srv/a");
 	cr_assert_eq(map_parse(b.buf, b.len, &map, &path), 0);
 	cr_assert(map.map.index == 7 && map.map.writable == 1 && map.map.is_file == 0);
+	cr_assert_eq(map.map.discard, 0);
 	cr_assert_str_eq(map.path, "/srv/a");
 	free(path);
 	cr_assert_eq(map_parse(b.buf, b.len - 1, &map, &path), -EPROTO);

@@ -114,6 +114,8 @@ Test(config_ini, mistakes_have_a_line_and_a_cure)
 		{"[map a]\nhost = x\nhost = y\n", 3, "host is given twice"},
 		{"[map a]\nhost =\n", 2, "takes a path"},
 		{"[map a]\nhost = x\nwrite = maybe\n", 3, "true or false"},
+		{"[map a]\nhost = x\ndiscard = maybe\n", 3, "true or false"},
+		{"[map a]\nhost = x\nwrite = true\ndiscard = true\n", 4, "kept or thrown away"},
 		{"[map a]\nhots = x\n", 2, "a map has host, guest"},
 		{"[map]\nhost = x\n", 1, "a map needs a name"},
 		{"[map a]\nhost = x\n[map a]\nhost = y\n", 3, "twice, first in line 1"},

@@ -107,6 +107,25 @@ Test(map, host_alone)
 	cr_assert(cfg.maps[3].is_file);
 }
 
+Test(map, changes_that_are_thrown_away)
+{
+	cr_assert_eq(add("sub:discard"), 0);
+	last_is("work/sub", "work/sub", false);
+	cr_assert(cfg.maps[0].discard);
+	cr_assert_eq(add("sub:/mnt/z:discard"), 0);
+	cr_assert(cfg.maps[1].discard);
+	cr_assert_eq(add("sub:/mnt/y:ro"), 0);
+	cr_assert_not(cfg.maps[2].discard);
+	/* A layer is above a folder. */
+	cr_assert_eq(add("../data/file:discard"), -ENOTSUP);
+	/* What is to stay may be inside. */
+	sandbox_config_fini(&cfg);
+	sandbox_config_init(&cfg);
+	cr_assert_eq(add(".:discard"), 0);
+	cr_assert_eq(add("sub:rw"), 0);
+	cr_assert_eq(map_check_all(&cfg), 0);
+}
+
 Test(map, host_and_guest)
 {
 	cr_assert_eq(add("sub:/mnt//x/./y/"), 0);

@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "launcher/commands.h"
 #include "launcher/config/run_options.h"
@@ -180,6 +182,61 @@ Test(run_options, home_is_not_shared_unasked)
 	host.cwd = "/tmp";
 	cr_assert_eq(PARSE("true"), 0);
 	cr_assert_eq(cfg.n_maps, 0);
+}
+
+static void make_tree(const char *top)
+{
+	char path[160];
+
+	sprintf(path, "%s/.git", top);
+	cr_assert_eq(mkdir(path, 0755), 0);
+	sprintf(path, "%s/.git/HEAD", top);
+	close(creat(path, 0644));
+}
+
+static void remove_tree(const char *top)
+{
+	char path[160];
+
+	sprintf(path, "%s/.git/HEAD", top);
+	unlink(path);
+	sprintf(path, "%s/.git", top);
+	rmdir(path);
+}
+
+Test(run_options, a_work_tree_is_shown_as_a_whole)
+{
+	char sub[128], map[160];
+
+	host.user.uid = getuid();
+	sprintf(sub, "%s/sub", cwd);
+	cr_assert_eq(mkdir(sub, 0755), 0);
+	make_tree(cwd);
+	host.cwd = sub;
+	cr_assert_eq(PARSE("true"), 0);
+	cr_assert_eq(cfg.n_maps, 1);
+	cr_assert_str_eq(cfg.maps[0].guest, cwd);
+	cr_assert_not(cfg.maps[0].writable);
+	cr_assert_str_eq(cfg.workdir, sub);
+	cr_assert_eq(PARSE("--map-only", "true"), 0);
+	cr_assert_eq(cfg.n_maps, 1);
+	cr_assert_str_eq(cfg.maps[0].guest, sub);
+	/* Who says what is shown is asked for nothing more. */
+	sprintf(map, "--map=%s:rw", sub);
+	cr_assert_eq(PARSE(map, "true"), 0);
+	cr_assert_eq(cfg.n_maps, 1);
+	/* Something else in the tree's place goes before the tree. */
+	sprintf(map, "--map=/usr:%s/other", cwd);
+	cr_assert_eq(PARSE(map, "true"), 0);
+	cr_assert_eq(cfg.n_maps, 2);
+	cr_assert_str_eq(cfg.maps[1].guest, sub);
+	/* A home full of dotfiles is none. */
+	host.user.home = cwd;
+	cr_assert_eq(PARSE("true"), 0);
+	cr_assert_eq(cfg.n_maps, 1);
+	cr_assert_str_eq(cfg.maps[0].guest, sub);
+	remove_tree(cwd);
+	rmdir(sub);
 }
 
 Test(run_options, a_folder_in_the_home_is)
