@@ -7,10 +7,12 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -92,9 +94,10 @@ static const char *const secrets[] = {
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
 	(void)st;
-	(void)type;
 	(void)ftw;
-	(void)chmod(path, 0700);
+	/* A link must not be followed: it may name a folder of this machine's. */
+	if (type != FTW_SL && type != FTW_SLN)
+		(void)chmod(path, 0700);
 	return remove(path);
 }
 
@@ -119,30 +122,59 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
-static void make_folders(const char *path)
+/* A folder of the tree; links on the way, of the input's making, end in the tree as in a machine's root. */
+static int open_folder(const char *path)
 {
-	char part[PATH_LEN];
+	const struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+				     .resolve = RESOLVE_IN_ROOT};
 
-	for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
-		snprintf(part, sizeof(part), "%.*s", (int)(slash - path), path);
-		(void)mkdirat(tree, part, 0755);
-	}
+	return (int)syscall(SYS_openat2, tree, path, &how, sizeof(how));
 }
 
-/* False: something else is in the way there. */
-static bool put(const char *path, const void *data, size_t len, mode_t mode, time_t when)
+/* The folder that `path` is in, made where it is not there. -1: something else is in the way. */
+static int make_parent(const char *path)
+{
+	char part[PATH_LEN];
+	int dir = open_folder(".");
+
+	for (const char *name = path, *slash; dir >= 0 && (slash = strchr(name, '/'));
+	     name = slash + 1) {
+		snprintf(part, sizeof(part), "%.*s", (int)(slash - name), name);
+		(void)mkdirat(dir, part, 0755);
+		close(dir);
+		snprintf(part, sizeof(part), "%.*s", (int)(slash - path), path);
+		dir = open_folder(part);
+	}
+	return dir;
+}
+
+static const char *leaf_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* A new file in `dir`. False: something else is in the way there. */
+static bool put_in(int dir, const char *name, const void *data, size_t len, mode_t mode,
+		   time_t when)
 {
 	const struct timespec times[2] = {{.tv_sec = when}, {.tv_sec = when}};
-	int fd;
+	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 
-	make_folders(path);
-	fd = openat(tree, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return false;
 	if (write(fd, data, len) != (ssize_t)len || fchmod(fd, mode) < 0 || futimens(fd, times) < 0)
 		abort();
 	close(fd);
 	return true;
+}
+
+static bool put(const char *path, const void *data, size_t len, mode_t mode, time_t when)
+{
+	AUTO_CLOSE int dir = make_parent(path);
+
+	return dir >= 0 && put_in(dir, leaf_of(path), data, len, mode, when);
 }
 
 static void some_path(struct fuzz_input *in, char path[PATH_LEN])
@@ -193,8 +225,7 @@ static void plant_secret(struct database *db, struct fuzz_input *in)
 
 	some_path(in, path);
 	if (how & 0x80) {
-		(void)put(path, MARK, strlen(MARK), mode & ~(mode_t)(S_IROTH), OLD);
-		if (how & 0x20)
+		if (put(path, MARK, strlen(MARK), mode & ~(mode_t)(S_IROTH), OLD) && (how & 0x20))
 			own(db, path, false);
 	} else if (put(path, text, strlen(text), mode, how & 0x20 ? NEW : OLD) && (how & 0x20)) {
 		own(db, path, how & 0x10);
@@ -211,8 +242,8 @@ static void plant_file(struct database *db, struct fuzz_input *in)
 
 	some_path(in, path);
 	fuzz_bytes(in, text, len);
-	(void)put(path, text, len, how & 1 ? 0755 : 0644, how & 2 ? NEW : OLD);
-	if (how & 4)
+	/* Not one that was there before, which may be a secret. */
+	if (put(path, text, len, how & 1 ? 0755 : 0644, how & 2 ? NEW : OLD) && (how & 4))
 		own(db, path, how & 8);
 }
 
@@ -223,6 +254,7 @@ static void plant_link(struct database *db, struct fuzz_input *in)
 					      "..",	  "/proc/self/environ",	     "loop"};
 	const uint8_t how = fuzz_u8(in);
 	char path[PATH_LEN], target[PATH_LEN + 96];
+	AUTO_CLOSE int dir = -1;
 
 	some_path(in, path);
 	if (how & 0x80)
@@ -232,37 +264,45 @@ static void plant_link(struct database *db, struct fuzz_input *in)
 	/* The last folder itself, where nothing is in it yet. */
 	if (how & 0x40)
 		*strrchr(path, '/') = '\0';
-	make_folders(path);
-	(void)!symlinkat(target, tree, path);
-	if (how & 0x20)
+	dir = make_parent(path);
+	if (symlinkat(target, dir, leaf_of(path)) == 0 && (how & 0x20))
 		own(db, path, false);
 }
 
 static void close_folder(struct fuzz_input *in)
 {
-	char path[PATH_LEN];
+	char path[PATH_LEN], self[32];
+	AUTO_CLOSE int dir = -1;
 
 	some_path(in, path);
-	*strrchr(path, '/') = '\0';
-	make_folders(path);
-	(void)mkdirat(tree, path, 0755);
-	(void)fchmodat(tree, path, 0750, 0);
+	dir = make_parent(path);
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", dir);
+	(void)!chmod(self, 0750);
 }
 
 static const char status[] =
 	"Package: a\nStatus: install ok installed\nVersion: 1\nArchitecture: all\n"
 	"Conffiles:\n /etc/app/app.conf 0123456789abcdef0123456789abcdef\n";
 
+static int make_folder(const char *name)
+{
+	char path[96];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", top, name);
+	fd = mkdir(path, 0755) < 0 ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		abort();
+	return fd;
+}
+
 static void make_tree(struct fuzz_input *in)
 {
 	struct database db = {.list = {NULL, 0, 0}};
-	char path[96];
+	AUTO_CLOSE int outside = make_folder("outside");
 
-	if (mkdirat(AT_FDCWD, strcat(strcpy(path, top), "/tree"), 0755) < 0)
-		abort();
-	tree = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (tree < 0 || mkdirat(tree, "../outside", 0755) < 0 ||
-	    !put("../outside/key", MARK, strlen(MARK), 0644, OLD))
+	tree = make_folder("tree");
+	if (!put_in(outside, "key", MARK, strlen(MARK), 0644, OLD))
 		abort();
 	for (unsigned int i = 0; i < MAX_FILES && in->left > 0; i++) {
 		switch (fuzz_u8(in) % 8) {
