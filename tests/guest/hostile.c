@@ -6,6 +6,7 @@
  *
  *   hostile balloon-flood     one CPU publishes buffers as fast as they are served, another rings
  *   hostile balloon-chain     each buffer is 4 GiB of page numbers
+ *   hostile balloon-report    each report names the same memory 63 times, which another CPU touches
  *   hostile fs-reads [MAP]    the ring of the file server full of the largest reads of /MAP/big,
  *                             which is /map0/big unless it is given
  *   hostile lock-storm        the ring full of one lock request of /map0/big, whose owner, type and
@@ -48,6 +49,7 @@ enum {
 	BALLOON = 0x1045,
 	FILES = 0x105a,
 	BALLOON_DEFLATE = 1,
+	BALLOON_REPORTING = 4, /* as the specification counts */
 	FILES_REQUESTS = 1, /* the first queue of requests; 0 is that of urgent ones */
 
 	PAGE = 4096,
@@ -273,6 +275,46 @@ static void balloon_chain(void)
 		while (!needs_reset())
 			r.avail->idx = (uint16_t)(r.used->idx + r.size);
 	}
+}
+
+/* Touches a huge page again and again, so that there is something to give back. */
+static void *touch(void *arg)
+{
+	volatile uint8_t *at = arg;
+
+	for (;;)
+		for (size_t off = 0; off < HUGE_PAGE; off += PAGE)
+			at[off]++;
+	return NULL;
+}
+
+/* The most memory a report may name, as often as the device takes it, and more of it. */
+static void balloon_report(void)
+{
+	static struct ring r;
+	uint8_t *memory = huge_page(), *victim = huge_page();
+	struct vring_desc *table = (struct vring_desc *)(memory + 8 * PAGE);
+	const unsigned int n = 63;
+
+	take_device(BALLOON);
+	for (unsigned int i = 0; i < n; i++)
+		table[i] = (struct vring_desc){
+			.addr = physical(victim),
+			.len = HUGE_PAGE,
+			.flags = VRING_DESC_F_WRITE | (i + 1 < n ? VRING_DESC_F_NEXT : 0),
+			.next = (uint16_t)(i + 1),
+		};
+	begin_driver();
+	r = begin_queue(BALLOON_REPORTING, memory);
+	for (uint16_t i = 0; i < r.size; i++) {
+		r.desc[i].addr = physical(table);
+		r.desc[i].len = n * sizeof(*table);
+		r.desc[i].flags = VRING_DESC_F_INDIRECT;
+	}
+	begin_requests();
+	in_thread(touch, victim);
+	in_thread(publish, &r);
+	ring_for_ever(&r);
 }
 
 /* What is at a fixed place of the file server's huge page. */
@@ -569,10 +611,11 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*attack)(void);
 	} attacks[] = {
-		{"balloon-flood", balloon_flood}, {"balloon-chain", balloon_chain},
-		{"fs-reads", fs_reads},		  {"fs-read-on", fs_read_on},
-		{"reset-storm", reset_storm},	  {"register-storm", register_storm},
-		{"lock-storm", lock_storm},	  {"strangers", strangers},
+		{"balloon-flood", balloon_flood},   {"balloon-chain", balloon_chain},
+		{"balloon-report", balloon_report}, {"fs-reads", fs_reads},
+		{"fs-read-on", fs_read_on},	    {"reset-storm", reset_storm},
+		{"register-storm", register_storm}, {"lock-storm", lock_storm},
+		{"strangers", strangers},
 	};
 
 	if (argc == 3 && strcmp(argv[1], "lock-ranges") == 0) {

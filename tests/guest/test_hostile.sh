@@ -197,6 +197,11 @@ test_a_balloon_with_endless_chains()
 	fight balloon-chain time-limit interrupt stop
 }
 
+test_a_balloon_that_reports_the_same_memory()
+{
+	fight balloon-report time-limit stop
+}
+
 test_reads_that_fill_the_ring()
 {
 	fight fs-reads time-limit interrupt stop force
@@ -279,4 +284,26 @@ test_lock_ranges_have_an_end()
 	run_sandcastle run --map .:/tree --map "$LAB_REPO/build/tests/guest:/hostile" -- /hostile/hostile lock-ranges /tree/file
 	expect_code 0
 	expect_match '^[0-9]+ locks, then (No locks available|Cannot allocate memory|Resource temporarily unavailable)'
+}
+
+# A VMM that is stuck for good: SIGSTOP stands for whatever holds all of its threads.
+test_force_ends_a_process_that_was_stopped()
+{
+	local pid began
+
+	run_sandcastle start --name stuck --network internet
+	expect_code 0
+	run_sandcastle list --json
+	pid=$(grep -o '"pid": *[0-9]*' <<<"$out" | head -n 1 | grep -o '[0-9]*$')
+	kill -STOP "$pid"
+	began=$SECONDS
+	run_sandcastle stop --force stuck
+	expect_code 0
+	expect_err_match "the sandbox 'stuck' does not answer; its process is ended"
+	note "ended $((SECONDS - began)) s after it was asked to"
+	! kill -0 "$pid" 2>/dev/null || fail "its process is there"
+	# Nor is the one of its network.
+	expect_within 20 sh -c '! pgrep -f "sandcastle [n]etwork-process"'
+	run_sandcastle list --quiet
+	expect_out ''
 }
