@@ -78,9 +78,9 @@ ask='
 	}
 	'
 
-# What must never be reached, whatever the mode.
+# What must never be reached, whatever the mode: sockets take these as they are, or for the guest itself.
 never='
-	for a in 127.0.0.1 127.0.0.53 0.0.0.0 $gateway; do
+	for a in 127.0.0.1 127.0.0.53 0.0.0.0 $gateway ::ffff:127.0.0.1 fe80::2%eth0 64:ff9b::7f00:1; do
 		for p in 81 82; do ask $a $p & done
 	done
 	'
@@ -90,9 +90,12 @@ test_internet()
 	make_outside
 	run_sandcastle run --network internet -- bash -c "$ask"'
 		gateway=$(sed -n "s/^nameserver \(.*\)\.3$/\1.2/p" /etc/resolv.conf)
-		ask 9.9.9.9 80 & ask 172.31.9.2 80 & ask 172.31.9.1 81 & ask 192.168.7.7 80 &
+		ask 9.9.9.9 80
+		ask name.test 80
+		ask 172.31.9.2 80 & ask 172.31.9.1 81 & ask 192.168.7.7 80 &
+		ask 169.254.169.254 80 & ask ::ffff:172.31.9.2 80 & ask 2002:ac1f:902::1 80 &
 		'"$never"'
-		ask name.test 80 & ask lan.test 80 &
+		ask lan.test 80 &
 		getent hosts name.test | sed "s/  */ /g"
 		grep search /etc/resolv.conf
 		wait'
@@ -106,6 +109,9 @@ test_internet()
 	expect_match '^172\.31\.9\.2 80: nobody$'
 	expect_match '^172\.31\.9\.1 81: nobody$'
 	expect_match '^192\.168\.7\.7 80: nobody$'
+	expect_match '^169\.254\.169\.254 80: nobody$'
+	expect_match '^::ffff:172\.31\.9\.2 80: nobody$'
+	expect_match '^2002:ac1f:902::1 80: nobody$'
 	expect_no_match ': (host|loopback)$'
 }
 
@@ -114,7 +120,9 @@ test_user()
 	make_outside
 	run_sandcastle run --network user -- bash -c "$ask"'
 		gateway=$(sed -n "s/^nameserver \(.*\)\.3$/\1.2/p" /etc/resolv.conf)
-		ask 9.9.9.9 80 & ask 172.31.9.2 80 & ask lan.test 80 &
+		ask 9.9.9.9 80
+		ask 172.31.9.2 80
+		ask lan.test 80
 		'"$never"'
 		wait'
 	expect_code 0
@@ -434,6 +442,41 @@ send_frames()
 		python3 frames.py "$1" "$four" "$2" "${four%.*}.2"; sleep 2' sh "$2" "$3"
 	expect_code 0
 	got=$(grep -v probe caught | sort | tr '\n' ' ')
+}
+
+# More connections and datagrams' ports than the network process has descriptors for: new ones fail, and
+# nothing else does.
+test_more_flows_than_there_is_room_for()
+{
+	local vmm pid
+
+	command -v python3 >/dev/null || skip "python3 is not installed"
+	make_outside
+	box=$(sandcastle start --network internet) || fail "start"
+	vmm=$(sandcastle list --json | perl -0ne 'print $1 if /"pid": *(\d+)/')
+	pid=$(network_processes "$vmm")
+	run_sandcastle exec "$box" -- python3 -c '
+import socket, resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+kept = []
+for n in range(1500):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.sendto(b"x", ("9.9.9.9", 7777))
+    kept.append(s)
+for n in range(1500):
+    s = socket.socket()
+    s.setblocking(False)
+    s.connect_ex(("9.9.9.9", 80))
+    kept.append(s)
+print(len(kept))'
+	expect_out 3000
+	run_sandcastle exec "$box" -- echo alive
+	expect_out alive
+	expect_same "$pid" "$(network_processes "$vmm")"
+	figure_is restarts 0 || fail "the process was started again"
+	[ "$(find "/proc/$pid/fd" -mindepth 1 | wc -l)" -le 1024 ] || fail "it has more descriptors than it may"
+	run_sandcastle stop "$box"
+	expect_code 0
 }
 
 test_frames_that_try_to_escape_from_internet()
