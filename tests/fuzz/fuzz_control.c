@@ -305,6 +305,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!server && fs_server_new(&server) < 0)
 		abort();
 	shares.files.server = server;
+	setup.base_files = setup.map_files = server;
 	if (shares_new(&shares, &b.shares) < 0)
 		abort();
 	setup.shares = b.shares;
