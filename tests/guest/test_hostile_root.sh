@@ -49,7 +49,7 @@ expect_gone()
 
 test_a_silent_file_system_and_the_time_limit()
 {
-	begin_silence --timeout 60s
+	begin_silence --timeout 45s
 	expect_gone 124
 }
 
