@@ -15,7 +15,7 @@ enum { MAX_JOBS = 16, OUTPUT_MAX = 64 << 10 };
 
 struct job {
 	const char *line;
-	struct sandcastle *sb;
+	struct sandcastle_sandbox *sb;
 	int code; /* -1: not known yet */
 	char *output; /* the first OUTPUT_MAX bytes of it */
 	size_t len;

@@ -9,7 +9,7 @@ static void print(void *data, int stream, const void *bytes, size_t len)
 	fwrite(bytes, 1, len, stream == 1 ? stdout : stderr);
 }
 
-static int run(struct sandcastle *sb, const char *const *argv, int *code)
+static int run(struct sandcastle_sandbox *sb, const char *const *argv, int *code)
 {
 	struct sandcastle_options options = SANDCASTLE_OPTIONS_INIT;
 	struct sandcastle_exec_options command = SANDCASTLE_EXEC_OPTIONS_INIT;
@@ -34,7 +34,7 @@ static int run(struct sandcastle *sb, const char *const *argv, int *code)
 int main(int argc, char **argv)
 {
 	static const char *const uname[] = {"uname", "-a", NULL};
-	struct sandcastle *sb;
+	struct sandcastle_sandbox *sb;
 	char message[512];
 	int code = 125;
 

@@ -18,7 +18,8 @@ static struct winsize window(void)
 }
 
 /* What there is to do for the terminal while the command runs. */
-static int serve(struct sandcastle *sb, struct sandcastle_command *cmd, int signals, int *code)
+static int serve(struct sandcastle_sandbox *sb, struct sandcastle_command *cmd, int signals,
+		 int *code)
 {
 	struct pollfd fds[] = {{.fd = sandcastle_fd(sb), .events = POLLIN},
 			       {.fd = signals, .events = POLLIN}};
@@ -39,7 +40,7 @@ static int serve(struct sandcastle *sb, struct sandcastle_command *cmd, int sign
 	return r;
 }
 
-static int run(struct sandcastle *sb, const char *const *argv, int signals, int *code)
+static int run(struct sandcastle_sandbox *sb, const char *const *argv, int signals, int *code)
 {
 	static const char *const env[] = {"TERM=vt100", NULL};
 	struct sandcastle_options options = SANDCASTLE_OPTIONS_INIT;
@@ -65,7 +66,7 @@ int main(int argc, char **argv)
 {
 	static const char *const bash[] = {"bash", NULL};
 	struct termios before, raw;
-	struct sandcastle *sb;
+	struct sandcastle_sandbox *sb;
 	char message[512] = "";
 	int code = 125, signals;
 	sigset_t set;

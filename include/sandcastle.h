@@ -53,7 +53,7 @@ enum sandcastle_status {
 	SANDCASTLE_E_REFUSED = -9, /* the sandbox did not do it, see the message */
 };
 
-struct sandcastle; /* one sandbox */
+struct sandcastle_sandbox; /* one sandbox */
 struct sandcastle_command; /* one command in it; belongs to its sandbox */
 
 /* A folder or file of the host, shown in the sandbox. */
@@ -108,47 +108,47 @@ struct sandcastle_options {
 	}
 
 /* Only SANDCASTLE_E_MEMORY and SANDCASTLE_E_SYSTEM, and there is no message. */
-int sandcastle_new(struct sandcastle **out);
+int sandcastle_new(struct sandcastle_sandbox **out);
 
 /* Ends the sandbox at once if it runs, unless .outlive; frees its commands. NULL is fine. */
-void sandcastle_free(struct sandcastle *sb);
+void sandcastle_free(struct sandcastle_sandbox *sb);
 
 /*
  * Once for a handle. Returns when the process is started; SANDCASTLE_EVENT_READY
  * or SANDCASTLE_EVENT_ENDED follows.
  */
-int sandcastle_start(struct sandcastle *sb, const struct sandcastle_options *options);
+int sandcastle_start(struct sandcastle_sandbox *sb, const struct sandcastle_options *options);
 
 /*
  * Waits until it is ready. Times are in milliseconds everywhere, -1: no limit.
  * SANDCASTLE_E_START: it ended before, and the message says why.
  */
-int sandcastle_wait_ready(struct sandcastle *sb, int timeout_ms);
+int sandcastle_wait_ready(struct sandcastle_sandbox *sb, int timeout_ms);
 
 /*
  * Asks the commands to end (SIGTERM), gives them grace_ms, then ends the sandbox;
  * grace_ms 0: at once. Returns when that is under way: sandcastle_wait().
  */
-int sandcastle_stop(struct sandcastle *sb, uint32_t grace_ms);
+int sandcastle_stop(struct sandcastle_sandbox *sb, uint32_t grace_ms);
 
 /* Waits until the sandbox has ended. */
-int sandcastle_wait(struct sandcastle *sb, int timeout_ms);
+int sandcastle_wait(struct sandcastle_sandbox *sb, int timeout_ms);
 
 /* Its name once it is ready, NULL before; valid as long as the handle. */
-const char *sandcastle_name(struct sandcastle *sb);
+const char *sandcastle_name(struct sandcastle_sandbox *sb);
 
 /*
  * Copies what the guest's kernel, its console, and commands nobody reads said from
  * *position on (0: what is kept of it, the last 16 KiB), as far as it fits into len
  * bytes with a NUL, and moves *position behind it. Printable ASCII; "": nothing new.
  */
-int sandcastle_logs(struct sandcastle *sb, uint64_t *position, char *buf, size_t len);
+int sandcastle_logs(struct sandcastle_sandbox *sb, uint64_t *position, char *buf, size_t len);
 
 /*
  * Copies what the last failed call on this handle said, in one line, cut to len
  * with its NUL, and returns its whole length. "" if none failed.
  */
-size_t sandcastle_message(struct sandcastle *sb, char *buf, size_t len);
+size_t sandcastle_message(struct sandcastle_sandbox *sb, char *buf, size_t len);
 
 /* --- files of the host --- */
 
@@ -158,7 +158,7 @@ size_t sandcastle_message(struct sandcastle *sb, char *buf, size_t len);
  * SANDCASTLE_E_SYSTEM: .host cannot be opened; SANDCASTLE_E_REFUSED: its place is
  * taken, or there are 64 already, see the message.
  */
-int sandcastle_share(struct sandcastle *sb, const struct sandcastle_map *map);
+int sandcastle_share(struct sandcastle_sandbox *sb, const struct sandcastle_map *map);
 
 /*
  * Takes it back, from the start or not, by its path in the sandbox, also from
@@ -166,7 +166,7 @@ int sandcastle_share(struct sandcastle *sb, const struct sandcastle_map *map);
  * returns, but for memory mappings of a guest that did not hand them over within 10 s.
  * SANDCASTLE_E_REFUSED: nothing is shared there.
  */
-int sandcastle_unshare(struct sandcastle *sb, const char *guest);
+int sandcastle_unshare(struct sandcastle_sandbox *sb, const char *guest);
 
 /* --- ports --- */
 
@@ -176,10 +176,11 @@ int sandcastle_unshare(struct sandcastle *sb, const char *guest);
  * host's, "127.0.0.1" if NULL. *host is the port, or 0 for any free one, which it is set to then.
  * SANDCASTLE_E_SYSTEM: it is in use, or not allowed; SANDCASTLE_E_REFUSED: there are 64 already.
  */
-int sandcastle_publish(struct sandcastle *sb, const char *address, uint16_t *host, uint16_t guest);
+int sandcastle_publish(struct sandcastle_sandbox *sb, const char *address, uint16_t *host,
+		       uint16_t guest);
 
 /* Takes it back; connections that are open stay. SANDCASTLE_E_REFUSED: nothing is published there. */
-int sandcastle_unpublish(struct sandcastle *sb, const char *address, uint16_t host);
+int sandcastle_unpublish(struct sandcastle_sandbox *sb, const char *address, uint16_t host);
 
 /* --- commands --- */
 
@@ -234,7 +235,7 @@ struct sandcastle_exec_options {
  * Starts a command; waits for the sandbox to be ready. *out belongs to the
  * sandbox and may be freed before it.
  */
-int sandcastle_exec(struct sandcastle *sb, const struct sandcastle_exec_options *options,
+int sandcastle_exec(struct sandcastle_sandbox *sb, const struct sandcastle_exec_options *options,
 		    struct sandcastle_command **out);
 
 /*
@@ -264,7 +265,7 @@ void sandcastle_command_free(struct sandcastle_command *cmd);
  * Saves what monitor `monitor` (1 to 4) shows as a PNG file; needs libpng, which is loaded here.
  * SANDCASTLE_E_REFUSED: there is no display, or nothing on it; _E_SYSTEM: the file.
  */
-int sandcastle_screenshot(struct sandcastle *sb, uint32_t monitor, const char *path);
+int sandcastle_screenshot(struct sandcastle_sandbox *sb, uint32_t monitor, const char *path);
 
 /*
  * These type and click, as fast as a quick hand, and return when the guest has got all of it; its
@@ -273,10 +274,10 @@ int sandcastle_screenshot(struct sandcastle *sb, uint32_t monitor, const char *p
  */
 
 /* Keys together: "ctrl+alt+t", "enter", "f5"; the names are in sandcastle(1). */
-int sandcastle_send_key(struct sandcastle *sb, const char *chord);
+int sandcastle_send_key(struct sandcastle_sandbox *sb, const char *chord);
 
 /* ASCII, by the US layout, which the guest should have; _E_INVALID: no key makes a character of it. */
-int sandcastle_send_text(struct sandcastle *sb, const char *text);
+int sandcastle_send_text(struct sandcastle_sandbox *sb, const char *text);
 
 enum sandcastle_button {
 	SANDCASTLE_BUTTON_LEFT = 0,
@@ -285,11 +286,11 @@ enum sandcastle_button {
 };
 
 /* At pixel x, y of the screenshot of that monitor. Two in a row are a double click. */
-int sandcastle_send_click(struct sandcastle *sb, uint32_t monitor, uint32_t x, uint32_t y,
+int sandcastle_send_click(struct sandcastle_sandbox *sb, uint32_t monitor, uint32_t x, uint32_t y,
 			  int button);
 
 /* Turns the wheel by that many notches, at most 100; up is positive. */
-int sandcastle_send_wheel(struct sandcastle *sb, int notches);
+int sandcastle_send_wheel(struct sandcastle_sandbox *sb, int notches);
 
 /* --- what happens --- */
 
@@ -323,10 +324,11 @@ struct sandcastle_event {
 };
 
 /* Readable when sandcastle_next_event() has something to do. The handle's own. */
-int sandcastle_fd(const struct sandcastle *sb);
+int sandcastle_fd(const struct sandcastle_sandbox *sb);
 
 /* The next thing that happened. SANDCASTLE_E_TIMEOUT: nothing did; 0 never waits. */
-int sandcastle_next_event(struct sandcastle *sb, int timeout_ms, struct sandcastle_event *event);
+int sandcastle_next_event(struct sandcastle_sandbox *sb, int timeout_ms,
+			  struct sandcastle_event *event);
 
 struct sandcastle_stats {
 	size_t size; /* sizeof(struct sandcastle_stats), set by the caller */
@@ -338,7 +340,7 @@ struct sandcastle_stats {
 	uint32_t pid; /* the sandbox's process */
 };
 
-int sandcastle_stats(struct sandcastle *sb, struct sandcastle_stats *stats);
+int sandcastle_stats(struct sandcastle_sandbox *sb, struct sandcastle_stats *stats);
 
 /* "0.1.0" */
 const char *sandcastle_version(void);

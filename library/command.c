@@ -13,7 +13,7 @@ bool lib_command_is_done(const struct sandcastle_command *cmd)
 	return cmd->exited && cmd->output[1].fd < 0 && cmd->output[2].fd < 0;
 }
 
-void lib_command_event(struct sandcastle *sb, const json_t *event)
+void lib_command_event(struct sandcastle_sandbox *sb, const json_t *event)
 {
 	const json_int_t number = json_integer_value(json_object_get(event, "command"));
 	const int code = exit_code_of_message(event);
@@ -27,7 +27,7 @@ void lib_command_event(struct sandcastle *sb, const json_t *event)
 	}
 }
 
-void lib_command_output(struct sandcastle *sb, struct source *src)
+void lib_command_output(struct sandcastle_sandbox *sb, struct source *src)
 {
 	const struct sandcastle_command *cmd = src->command;
 	char buf[16384];
@@ -46,7 +46,7 @@ void lib_command_output(struct sandcastle *sb, struct source *src)
 }
 
 /* theirs: what the sandbox gets for this stream. */
-static int open_stream(struct sandcastle *sb, struct sandcastle_command *cmd, int stream,
+static int open_stream(struct sandcastle_sandbox *sb, struct sandcastle_command *cmd, int stream,
 		       struct sandcastle_stdio io, int *theirs)
 {
 	const int our_end = stream == 0 ? 1 : 0;
@@ -129,7 +129,7 @@ static int exec_status(const json_t *reply)
 		       : SANDCASTLE_E_EXEC;
 }
 
-static struct sandcastle_command *new_command(struct sandcastle *sb,
+static struct sandcastle_command *new_command(struct sandcastle_sandbox *sb,
 					      const struct sandcastle_exec_options *o)
 {
 	struct sandcastle_command *cmd = calloc(1, sizeof(*cmd));
@@ -163,7 +163,7 @@ static void forget(struct sandcastle_command *cmd)
 	free(cmd);
 }
 
-static int exec_command(struct sandcastle *sb, const struct sandcastle_exec_options *o,
+static int exec_command(struct sandcastle_sandbox *sb, const struct sandcastle_exec_options *o,
 			struct sandcastle_command **out)
 {
 	struct sandcastle_command *cmd;
@@ -195,7 +195,7 @@ static int exec_command(struct sandcastle *sb, const struct sandcastle_exec_opti
 	return r;
 }
 
-int sandcastle_exec(struct sandcastle *sb, const struct sandcastle_exec_options *options,
+int sandcastle_exec(struct sandcastle_sandbox *sb, const struct sandcastle_exec_options *options,
 		    struct sandcastle_command **out)
 {
 	struct sandcastle_exec_options ours;
@@ -231,7 +231,7 @@ static bool is_over(void *data)
 
 int sandcastle_command_wait(struct sandcastle_command *cmd, int timeout_ms, int *code)
 {
-	struct sandcastle *sb = cmd->sb;
+	struct sandcastle_sandbox *sb = cmd->sb;
 	int r;
 
 	(void)pthread_mutex_lock(&sb->lock);
@@ -294,7 +294,7 @@ int sandcastle_command_winsize(struct sandcastle_command *cmd, uint16_t rows, ui
 
 void sandcastle_command_free(struct sandcastle_command *cmd)
 {
-	struct sandcastle *sb;
+	struct sandcastle_sandbox *sb;
 
 	if (!cmd)
 		return;

@@ -9,7 +9,7 @@
 
 enum { NOTCHES_MAX = 100 };
 
-static int save(struct sandcastle *sb, const json_t *reply, int fd, const char *path)
+static int save(struct sandcastle_sandbox *sb, const json_t *reply, int fd, const char *path)
 {
 	int r = picture_save(reply, fd, path);
 
@@ -21,7 +21,7 @@ static int save(struct sandcastle *sb, const json_t *reply, int fd, const char *
 	return SANDCASTLE_OK;
 }
 
-int sandcastle_screenshot(struct sandcastle *sb, uint32_t monitor, const char *path)
+int sandcastle_screenshot(struct sandcastle_sandbox *sb, uint32_t monitor, const char *path)
 {
 	json_t *reply = NULL;
 	AUTO_CLOSE int fd = -1;
@@ -43,7 +43,7 @@ int sandcastle_screenshot(struct sandcastle *sb, uint32_t monitor, const char *p
 }
 
 /* Sends the events, taken over, if composing them went well: r of keys_add_...(). */
-static int send_events(struct sandcastle *sb, json_t *events, int r)
+static int send_events(struct sandcastle_sandbox *sb, json_t *events, int r)
 {
 	int status = SANDCASTLE_OK;
 
@@ -61,7 +61,7 @@ static int send_events(struct sandcastle *sb, json_t *events, int r)
 	return status;
 }
 
-int sandcastle_send_key(struct sandcastle *sb, const char *chord)
+int sandcastle_send_key(struct sandcastle_sandbox *sb, const char *chord)
 {
 	json_t *events = json_array();
 	const char *bad = NULL;
@@ -77,7 +77,7 @@ int sandcastle_send_key(struct sandcastle *sb, const char *chord)
 	return r;
 }
 
-int sandcastle_send_text(struct sandcastle *sb, const char *text)
+int sandcastle_send_text(struct sandcastle_sandbox *sb, const char *text)
 {
 	json_t *events = json_array();
 	int r = events ? 0 : -ENOMEM;
@@ -94,7 +94,7 @@ int sandcastle_send_text(struct sandcastle *sb, const char *text)
 	return r;
 }
 
-int sandcastle_send_click(struct sandcastle *sb, uint32_t monitor, uint32_t x, uint32_t y,
+int sandcastle_send_click(struct sandcastle_sandbox *sb, uint32_t monitor, uint32_t x, uint32_t y,
 			  int button)
 {
 	static const char *const names[] = {"left", "middle", "right"};
@@ -111,7 +111,7 @@ int sandcastle_send_click(struct sandcastle *sb, uint32_t monitor, uint32_t x, u
 	return r;
 }
 
-int sandcastle_send_wheel(struct sandcastle *sb, int notches)
+int sandcastle_send_wheel(struct sandcastle_sandbox *sb, int notches)
 {
 	const bool good = notches >= -NOTCHES_MAX && notches <= NOTCHES_MAX;
 	json_t *events = json_array();

@@ -46,7 +46,7 @@ struct call {
 };
 
 struct sandcastle_command {
-	struct sandcastle *sb;
+	struct sandcastle_sandbox *sb;
 	struct sandcastle_command *next;
 	json_int_t number; /* 0: it does not run yet */
 	int pipes[3]; /* our ends; -1 */
@@ -58,7 +58,7 @@ struct sandcastle_command {
 	int code;
 };
 
-struct sandcastle {
+struct sandcastle_sandbox {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool pumping;
@@ -90,52 +90,52 @@ struct sandcastle {
 /* All that follow are called with the lock held, unless they say otherwise. */
 
 /* Keeps the message for sandcastle_message(); returns `status`. */
-int lib_fail(struct sandcastle *sb, int status, const char *fmt, ...) PRINTF_LIKE(3, 4);
+int lib_fail(struct sandcastle_sandbox *sb, int status, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-int lib_watch(struct sandcastle *sb, struct source *src) MUST_CHECK;
+int lib_watch(struct sandcastle_sandbox *sb, struct source *src) MUST_CHECK;
 /* Stops watching the source and closes its fd; the control connection's stays the client's. */
-void lib_unwatch(struct sandcastle *sb, struct source *src);
+void lib_unwatch(struct sandcastle_sandbox *sb, struct source *src);
 
-/* For lib_wait(): an event waits to be fetched; data is the struct sandcastle. */
+/* For lib_wait(): an event waits to be fetched; data is the struct sandcastle_sandbox. */
 bool lib_has_event(void *data);
 /* Makes outer_fd readable exactly while an event waits. */
-void lib_show_pending(struct sandcastle *sb);
+void lib_show_pending(struct sandcastle_sandbox *sb);
 
 /* Waits, letting go of the lock, until is_so(data). SANDCASTLE_OK or _E_TIMEOUT. */
-int lib_wait(struct sandcastle *sb, bool (*is_so)(void *data), void *data, int timeout_ms);
+int lib_wait(struct sandcastle_sandbox *sb, bool (*is_so)(void *data), void *data, int timeout_ms);
 /* Waits until it is ready or has ended. */
-int lib_wait_ready(struct sandcastle *sb);
-/* A condition for lib_wait(); data is the struct sandcastle. */
+int lib_wait_ready(struct sandcastle_sandbox *sb);
+/* A condition for lib_wait(); data is the struct sandcastle_sandbox. */
 bool lib_is_ready_or_ended(void *data);
 
 /*
  * Sends and waits for the reply, which is *reply also when it is a refusal
  * (SANDCASTLE_E_REFUSED). `request` is taken over, NULL if there was no memory.
  */
-int lib_call(struct sandcastle *sb, json_t *request, const int *fds, size_t n_fds,
+int lib_call(struct sandcastle_sandbox *sb, json_t *request, const int *fds, size_t n_fds,
 	     struct sandcastle_command *command, json_t **reply);
 /* The same for a request whose reply brings a descriptor, which is the caller's; -1: it did not. */
-int lib_call_for_fd(struct sandcastle *sb, json_t *request, json_t **reply, int *fd);
+int lib_call_for_fd(struct sandcastle_sandbox *sb, json_t *request, json_t **reply, int *fd);
 
 /* A member of a message, "" if it is no string. Borrowed. */
 const char *lib_text(const json_t *message, const char *key);
 
 /* SANDCASTLE_E_ENDED, with a message that says why it ended. */
-int lib_ended_failure(struct sandcastle *sb);
+int lib_ended_failure(struct sandcastle_sandbox *sb);
 
 /* Begins `sandcastle start`. */
-int lib_spawn(struct sandcastle *sb, const struct sandcastle_options *options);
+int lib_spawn(struct sandcastle_sandbox *sb, const struct sandcastle_options *options);
 
 /* Takes an event of the sandbox that is about a command. */
-void lib_command_event(struct sandcastle *sb, const json_t *event);
+void lib_command_event(struct sandcastle_sandbox *sb, const json_t *event);
 /* Passes output on to the callbacks; lets go of the lock meanwhile. */
-void lib_command_output(struct sandcastle *sb, struct source *src);
+void lib_command_output(struct sandcastle_sandbox *sb, struct source *src);
 bool lib_command_is_done(const struct sandcastle_command *cmd);
 
 /*
  * Copies a caller's struct of options of any version into ours of `ours` bytes:
  * an older one's missing members are zero, a newer one's unknown ones have to be.
  */
-int lib_take_options(struct sandcastle *sb, void *to, size_t ours, const void *from);
+int lib_take_options(struct sandcastle_sandbox *sb, void *to, size_t ours, const void *from);
 
 #endif

@@ -5,7 +5,7 @@
 #include "common/port.h"
 #include "library/library_priv.h"
 
-static int parse(struct sandcastle *sb, const char *address, struct port *out)
+static int parse(struct sandcastle_sandbox *sb, const char *address, struct port *out)
 {
 	const char *text = address ? address : "127.0.0.1";
 
@@ -16,7 +16,8 @@ static int parse(struct sandcastle *sb, const char *address, struct port *out)
 }
 
 /* Listens, and hands the socket over. *host is the port from then on. */
-static int publish(struct sandcastle *sb, const char *address, uint16_t *host, uint16_t guest)
+static int publish(struct sandcastle_sandbox *sb, const char *address, uint16_t *host,
+		   uint16_t guest)
 {
 	struct port port = {.host = *host};
 	char why[PORT_WHY_MAX];
@@ -39,7 +40,8 @@ static int publish(struct sandcastle *sb, const char *address, uint16_t *host, u
 	return r;
 }
 
-int sandcastle_publish(struct sandcastle *sb, const char *address, uint16_t *host, uint16_t guest)
+int sandcastle_publish(struct sandcastle_sandbox *sb, const char *address, uint16_t *host,
+		       uint16_t guest)
 {
 	int r;
 
@@ -52,7 +54,7 @@ int sandcastle_publish(struct sandcastle *sb, const char *address, uint16_t *hos
 	return r;
 }
 
-int sandcastle_unpublish(struct sandcastle *sb, const char *address, uint16_t host)
+int sandcastle_unpublish(struct sandcastle_sandbox *sb, const char *address, uint16_t host)
 {
 	struct port port = {.host = host};
 	char text[INET6_ADDRSTRLEN];

@@ -12,14 +12,14 @@
 #include "library/client/rundir.h"
 #include "library/library_priv.h"
 
-int lib_watch(struct sandcastle *sb, struct source *src)
+int lib_watch(struct sandcastle_sandbox *sb, struct source *src)
 {
 	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = src};
 
 	return epoll_ctl(sb->inner_fd, EPOLL_CTL_ADD, src->fd, &ev) < 0 ? -errno : 0;
 }
 
-void lib_unwatch(struct sandcastle *sb, struct source *src)
+void lib_unwatch(struct sandcastle_sandbox *sb, struct source *src)
 {
 	if (src->fd < 0)
 		return;
@@ -29,7 +29,7 @@ void lib_unwatch(struct sandcastle *sb, struct source *src)
 	src->fd = -1;
 }
 
-static const struct sandcastle_command *ended_command(const struct sandcastle *sb)
+static const struct sandcastle_command *ended_command(const struct sandcastle_sandbox *sb)
 {
 	for (const struct sandcastle_command *c = sb->commands; c; c = c->next)
 		if (!c->fetched && lib_command_is_done(c))
@@ -39,14 +39,14 @@ static const struct sandcastle_command *ended_command(const struct sandcastle *s
 
 bool lib_has_event(void *data)
 {
-	const struct sandcastle *sb = data;
+	const struct sandcastle_sandbox *sb = data;
 
 	return (sb->client && !sb->ready_fetched) || ended_command(sb) ||
 	       sb->pressure != sb->pressure_fetched ||
 	       (sb->state == LIB_ENDED && !sb->ended_fetched);
 }
 
-void lib_show_pending(struct sandcastle *sb)
+void lib_show_pending(struct sandcastle_sandbox *sb)
 {
 	const bool pending = lib_has_event(sb);
 	uint64_t one = 1;
@@ -60,7 +60,7 @@ void lib_show_pending(struct sandcastle *sb)
 	sb->pending_shown = pending;
 }
 
-static void end(struct sandcastle *sb, int reason, const char *message)
+static void end(struct sandcastle_sandbox *sb, int reason, const char *message)
 {
 	if (sb->state == LIB_ENDED)
 		return;
@@ -74,7 +74,7 @@ static void end(struct sandcastle *sb, int reason, const char *message)
 	sb->pressure = sb->pressure_fetched;
 }
 
-static void read_said(struct sandcastle *sb)
+static void read_said(struct sandcastle_sandbox *sb)
 {
 	char buf[SAID_MAX];
 	ssize_t n = read(sb->said_from.fd, buf, sizeof(buf));
@@ -94,7 +94,7 @@ static void read_said(struct sandcastle *sb)
 }
 
 /* The last line of what the command said, which is why it could not. */
-static const char *why_not(struct sandcastle *sb)
+static const char *why_not(struct sandcastle_sandbox *sb)
 {
 	static const char prefix[] = "sandcastle: ";
 	char *line;
@@ -116,7 +116,7 @@ const char *lib_text(const json_t *message, const char *key)
 }
 
 /* Takes the pressure out of an event or the reply to "watch"; either may lack it. */
-static void take_pressure(struct sandcastle *sb, const json_t *message)
+static void take_pressure(struct sandcastle_sandbox *sb, const json_t *message)
 {
 	const char *word = lib_text(message, "pressure");
 
@@ -127,7 +127,7 @@ static void take_pressure(struct sandcastle *sb, const json_t *message)
 }
 
 /* Asks for the events of the whole sandbox. The reply is taken in as an event is. */
-static int watch_pressure(struct sandcastle *sb)
+static int watch_pressure(struct sandcastle_sandbox *sb)
 {
 	int64_t id;
 
@@ -137,7 +137,7 @@ static int watch_pressure(struct sandcastle *sb)
 }
 
 /* Connects to the sandbox, which has said its name and that it is ready. */
-static void connect_client(struct sandcastle *sb)
+static void connect_client(struct sandcastle_sandbox *sb)
 {
 	int dir_fd = rundir_open(sb->top, sb->name);
 	int r = dir_fd < 0 ? dir_fd : client_new(dir_fd, &sb->client);
@@ -160,7 +160,7 @@ static void connect_client(struct sandcastle *sb)
 	end(sb, SANDCASTLE_REASON_FAILED, text);
 }
 
-static void read_name(struct sandcastle *sb)
+static void read_name(struct sandcastle_sandbox *sb)
 {
 	ssize_t n = read(sb->name_from.fd, sb->name + sb->name_len,
 			 sizeof(sb->name) - 1 - sb->name_len);
@@ -190,7 +190,7 @@ static void read_name(struct sandcastle *sb)
 	end(sb, SANDCASTLE_REASON_FAILED, why_not(sb));
 }
 
-static void take_reply(struct sandcastle *sb, json_t *reply)
+static void take_reply(struct sandcastle_sandbox *sb, json_t *reply)
 {
 	const json_int_t id = json_integer_value(json_object_get(reply, "id"));
 
@@ -216,7 +216,7 @@ static int reason_of(const char *word)
 					     : SANDCASTLE_REASON_FAILED;
 }
 
-static void read_control(struct sandcastle *sb)
+static void read_control(struct sandcastle_sandbox *sb)
 {
 	json_t *message = NULL;
 	int r = client_receive(sb->client, 0, &message);
@@ -238,7 +238,7 @@ static void read_control(struct sandcastle *sb)
 }
 
 /* Takes in what can be read now; a flood of output does not keep the caller for ever. */
-static void drain(struct sandcastle *sb)
+static void drain(struct sandcastle_sandbox *sb)
 {
 	struct epoll_event ev;
 
@@ -262,7 +262,7 @@ static void drain(struct sandcastle *sb)
 	}
 }
 
-static void wait_for_other(struct sandcastle *sb, int64_t end_ms, int timeout_ms)
+static void wait_for_other(struct sandcastle_sandbox *sb, int64_t end_ms, int timeout_ms)
 {
 	const struct timespec until = {end_ms / 1000, end_ms % 1000 * 1000000};
 
@@ -272,7 +272,7 @@ static void wait_for_other(struct sandcastle *sb, int64_t end_ms, int timeout_ms
 		(void)pthread_cond_timedwait(&sb->changed, &sb->lock, &until);
 }
 
-int lib_wait(struct sandcastle *sb, bool (*is_so)(void *data), void *data, int timeout_ms)
+int lib_wait(struct sandcastle_sandbox *sb, bool (*is_so)(void *data), void *data, int timeout_ms)
 {
 	const int64_t end_ms = (int64_t)now_ms() + timeout_ms;
 
@@ -306,7 +306,7 @@ int lib_wait(struct sandcastle *sb, bool (*is_so)(void *data), void *data, int t
 }
 
 struct waited_call {
-	struct sandcastle *sb;
+	struct sandcastle_sandbox *sb;
 	struct call *call;
 };
 
@@ -317,15 +317,15 @@ static bool is_answered(void *data)
 	return w->call->reply || w->sb->state == LIB_ENDED;
 }
 
-int lib_ended_failure(struct sandcastle *sb)
+int lib_ended_failure(struct sandcastle_sandbox *sb)
 {
 	return lib_fail(sb, SANDCASTLE_E_ENDED, "the sandbox has ended%s%s",
 			sb->end_message[0] ? ": " : "", sb->end_message);
 }
 
 /* Sends it and waits; what came of it is in `call`. */
-static int call_and_wait(struct sandcastle *sb, struct call *call, json_t *request, const int *fds,
-			 size_t n_fds)
+static int call_and_wait(struct sandcastle_sandbox *sb, struct call *call, json_t *request,
+			 const int *fds, size_t n_fds)
 {
 	struct waited_call w = {sb, call};
 	struct call **link;
@@ -357,7 +357,7 @@ static int call_and_wait(struct sandcastle *sb, struct call *call, json_t *reque
 	return lib_fail(sb, SANDCASTLE_E_REFUSED, "%s", lib_text(call->reply, "message"));
 }
 
-int lib_call(struct sandcastle *sb, json_t *request, const int *fds, size_t n_fds,
+int lib_call(struct sandcastle_sandbox *sb, json_t *request, const int *fds, size_t n_fds,
 	     struct sandcastle_command *command, json_t **reply)
 {
 	struct call call = {.command = command, .fd = -1};
@@ -370,7 +370,7 @@ int lib_call(struct sandcastle *sb, json_t *request, const int *fds, size_t n_fd
 	return r;
 }
 
-int lib_call_for_fd(struct sandcastle *sb, json_t *request, json_t **reply, int *fd)
+int lib_call_for_fd(struct sandcastle_sandbox *sb, json_t *request, json_t **reply, int *fd)
 {
 	struct call call = {.fd = -1};
 	int r = call_and_wait(sb, &call, request, NULL, 0);
@@ -381,7 +381,7 @@ int lib_call_for_fd(struct sandcastle *sb, json_t *request, json_t **reply, int 
 	return r;
 }
 
-int lib_wait_ready(struct sandcastle *sb)
+int lib_wait_ready(struct sandcastle_sandbox *sb)
 {
 	if (sb->state != LIB_STARTING)
 		return SANDCASTLE_OK;

@@ -14,7 +14,7 @@
 /* How long the sandbox may take to end when the handle is freed. */
 enum { FREE_LIMIT_MS = 5000 };
 
-int lib_fail(struct sandcastle *sb, int status, const char *fmt, ...)
+int lib_fail(struct sandcastle_sandbox *sb, int status, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -24,7 +24,7 @@ int lib_fail(struct sandcastle *sb, int status, const char *fmt, ...)
 	return status;
 }
 
-int lib_take_options(struct sandcastle *sb, void *to, size_t ours, const void *from)
+int lib_take_options(struct sandcastle_sandbox *sb, void *to, size_t ours, const void *from)
 {
 	size_t theirs;
 
@@ -43,9 +43,9 @@ int lib_take_options(struct sandcastle *sb, void *to, size_t ours, const void *f
 	return SANDCASTLE_OK;
 }
 
-int sandcastle_new(struct sandcastle **out)
+int sandcastle_new(struct sandcastle_sandbox **out)
 {
-	struct sandcastle *sb = calloc(1, sizeof(*sb));
+	struct sandcastle_sandbox *sb = calloc(1, sizeof(*sb));
 	struct epoll_event ev = {.events = EPOLLIN};
 	pthread_condattr_t monotonic;
 
@@ -74,18 +74,18 @@ int sandcastle_new(struct sandcastle **out)
 
 static bool has_ended(void *data)
 {
-	return ((struct sandcastle *)data)->state == LIB_ENDED;
+	return ((struct sandcastle_sandbox *)data)->state == LIB_ENDED;
 }
 
 bool lib_is_ready_or_ended(void *data)
 {
-	const struct sandcastle *sb = data;
+	const struct sandcastle_sandbox *sb = data;
 
 	return sb->state == LIB_READY || sb->state == LIB_ENDED;
 }
 
 /* Ends the sandbox, with all that runs in it, by force. */
-static void end_by_force(struct sandcastle *sb)
+static void end_by_force(struct sandcastle_sandbox *sb)
 {
 	int64_t id;
 
@@ -104,7 +104,7 @@ static void end_by_force(struct sandcastle *sb)
 		(void)kill(client_pid(sb->client), SIGKILL);
 }
 
-void sandcastle_free(struct sandcastle *sb)
+void sandcastle_free(struct sandcastle_sandbox *sb)
 {
 	if (!sb)
 		return;
@@ -129,7 +129,7 @@ void sandcastle_free(struct sandcastle *sb)
 	free(sb);
 }
 
-int sandcastle_start(struct sandcastle *sb, const struct sandcastle_options *options)
+int sandcastle_start(struct sandcastle_sandbox *sb, const struct sandcastle_options *options)
 {
 	struct sandcastle_options ours;
 	int r;
@@ -149,7 +149,7 @@ int sandcastle_start(struct sandcastle *sb, const struct sandcastle_options *opt
 	return r;
 }
 
-int sandcastle_wait_ready(struct sandcastle *sb, int timeout_ms)
+int sandcastle_wait_ready(struct sandcastle_sandbox *sb, int timeout_ms)
 {
 	int r;
 
@@ -165,7 +165,7 @@ int sandcastle_wait_ready(struct sandcastle *sb, int timeout_ms)
 	return r;
 }
 
-int sandcastle_stop(struct sandcastle *sb, uint32_t grace_ms)
+int sandcastle_stop(struct sandcastle_sandbox *sb, uint32_t grace_ms)
 {
 	json_t *reply = NULL;
 	int r = SANDCASTLE_OK;
@@ -187,7 +187,7 @@ int sandcastle_stop(struct sandcastle *sb, uint32_t grace_ms)
 	return r;
 }
 
-int sandcastle_wait(struct sandcastle *sb, int timeout_ms)
+int sandcastle_wait(struct sandcastle_sandbox *sb, int timeout_ms)
 {
 	int r;
 
@@ -200,7 +200,7 @@ int sandcastle_wait(struct sandcastle *sb, int timeout_ms)
 	return r;
 }
 
-const char *sandcastle_name(struct sandcastle *sb)
+const char *sandcastle_name(struct sandcastle_sandbox *sb)
 {
 	const char *name;
 
@@ -210,7 +210,7 @@ const char *sandcastle_name(struct sandcastle *sb)
 	return name;
 }
 
-size_t sandcastle_message(struct sandcastle *sb, char *buf, size_t len)
+size_t sandcastle_message(struct sandcastle_sandbox *sb, char *buf, size_t len)
 {
 	size_t whole;
 
@@ -222,12 +222,12 @@ size_t sandcastle_message(struct sandcastle *sb, char *buf, size_t len)
 	return whole;
 }
 
-int sandcastle_fd(const struct sandcastle *sb)
+int sandcastle_fd(const struct sandcastle_sandbox *sb)
 {
 	return sb->outer_fd;
 }
 
-static void fetch_event(struct sandcastle *sb, struct sandcastle_event *event)
+static void fetch_event(struct sandcastle_sandbox *sb, struct sandcastle_event *event)
 {
 	*event = (struct sandcastle_event){.type = SANDCASTLE_EVENT_NONE};
 	if (sb->client && !sb->ready_fetched) {
@@ -255,7 +255,8 @@ static void fetch_event(struct sandcastle *sb, struct sandcastle_event *event)
 		(void)lib_fail(sb, 0, "%s", sb->end_message);
 }
 
-int sandcastle_next_event(struct sandcastle *sb, int timeout_ms, struct sandcastle_event *event)
+int sandcastle_next_event(struct sandcastle_sandbox *sb, int timeout_ms,
+			  struct sandcastle_event *event)
 {
 	int r;
 
@@ -271,7 +272,7 @@ int sandcastle_next_event(struct sandcastle *sb, int timeout_ms, struct sandcast
 	return r;
 }
 
-int sandcastle_logs(struct sandcastle *sb, uint64_t *position, char *buf, size_t len)
+int sandcastle_logs(struct sandcastle_sandbox *sb, uint64_t *position, char *buf, size_t len)
 {
 	json_t *reply = NULL;
 	int r;
@@ -297,7 +298,7 @@ int sandcastle_logs(struct sandcastle *sb, uint64_t *position, char *buf, size_t
 	return r;
 }
 
-int sandcastle_stats(struct sandcastle *sb, struct sandcastle_stats *stats)
+int sandcastle_stats(struct sandcastle_sandbox *sb, struct sandcastle_stats *stats)
 {
 	struct sandcastle_stats all = {0};
 	json_t *reply = NULL;

@@ -23,7 +23,7 @@ static int path_of(int fd, char *out, size_t size)
 }
 
 /* Opens the file or folder to show; *host is its path. */
-static int open_host(struct sandcastle *sb, const struct sandcastle_map *map, char *host,
+static int open_host(struct sandcastle_sandbox *sb, const struct sandcastle_map *map, char *host,
 		     size_t size, int *out)
 {
 	AUTO_CLOSE int fd = open(map->host, O_PATH | O_CLOEXEC);
@@ -40,7 +40,7 @@ static int open_host(struct sandcastle *sb, const struct sandcastle_map *map, ch
 	return SANDCASTLE_OK;
 }
 
-static int share(struct sandcastle *sb, const struct sandcastle_map *map)
+static int share(struct sandcastle_sandbox *sb, const struct sandcastle_map *map)
 {
 	AUTO_CLOSE int fd = -1;
 	char host[PATH_MAX] = "";
@@ -60,7 +60,7 @@ static int share(struct sandcastle *sb, const struct sandcastle_map *map)
 	return r;
 }
 
-int sandcastle_share(struct sandcastle *sb, const struct sandcastle_map *map)
+int sandcastle_share(struct sandcastle_sandbox *sb, const struct sandcastle_map *map)
 {
 	int r;
 
@@ -73,7 +73,7 @@ int sandcastle_share(struct sandcastle *sb, const struct sandcastle_map *map)
 	return r;
 }
 
-int sandcastle_unshare(struct sandcastle *sb, const char *guest)
+int sandcastle_unshare(struct sandcastle_sandbox *sb, const char *guest)
 {
 	json_t *reply = NULL;
 	int r = SANDCASTLE_OK;

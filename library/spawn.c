@@ -66,7 +66,8 @@ static char *quote(const char *path)
 	return out;
 }
 
-static int add_map(struct sandcastle *sb, struct words *args, const struct sandcastle_map *map)
+static int add_map(struct sandcastle_sandbox *sb, struct words *args,
+		   const struct sandcastle_map *map)
 {
 	const char *guest = map->guest ? map->guest : map->host;
 	AUTO_FREE char *from = NULL, *to = NULL;
@@ -81,7 +82,7 @@ static int add_map(struct sandcastle *sb, struct words *args, const struct sandc
 	return SANDCASTLE_OK;
 }
 
-static int add_root(struct sandcastle *sb, struct words *args, const char *root)
+static int add_root(struct sandcastle_sandbox *sb, struct words *args, const char *root)
 {
 	/* The command is started in /, which is not where the caller is. */
 	if (root[0] != '/')
@@ -90,7 +91,8 @@ static int add_root(struct sandcastle *sb, struct words *args, const char *root)
 	return SANDCASTLE_OK;
 }
 
-static int compose(struct sandcastle *sb, const struct sandcastle_options *o, struct words *args)
+static int compose(struct sandcastle_sandbox *sb, const struct sandcastle_options *o,
+		   struct words *args)
 {
 	add(args, "sandcastle");
 	add(args, "start");
@@ -140,7 +142,8 @@ static int compose(struct sandcastle *sb, const struct sandcastle_options *o, st
  * The environment of the command: what it needs, and none of ours. `top` is where
  * it will then make the sandbox's folder (library/client/rundir.h).
  */
-static int compose_env(struct sandcastle *sb, const struct sandcastle_options *o, struct words *env)
+static int compose_env(struct sandcastle_sandbox *sb, const struct sandcastle_options *o,
+		       struct words *env)
 {
 	char buf[4096], run[64];
 	struct passwd pw, *found = NULL;
@@ -201,8 +204,8 @@ static int make_pipe(struct source *src, int *theirs)
 	return 0;
 }
 
-static int spawn(struct sandcastle *sb, const char *program, char **args, char **env, int out,
-		 int err)
+static int spawn(struct sandcastle_sandbox *sb, const char *program, char **args, char **env,
+		 int out, int err)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
@@ -233,7 +236,8 @@ static int spawn(struct sandcastle *sb, const char *program, char **args, char *
 	return -r;
 }
 
-static int spawn_with_pipes(struct sandcastle *sb, const char *program, char **args, char **env)
+static int spawn_with_pipes(struct sandcastle_sandbox *sb, const char *program, char **args,
+			    char **env)
 {
 	AUTO_CLOSE int out = -1, err = -1;
 	int r = make_pipe(&sb->name_from, &out);
@@ -253,7 +257,7 @@ static int spawn_with_pipes(struct sandcastle *sb, const char *program, char **a
 	return lib_fail(sb, SANDCASTLE_E_SYSTEM, "cannot start %s: %s", program, strerror(-r));
 }
 
-int lib_spawn(struct sandcastle *sb, const struct sandcastle_options *options)
+int lib_spawn(struct sandcastle_sandbox *sb, const struct sandcastle_options *options)
 {
 	struct words args = {0}, env = {0};
 	char beside[PATH_MAX];

@@ -11,7 +11,7 @@
 
 enum { THREADS = 4, ROUNDS = 12 };
 
-static struct sandcastle *sb;
+static struct sandcastle_sandbox *sb;
 static atomic_size_t output;
 static atomic_int failures;
 

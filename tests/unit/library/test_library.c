@@ -13,7 +13,7 @@
 #include "include/sandcastle.h"
 
 static char run_dir[] = "/tmp/sandcastle-test-XXXXXX";
-static struct sandcastle *sb;
+static struct sandcastle_sandbox *sb;
 static struct sandcastle_options options = SANDCASTLE_OPTIONS_INIT;
 static char said[512], text[1 << 20];
 static size_t text_len;
@@ -559,7 +559,7 @@ Test(library, several_threads_on_one_handle)
 
 Test(library, several_sandboxes)
 {
-	struct sandcastle *other;
+	struct sandcastle_sandbox *other;
 
 	start();
 	cr_assert_eq(sandcastle_new(&other), SANDCASTLE_OK);
