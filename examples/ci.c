@@ -4,6 +4,7 @@
  * that sees the current directory read-only; all at once, in one thread.
  * Exits with the number of those that failed.
  */
+#include <errno.h>
 #include <poll.h>
 #include <sandcastle.h>
 #include <stdio.h>
@@ -65,7 +66,7 @@ static int run(struct job *job)
 /* Everything that happened in one sandbox since the last time; true if it is done. */
 static int step(struct job *job)
 {
-	struct sandcastle_event event;
+	struct sandcastle_event event = SANDCASTLE_EVENT_INIT;
 
 	while (sandcastle_next_event(job->sb, 0, &event) == SANDCASTLE_OK) {
 		if (event.type == SANDCASTLE_EVENT_READY && run(job) != SANDCASTLE_OK)
@@ -132,7 +133,7 @@ int main(int argc, char **argv)
 			failed += jobs[i].code > 0;
 		}
 		fprintf(stderr, "\r%d of %d done, %d failed ", n - left, n, failed);
-	} while (left > 0 && poll(fds, (nfds_t)n, -1) >= 0);
+	} while (left > 0 && (poll(fds, (nfds_t)n, -1) >= 0 || errno == EINTR));
 	fputc('\n', stderr);
 	free(cwd);
 	return finish(jobs, n);

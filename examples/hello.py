@@ -6,6 +6,7 @@ import ctypes as c
 import os
 import sys
 
+E_TIMEOUT = -5
 OUTPUT = c.CFUNCTYPE(None, c.c_void_p, c.c_int, c.POINTER(c.c_char), c.c_size_t)
 
 
@@ -41,6 +42,7 @@ class ExecOptions(c.Structure):
 
 def main():
     lib = c.CDLL(os.environ.get("LIBSANDCASTLE", "libsandcastle.so.0"))
+    lib.sandcastle_name.restype = c.c_char_p  # what is no int has to be said
     sb, cmd, code = c.c_void_p(), c.c_void_p(), c.c_int(125)
 
     def check(status):
@@ -65,7 +67,10 @@ def main():
     try:
         check(lib.sandcastle_start(sb, c.byref(options)))
         check(lib.sandcastle_exec(sb, c.byref(command), c.byref(cmd)))
-        check(lib.sandcastle_command_wait(cmd, -1, c.byref(code)))
+        # In steps, since Python hears of Ctrl-C only between calls.
+        while (status := lib.sandcastle_command_wait(cmd, 200, c.byref(code))) == E_TIMEOUT:
+            pass
+        check(status)
     finally:
         lib.sandcastle_free(sb)
     return code.value

@@ -27,7 +27,7 @@ static int serve(struct sandcastle_sandbox *sb, struct sandcastle_command *cmd, 
 	int r;
 
 	while ((r = sandcastle_command_wait(cmd, 0, code)) == SANDCASTLE_E_TIMEOUT) {
-		struct sandcastle_event event;
+		struct sandcastle_event event = SANDCASTLE_EVENT_INIT;
 
 		(void)poll(fds, 2, -1);
 		while (sandcastle_next_event(sb, 0, &event) == SANDCASTLE_OK)

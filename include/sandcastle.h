@@ -23,21 +23,37 @@ extern "C" {
  * A program may have as many as it likes. Each sandbox is a process, which ends
  * when the program does, however that ends, unless it asks for .outlive.
  *
+ * What is in it: this host's programs, libraries and /etc but for its secrets, an
+ * empty home, and the maps. Everything but the maps is writable and gone at the end;
+ * what is written to / and /tmp takes the sandbox's memory. It runs the host's
+ * kernel, which this process has to be allowed to read (/boot/vmlinuz-*).
+ *
  * Threads: any function may be called on one handle from several threads at
- * once, but for the two that free. There are no threads in the library: what
- * happens in the sandbox is noticed within calls. A program with a loop of its
- * own polls sandcastle_fd() and calls sandcastle_next_event(sb, 0, ...).
+ * once, but for sandcastle_free(). A command is freed when no other thread uses it.
+ * There are no threads in the library: what happens in the sandbox is noticed
+ * within calls. A program with a loop of its own polls sandcastle_fd() and calls
+ * sandcastle_next_event(sb, 0, ...).
+ *
+ * Time limits: a call that asks the sandbox waits at most .call_timeout_ms for its
+ * answer, then it is SANDCASTLE_E_TIMEOUT; the sandbox may still do it, but
+ * a command that begins after that is killed. Signals do not cut a wait short;
+ * sandcastle_wake() does.
+ *
+ * Processes: the child that sandcastle_start() makes lives until the sandbox is ready, in
+ * this process's group; the sandbox itself has a session of its own. In a
+ * forked child only sandcastle_free() may be called, which leaves the sandbox to the parent.
  *
  * Nothing is implicit: the environment is not read, no terminal and no signal
  * handler is touched, nothing is printed. What is passed in is copied. A
- * struct of options begins with its size, so that it can grow; set the rest to
- * zero and then what you want:
+ * struct begins with its size, so that it can grow; set the rest to zero and then what
+ * you want:
  *
  *	struct sandcastle_options options = SANDCASTLE_OPTIONS_INIT;
  *
  * Functions return SANDCASTLE_OK or a negative enum sandcastle_status, and
- * sandcastle_message() says in words what failed. Values that are there will
- * keep their numbers.
+ * sandcastle_message() says in words what failed. A handle, command or pointer that is
+ * NULL is SANDCASTLE_E_INVALID without a message, unless it says that it may be. Values
+ * that are there will keep their numbers.
  */
 
 enum sandcastle_status {
@@ -46,36 +62,52 @@ enum sandcastle_status {
 	SANDCASTLE_E_MEMORY = -2, /* out of memory */
 	SANDCASTLE_E_SYSTEM = -3, /* the host's kernel refused something */
 	SANDCASTLE_E_START = -4, /* the sandbox could not be started */
-	SANDCASTLE_E_TIMEOUT = -5, /* it has not happened yet; ask again */
+	SANDCASTLE_E_TIMEOUT = -5, /* it has not happened yet; a wait may be repeated */
 	SANDCASTLE_E_ENDED = -6, /* the sandbox has ended, or the command was lost with it */
 	SANDCASTLE_E_NOT_FOUND = -7, /* there is no such program in the sandbox */
 	SANDCASTLE_E_EXEC = -8, /* the program cannot be executed */
 	SANDCASTLE_E_REFUSED = -9, /* the sandbox did not do it, see the message */
+	SANDCASTLE_E_NO_KVM = -10, /* this process cannot use /dev/kvm, so no sandbox can start */
+	SANDCASTLE_E_INTERRUPTED = -11 /* sandcastle_wake() */
 };
 
 struct sandcastle_sandbox; /* one sandbox */
 struct sandcastle_command; /* one command in it; belongs to its sandbox */
 
+enum sandcastle_map_mode {
+	SANDCASTLE_MAP_READ_ONLY = 0, /* which the host enforces */
+	SANDCASTLE_MAP_WRITABLE = 1,
+	SANDCASTLE_MAP_DISCARD = 2 /* writable inside, and thrown away; from the start only */
+};
+
 /* A folder or file of the host, shown in the sandbox. */
 struct sandcastle_map {
 	const char *host; /* absolute */
 	const char *guest; /* absolute; NULL: the same */
-	int writable; /* 0: read-only, which the host enforces */
+	uint32_t mode; /* enum sandcastle_map_mode */
+	uint32_t reserved[3]; /* 0 */
 };
 
 struct sandcastle_options {
 	size_t size; /* sizeof(struct sandcastle_options) */
 	const char *program; /* the sandcastle command, absolute; NULL: the library's own */
 	const char *runtime_dir; /* where `sandcastle list` looks; NULL: /run/user/UID */
-	const char *name; /* NULL: two words, by chance */
+	const char *name; /* 1 to 63 letters, digits and inner dashes; NULL: two words, by chance */
 	const char *kernel; /* absolute; NULL: the host's */
-	const char *user; /* who commands run as; NULL: the user of this process */
+	const char
+		*user; /* who commands run as, by name or number; NULL: the user of this process */
 	const char *workdir; /* where commands start; NULL: / */
-	const char *const *env; /* "K=V", NULL-terminated; NULL: none */
+	/*
+	 * "K=V", NULL-terminated, for all commands; NULL: none. Besides these they have PATH, HOME, USER,
+	 * LOGNAME, SHELL, LANG and XDG_RUNTIME_DIR. Other users of this host can read them: what is
+	 * secret goes into a command's own .env.
+	 */
+	const char *const *env;
 	const struct sandcastle_map *maps;
-	size_t n_maps;
-	uint64_t memory; /* ceiling in bytes; 0: half of the host's, at most 8 GiB */
-	uint32_t cpus; /* 0: the host's, at most 4 */
+	size_t n_maps; /* at most 64 */
+	uint64_t
+		memory; /* ceiling in bytes, 128 MiB at least; 0: half of the host's, at most 8 GiB */
+	uint32_t cpus; /* 1 to 64; 0: the host's, at most 4 */
 	uint32_t outlive; /* not 0: it stays when this process ends */
 	uint32_t pressure_events; /* not 0: SANDCASTLE_EVENT_PRESSURE is wanted */
 	uint32_t reserved; /* 0; may mean something one day */
@@ -99,18 +131,31 @@ struct sandcastle_options {
 	 * is better for a HOST of 0, any that is free: it says which that is.
 	 */
 	const char *const *publish;
+	/* "host", "none", or the absolute path of a file (sandcastle(1), --battery); NULL: the host's */
+	const char *battery;
+	/* How long calls wait for an answer of the sandbox; 0: a minute, -1: for ever. */
+	int32_t call_timeout_ms;
+	/* When the sandbox is ended, from its start on: SANDCASTLE_REASON_TIME_LIMIT. 0: never. */
+	uint32_t timeout_ms;
+	uint32_t debug_console; /* not 0: sandcastle_logs() has all that the guest's kernel says */
 };
 
 #define SANDCASTLE_OPTIONS_INIT                                                                    \
 	{                                                                                          \
 		sizeof(struct sandcastle_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-			0, 0, 0                                                                    \
+			0, 0, 0, 0, 0, 0, 0                                                        \
 	}
+
+/* Whether this process can start sandboxes at all: SANDCASTLE_OK or SANDCASTLE_E_NO_KVM. */
+int sandcastle_probe(void);
 
 /* Only SANDCASTLE_E_MEMORY and SANDCASTLE_E_SYSTEM, and there is no message. */
 int sandcastle_new(struct sandcastle_sandbox **out);
 
-/* Ends the sandbox at once if it runs, unless .outlive; frees its commands. NULL is fine. */
+/*
+ * Ends the sandbox at once if it runs, unless .outlive, for which it waits 5 s at most; frees its
+ * commands. NULL is fine.
+ */
 void sandcastle_free(struct sandcastle_sandbox *sb);
 
 /*
@@ -121,7 +166,8 @@ int sandcastle_start(struct sandcastle_sandbox *sb, const struct sandcastle_opti
 
 /*
  * Waits until it is ready. Times are in milliseconds everywhere, -1: no limit.
- * SANDCASTLE_E_START: it ended before, and the message says why.
+ * SANDCASTLE_E_START, or SANDCASTLE_E_NO_KVM: it ended before, and the message says
+ * why. The event of it is still to be fetched.
  */
 int sandcastle_wait_ready(struct sandcastle_sandbox *sb, int timeout_ms);
 
@@ -134,19 +180,29 @@ int sandcastle_stop(struct sandcastle_sandbox *sb, uint32_t grace_ms);
 /* Waits until the sandbox has ended. */
 int sandcastle_wait(struct sandcastle_sandbox *sb, int timeout_ms);
 
+/*
+ * Ends one wait, the present or the next one, in whatever thread: SANDCASTLE_E_INTERRUPTED. From any
+ * thread, and from signal handlers.
+ */
+void sandcastle_wake(struct sandcastle_sandbox *sb);
+
+/* A pointer of yours that goes with the handle; NULL at first. */
+void sandcastle_set_data(struct sandcastle_sandbox *sb, void *data);
+void *sandcastle_data(const struct sandcastle_sandbox *sb);
+
 /* Its name once it is ready, NULL before; valid as long as the handle. */
 const char *sandcastle_name(struct sandcastle_sandbox *sb);
 
 /*
- * Copies what the guest's kernel, its console, and commands nobody reads said from
+ * Copies what the guest's kernel and its console said from
  * *position on (0: what is kept of it, the last 16 KiB), as far as it fits into len
  * bytes with a NUL, and moves *position behind it. Printable ASCII; "": nothing new.
  */
 int sandcastle_logs(struct sandcastle_sandbox *sb, uint64_t *position, char *buf, size_t len);
 
 /*
- * Copies what the last failed call on this handle said, in one line, cut to len
- * with its NUL, and returns its whole length. "" if none failed.
+ * Copies what the last failed call on this handle said, of whichever thread (a wait that
+ * ends with _E_TIMEOUT or _E_INTERRUPTED has not failed), in one line, cut to len with its NUL, and returns its whole length. "" if none failed.
  */
 size_t sandcastle_message(struct sandcastle_sandbox *sb, char *buf, size_t len);
 
@@ -192,8 +248,13 @@ enum sandcastle_stdio_kind {
 	 * command reads is taken (without tty): the rest is there when the command has ended.
 	 */
 	SANDCASTLE_STDIO_FD = 1,
-	SANDCASTLE_STDIO_PIPE = 2, /* sandcastle_command_pipe() is the other end */
+	/*
+	 * sandcastle_command_pipe() is the other end. A write to it when the command has ended raises
+	 * SIGPIPE; a command that has written more than you have read has not ended.
+	 */
+	SANDCASTLE_STDIO_PIPE = 2,
 	SANDCASTLE_STDIO_CALLBACK = 3, /* .output is called; not for stdin */
+	SANDCASTLE_STDIO_BYTES = 4 /* stdin only: the .input_len bytes at .input */
 };
 
 struct sandcastle_stdio {
@@ -202,20 +263,22 @@ struct sandcastle_stdio {
 };
 
 /*
- * Output of a command: stream is 1 or 2. Called in whatever thread waits on the
- * sandbox then. It may call any function but those that wait and those that free.
+ * Output of a command: stream is 1 or 2. Called within any call on the handle, also before
+ * the command's own sandcastle_exec() has returned. It may call any function but those that
+ * wait for something to happen (SANDCASTLE_E_INVALID) and those that free. Much output does not
+ * keep a call: after 1 MiB of it sandcastle_next_event(sb, 0, ...) returns.
  */
 typedef void (*sandcastle_output_fn)(void *data, int stream, const void *bytes, size_t len);
 
 struct sandcastle_exec_options {
 	size_t size; /* sizeof(struct sandcastle_exec_options) */
 	const char *const *argv; /* NULL-terminated, at least one */
-	const char *const *env; /* "K=V", NULL-terminated, besides the sandbox's; NULL: none */
+	const char *const *env; /* "K=V", NULL-terminated, besides the sandbox's; NULL: none more */
 	const char *user; /* NULL: the sandbox's */
 	const char *workdir; /* NULL: the sandbox's */
 	struct sandcastle_stdio stdio[3];
 	sandcastle_output_fn output;
-	void *data; /* for output() */
+	void *data; /* for output(), sandcastle_command_data() and the event */
 	/*
 	 * Not 0: the command has a terminal of the sandbox's. stdio[0] is what is typed
 	 * at it, stdio[1] what it shows, stdio[2] is not used. The library touches no
@@ -223,17 +286,21 @@ struct sandcastle_exec_options {
 	 */
 	uint32_t tty;
 	uint16_t rows, columns; /* of the terminal; 0: not known */
+	const void *input; /* of SANDCASTLE_STDIO_BYTES; copied */
+	size_t input_len;
 };
 
 #define SANDCASTLE_EXEC_OPTIONS_INIT                                                             \
 	{                                                                                        \
 		sizeof(struct sandcastle_exec_options), 0, 0, 0, 0, {{0, 0}, {0, 0}, {0, 0}}, 0, \
-			0, 0, 0, 0                                                               \
+			0, 0, 0, 0, 0, 0                                                         \
 	}
 
 /*
  * Starts a command; waits for the sandbox to be ready. *out belongs to the
- * sandbox and may be freed before it.
+ * sandbox and may be freed before it. A command ends when its first process does, and what
+ * that has written is passed on; what it leaves running runs on. At most 256 at once, and 128 KiB
+ * of arguments and environment.
  */
 int sandcastle_exec(struct sandcastle_sandbox *sb, const struct sandcastle_exec_options *options,
 		    struct sandcastle_command **out);
@@ -246,11 +313,18 @@ int sandcastle_command_pipe(struct sandcastle_command *cmd, int stream);
 void sandcastle_command_close(struct sandcastle_command *cmd, int stream);
 
 /*
- * Waits until it has ended and its output was passed on. *code: 0 to 255 as of
- * exit(), or 128 + N if signal N ended it.
+ * Waits until it has ended and its output was passed on. *code, if not NULL: 0 to 255 as of
+ * exit(), or 128 + N if signal N ended it. SANDCASTLE_E_ENDED: it was lost with the sandbox.
  */
 int sandcastle_command_wait(struct sandcastle_command *cmd, int timeout_ms, int *code);
 
+/* The signal that ended it; 0: none, or it has not ended. */
+int sandcastle_command_end_signal(struct sandcastle_command *cmd);
+
+/* The .data it was started with. */
+void *sandcastle_command_data(const struct sandcastle_command *cmd);
+
+/* To the process group it leads. SANDCASTLE_OK also if it has ended. */
 int sandcastle_command_signal(struct sandcastle_command *cmd, int signal);
 
 /* The window of its terminal has another size; the command gets SIGWINCH. */
@@ -282,7 +356,7 @@ int sandcastle_send_text(struct sandcastle_sandbox *sb, const char *text);
 enum sandcastle_button {
 	SANDCASTLE_BUTTON_LEFT = 0,
 	SANDCASTLE_BUTTON_MIDDLE = 1,
-	SANDCASTLE_BUTTON_RIGHT = 2,
+	SANDCASTLE_BUTTON_RIGHT = 2
 };
 
 /* At pixel x, y of the screenshot of that monitor. Two in a row are a double click. */
@@ -297,15 +371,15 @@ int sandcastle_send_wheel(struct sandcastle_sandbox *sb, int notches);
 enum sandcastle_event_type {
 	SANDCASTLE_EVENT_NONE = 0,
 	SANDCASTLE_EVENT_READY = 1,
-	SANDCASTLE_EVENT_EXITED = 2, /* .command, .code as sandcastle_command_wait() */
+	SANDCASTLE_EVENT_EXITED = 2, /* .command, its .data, .code, and .signal or 0 */
 	SANDCASTLE_EVENT_ENDED = 3, /* .reason; the last one */
-	SANDCASTLE_EVENT_PRESSURE = 4, /* .code: enum sandcastle_pressure; if it is wanted */
+	SANDCASTLE_EVENT_PRESSURE = 4 /* .code: enum sandcastle_pressure; if it is wanted */
 };
 
 /* How the sandbox's memory fares. An event tells of the latest change, not of each. */
 enum sandcastle_pressure {
 	SANDCASTLE_PRESSURE_CALM = 0, /* as at the start */
-	SANDCASTLE_PRESSURE_SQUEEZING = 1, /* the host is short, and takes some from the guest */
+	SANDCASTLE_PRESSURE_SQUEEZING = 1 /* the host is short, and takes some from the guest */
 };
 
 enum sandcastle_reason {
@@ -314,19 +388,36 @@ enum sandcastle_reason {
 	SANDCASTLE_REASON_POWERED_OFF = 2, /* from inside */
 	SANDCASTLE_REASON_PANICKED = 3, /* the guest's kernel gave up */
 	SANDCASTLE_REASON_FAILED = 4, /* anything else; sandcastle_message() says more */
+	SANDCASTLE_REASON_TIME_LIMIT = 5 /* .timeout_ms */
 };
 
 struct sandcastle_event {
+	size_t size; /* sizeof(struct sandcastle_event), set by the caller */
 	int type;
 	int reason;
 	int code;
+	int signal;
 	struct sandcastle_command *command;
+	void *data;
 };
 
-/* Readable when sandcastle_next_event() has something to do. The handle's own. */
+#define SANDCASTLE_EVENT_INIT                                     \
+	{                                                         \
+		sizeof(struct sandcastle_event), 0, 0, 0, 0, 0, 0 \
+	}
+
+/*
+ * POLLIN, as long as sandcastle_next_event() has something to do. The handle's own, from
+ * sandcastle_new() to sandcastle_free().
+ */
 int sandcastle_fd(const struct sandcastle_sandbox *sb);
 
-/* The next thing that happened. SANDCASTLE_E_TIMEOUT: nothing did; 0 never waits. */
+/*
+ * The next thing that happened: READY and ENDED come once each, also where something waited for them,
+ * and so does EXITED for each command until that is freed. Commands that are lost with the sandbox have
+ * none. SANDCASTLE_E_TIMEOUT: nothing happened; a timeout of 0 never waits. SANDCASTLE_E_ENDED: ENDED
+ * was fetched, nothing follows.
+ */
 int sandcastle_next_event(struct sandcastle_sandbox *sb, int timeout_ms,
 			  struct sandcastle_event *event);
 
@@ -334,10 +425,12 @@ struct sandcastle_stats {
 	size_t size; /* sizeof(struct sandcastle_stats), set by the caller */
 	uint64_t uptime_ms;
 	uint64_t cpu_ms; /* of the sandbox's process */
-	uint64_t resident; /* bytes of the host's memory it uses, shared ones included */
-	uint64_t private_bytes; /* of these, what nothing else uses */
+	uint64_t resident; /* bytes of guest memory that the host has given */
+	uint64_t
+		private_bytes; /* of its process's own, besides that; the sum is what one more costs */
 	uint32_t commands;
 	uint32_t pid; /* the sandbox's process */
+	uint64_t guest_total, guest_available; /* bytes, as the guest's kernel says; 0: not yet */
 };
 
 int sandcastle_stats(struct sandcastle_sandbox *sb, struct sandcastle_stats *stats);

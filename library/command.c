@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "common/control_bytes.h"
+#include "common/control_protocol.h"
 #include "common/exit_codes.h"
 #include "library/library_priv.h"
 
@@ -23,6 +25,7 @@ void lib_command_event(struct sandcastle_sandbox *sb, const json_t *event)
 			continue;
 		c->exited = true;
 		c->code = code >= 0 ? code : EXIT_SANDCASTLE_FAILED;
+		c->signal = (int)json_integer_value(json_object_get(event, "signal"));
 		return;
 	}
 }
@@ -40,19 +43,44 @@ void lib_command_output(struct sandcastle_sandbox *sb, struct source *src)
 		return;
 	}
 	/* Whoever pumps is alone in here, so that the order of the output stays. */
+	sb->in_output = true;
+	sb->output_thread = pthread_self();
 	(void)pthread_mutex_unlock(&sb->lock);
 	cmd->fn(cmd->data, src->stream, buf, (size_t)n);
 	(void)pthread_mutex_lock(&sb->lock);
+	sb->in_output = false;
+}
+
+/* A file in memory with the bytes, to be read from its start; -1 with errno. */
+static int open_bytes(const void *bytes, size_t len)
+{
+	AUTO_CLOSE int fd = memfd_create("input", MFD_CLOEXEC);
+
+	for (size_t done = 0; fd >= 0 && done < len;) {
+		const ssize_t n = pwrite(fd, (const char *)bytes + done, len - done, (off_t)done);
+
+		if (n < 0 && errno != EINTR)
+			return -1;
+		done += n > 0 ? (size_t)n : 0;
+	}
+	return steal_fd(&fd);
 }
 
 /* theirs: what the sandbox gets for this stream. */
 static int open_stream(struct sandcastle_sandbox *sb, struct sandcastle_command *cmd, int stream,
-		       struct sandcastle_stdio io, int *theirs)
+		       const struct sandcastle_exec_options *o, int *theirs)
 {
+	const struct sandcastle_stdio io = o->stdio[stream];
 	const int our_end = stream == 0 ? 1 : 0;
 	int ends[2];
 
 	switch (io.kind) {
+	case SANDCASTLE_STDIO_BYTES:
+		if (stream != 0 || (!o->input && o->input_len > 0))
+			return lib_fail(sb, SANDCASTLE_E_INVALID,
+					"bytes are for stdin, and have to be there");
+		*theirs = open_bytes(o->input, o->input_len);
+		break;
 	case SANDCASTLE_STDIO_NULL:
 		*theirs = open("/dev/null", O_RDWR | O_CLOEXEC);
 		break;
@@ -148,7 +176,7 @@ static struct sandcastle_command *new_command(struct sandcastle_sandbox *sb,
 	return cmd;
 }
 
-static void forget(struct sandcastle_command *cmd)
+void lib_forget_command(struct sandcastle_command *cmd)
 {
 	struct sandcastle_command **link = &cmd->sb->commands;
 
@@ -172,14 +200,20 @@ static int exec_command(struct sandcastle_sandbox *sb, const struct sandcastle_e
 
 	if (!o->argv || !o->argv[0])
 		return lib_fail(sb, SANDCASTLE_E_INVALID, "there is no command");
+	for (const char *const *e = o->env; e && *e; e++)
+		if (!strchr(*e, '='))
+			return lib_fail(sb, SANDCASTLE_E_INVALID, "env '%.100s' is not NAME=VALUE",
+					*e);
 	if (sb->state == LIB_NEW)
 		return lib_fail(sb, SANDCASTLE_E_INVALID, "the sandbox was not started");
-	(void)lib_wait(sb, lib_is_ready_or_ended, sb, -1);
+	r = lib_wait_ready(sb);
+	if (r != SANDCASTLE_OK)
+		return r;
 	cmd = new_command(sb, o);
 	if (!cmd)
 		return lib_fail(sb, SANDCASTLE_E_MEMORY, "out of memory");
 	for (int i = 0; i < 3 && r == SANDCASTLE_OK; i++)
-		r = open_stream(sb, cmd, i, o->stdio[i], &fds[i]);
+		r = open_stream(sb, cmd, i, o, &fds[i]);
 	if (r == SANDCASTLE_OK)
 		r = lib_call(sb, compose(o), fds, 3, cmd, &reply);
 	if (r == SANDCASTLE_E_REFUSED)
@@ -191,7 +225,7 @@ static int exec_command(struct sandcastle_sandbox *sb, const struct sandcastle_e
 	if (r == SANDCASTLE_OK)
 		*out = cmd;
 	else
-		forget(cmd);
+		lib_forget_command(cmd);
 	return r;
 }
 
@@ -201,6 +235,8 @@ int sandcastle_exec(struct sandcastle_sandbox *sb, const struct sandcastle_exec_
 	struct sandcastle_exec_options ours;
 	int r;
 
+	if (!sb || !out)
+		return SANDCASTLE_E_INVALID;
 	(void)pthread_mutex_lock(&sb->lock);
 	r = lib_take_options(sb, &ours, sizeof(ours), options);
 	if (r == SANDCASTLE_OK)
@@ -211,12 +247,12 @@ int sandcastle_exec(struct sandcastle_sandbox *sb, const struct sandcastle_exec_
 
 int sandcastle_command_pipe(struct sandcastle_command *cmd, int stream)
 {
-	return stream >= 0 && stream < 3 ? cmd->pipes[stream] : -1;
+	return cmd && stream >= 0 && stream < 3 ? cmd->pipes[stream] : -1;
 }
 
 void sandcastle_command_close(struct sandcastle_command *cmd, int stream)
 {
-	if (stream < 0 || stream > 2 || cmd->pipes[stream] < 0)
+	if (!cmd || stream < 0 || stream > 2 || cmd->pipes[stream] < 0)
 		return;
 	close(cmd->pipes[stream]);
 	cmd->pipes[stream] = -1;
@@ -231,18 +267,43 @@ static bool is_over(void *data)
 
 int sandcastle_command_wait(struct sandcastle_command *cmd, int timeout_ms, int *code)
 {
-	struct sandcastle_sandbox *sb = cmd->sb;
+	struct sandcastle_sandbox *sb = cmd ? cmd->sb : NULL;
 	int r;
 
+	if (!cmd)
+		return SANDCASTLE_E_INVALID;
 	(void)pthread_mutex_lock(&sb->lock);
-	r = lib_wait(sb, is_over, cmd, timeout_ms);
+	r = lib_wait_long(sb, is_over, cmd, timeout_ms);
 	if (r == SANDCASTLE_OK && !cmd->exited)
 		r = lib_fail(sb, SANDCASTLE_E_ENDED, "the sandbox ended before the command%s%s",
 			     sb->end_message[0] ? ": " : "", sb->end_message);
-	if (r == SANDCASTLE_OK)
+	if (r == SANDCASTLE_OK && code)
 		*code = cmd->code;
 	(void)pthread_mutex_unlock(&sb->lock);
 	return r;
+}
+
+int sandcastle_command_end_signal(struct sandcastle_command *cmd)
+{
+	int signal;
+
+	if (!cmd)
+		return 0;
+	(void)pthread_mutex_lock(&cmd->sb->lock);
+	signal = cmd->signal;
+	(void)pthread_mutex_unlock(&cmd->sb->lock);
+	return signal;
+}
+
+void *sandcastle_command_data(const struct sandcastle_command *cmd)
+{
+	return cmd ? cmd->data : NULL;
+}
+
+/* Whether a request was refused since the command has ended, which is no error then. */
+static bool had_ended(const struct sandcastle_command *cmd, const json_t *reply)
+{
+	return cmd->exited || strcmp(lib_text(reply, "error"), CONTROL_E_NO_COMMAND) == 0;
 }
 
 static int signal_command(struct sandcastle_command *cmd, int signal)
@@ -258,15 +319,18 @@ static int signal_command(struct sandcastle_command *cmd, int signal)
 		     json_pack("{s:s, s:I, s:i}", "op", "signal", "command", cmd->number, "signal",
 			       signal),
 		     NULL, 0, NULL, &reply);
+	if (r == SANDCASTLE_E_REFUSED && had_ended(cmd, reply))
+		r = SANDCASTLE_OK;
 	json_decref(reply);
-	/* The command ended meanwhile, so there is nothing to signal and no error. */
-	return cmd->exited ? SANDCASTLE_OK : r;
+	return r;
 }
 
 int sandcastle_command_signal(struct sandcastle_command *cmd, int signal)
 {
 	int r;
 
+	if (!cmd)
+		return SANDCASTLE_E_INVALID;
 	(void)pthread_mutex_lock(&cmd->sb->lock);
 	r = signal_command(cmd, signal);
 	(void)pthread_mutex_unlock(&cmd->sb->lock);
@@ -278,16 +342,17 @@ int sandcastle_command_winsize(struct sandcastle_command *cmd, uint16_t rows, ui
 	json_t *reply = NULL;
 	int r = SANDCASTLE_OK;
 
+	if (!cmd)
+		return SANDCASTLE_E_INVALID;
 	(void)pthread_mutex_lock(&cmd->sb->lock);
 	if (!cmd->exited)
 		r = lib_call(cmd->sb,
 			     json_pack("{s:s, s:I, s:i, s:i}", "op", "winsize", "command",
 				       cmd->number, "rows", (int)rows, "columns", (int)columns),
 			     NULL, 0, NULL, &reply);
-	json_decref(reply);
-	/* The command ended meanwhile, so there is nothing to resize and no error. */
-	if (cmd->exited)
+	if (r == SANDCASTLE_E_REFUSED && had_ended(cmd, reply))
 		r = SANDCASTLE_OK;
+	json_decref(reply);
 	(void)pthread_mutex_unlock(&cmd->sb->lock);
 	return r;
 }
@@ -301,7 +366,7 @@ void sandcastle_command_free(struct sandcastle_command *cmd)
 	sb = cmd->sb;
 	(void)pthread_mutex_lock(&sb->lock);
 	if (!cmd->exited && sb->state == LIB_READY)
-		(void)signal_command(cmd, 9);
-	forget(cmd);
+		lib_kill_command(sb, cmd->number);
+	lib_forget_command(cmd);
 	(void)pthread_mutex_unlock(&sb->lock);
 }

@@ -45,6 +45,8 @@ int sandcastle_publish(struct sandcastle_sandbox *sb, const char *address, uint1
 {
 	int r;
 
+	if (!sb)
+		return SANDCASTLE_E_INVALID;
 	(void)pthread_mutex_lock(&sb->lock);
 	if (host && guest > 0)
 		r = publish(sb, address, host, guest);
@@ -61,6 +63,8 @@ int sandcastle_unpublish(struct sandcastle_sandbox *sb, const char *address, uin
 	json_t *reply = NULL;
 	int r;
 
+	if (!sb)
+		return SANDCASTLE_E_INVALID;
 	(void)pthread_mutex_lock(&sb->lock);
 	r = parse(sb, address, &port);
 	if (r == SANDCASTLE_OK)

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* What a sandbox's descriptors have to say is taken in here, and waited for (DOC: who waits). */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "library/client/rundir.h"
@@ -23,7 +27,9 @@ void lib_unwatch(struct sandcastle_sandbox *sb, struct source *src)
 {
 	if (src->fd < 0)
 		return;
-	(void)epoll_ctl(sb->inner_fd, EPOLL_CTL_DEL, src->fd, NULL);
+	/* A forked child has the same epoll as its parent, to whom the sandbox belongs. */
+	if (sb->maker == getpid())
+		(void)epoll_ctl(sb->inner_fd, EPOLL_CTL_DEL, src->fd, NULL);
 	if (src->kind != SOURCE_CONTROL)
 		close(src->fd);
 	src->fd = -1;
@@ -41,7 +47,7 @@ bool lib_has_event(void *data)
 {
 	const struct sandcastle_sandbox *sb = data;
 
-	return (sb->client && !sb->ready_fetched) || ended_command(sb) ||
+	return (sb->was_ready && !sb->ready_fetched) || ended_command(sb) ||
 	       sb->pressure != sb->pressure_fetched ||
 	       (sb->state == LIB_ENDED && !sb->ended_fetched);
 }
@@ -136,28 +142,56 @@ static int watch_pressure(struct sandcastle_sandbox *sb)
 	return client_send(sb->client, json_pack("{s:s}", "op", "watch"), NULL, 0, &id);
 }
 
-/* Connects to the sandbox, which has said its name and that it is ready. */
-static void connect_client(struct sandcastle_sandbox *sb)
+static void end_unconnected(struct sandcastle_sandbox *sb, int error)
 {
-	int dir_fd = rundir_open(sb->top, sb->name);
-	int r = dir_fd < 0 ? dir_fd : client_new(dir_fd, &sb->client);
 	char text[128];
 
-	if (dir_fd >= 0)
-		close(dir_fd);
-	if (r == 0) {
-		sb->control.fd = client_fd(sb->client);
+	snprintf(text, sizeof(text), "cannot connect to the sandbox: %s", strerror(-error));
+	end(sb, SANDCASTLE_REASON_FAILED, text);
+}
+
+int lib_connect(struct sandcastle_sandbox *sb)
+{
+	AUTO_CLOSE int dir_fd = rundir_open(sb->top, sb->name);
+	int r = dir_fd < 0 ? dir_fd : client_connect(dir_fd, &sb->client);
+
+	if (r < 0)
+		return r;
+	/* In another PID namespace it cannot be seen; then only the connection ends it. */
+	sb->process_fd = client_process(sb->client);
+	sb->control.fd = client_fd(sb->client);
+	/* A sandbox that does not read its requests keeps nobody waiting who sends one more. */
+	(void)fcntl(sb->control.fd, F_SETFL, O_NONBLOCK);
+	return lib_watch(sb, &sb->control);
+}
+
+static void read_hello(struct sandcastle_sandbox *sb)
+{
+	int r = client_greet(sb->client, 0);
+
+	if (r == -ETIMEDOUT)
+		return;
+	if (r == 0)
 		r = watch_pressure(sb);
-	}
-	if (r == 0) {
-		r = lib_watch(sb, &sb->control);
-	}
-	if (r == 0) {
-		sb->state = LIB_READY;
+	if (r < 0) {
+		end_unconnected(sb, r);
 		return;
 	}
-	snprintf(text, sizeof(text), "cannot connect to the sandbox: %s", strerror(-r));
-	end(sb, SANDCASTLE_REASON_FAILED, text);
+	sb->was_ready = true;
+	sb->state = LIB_READY;
+}
+
+/* It has ended without a name. What it said is why. */
+static void end_unstarted(struct sandcastle_sandbox *sb)
+{
+	while (sb->said_from.fd >= 0) {
+		struct pollfd p = {.fd = sb->said_from.fd, .events = POLLIN};
+
+		if (poll(&p, 1, 0) <= 0)
+			break;
+		read_said(sb);
+	}
+	end(sb, SANDCASTLE_REASON_FAILED, why_not(sb));
 }
 
 static void read_name(struct sandcastle_sandbox *sb)
@@ -171,23 +205,46 @@ static void read_name(struct sandcastle_sandbox *sb)
 		sb->name_len += (size_t)n;
 		return;
 	}
-	/* The starting command has ended, or is about to. */
 	lib_unwatch(sb, &sb->name_from);
-	(void)waitpid(sb->starter, NULL, 0);
-	sb->starter = 0;
 	sb->name[strcspn(sb->name, "\n")] = '\0';
 	if (sb->name[0]) {
-		connect_client(sb);
-		return;
-	}
-	while (sb->said_from.fd >= 0) {
-		struct pollfd p = {.fd = sb->said_from.fd, .events = POLLIN};
+		const int error = lib_connect(sb);
 
-		if (poll(&p, 1, 0) <= 0)
-			break;
-		read_said(sb);
+		if (error < 0)
+			end_unconnected(sb, error);
+	} else if (sb->starter.fd < 0) {
+		end_unstarted(sb);
 	}
-	end(sb, SANDCASTLE_REASON_FAILED, why_not(sb));
+}
+
+/* The command that starts the sandbox has ended. The program may have reaped it itself. */
+static void reap_starter(struct sandcastle_sandbox *sb)
+{
+	siginfo_t info;
+
+	(void)waitid(P_PIDFD, (id_t)sb->starter.fd, &info, WEXITED | WNOHANG);
+	lib_unwatch(sb, &sb->starter);
+	if (sb->state == LIB_STARTING && sb->name_from.fd < 0 && !sb->name[0])
+		end_unstarted(sb);
+}
+
+void lib_kill_command(struct sandcastle_sandbox *sb, json_int_t number)
+{
+	int64_t id;
+
+	(void)!client_send(
+		sb->client,
+		json_pack("{s:s, s:I, s:i}", "op", "signal", "command", number, "signal", SIGKILL),
+		NULL, 0, &id);
+}
+
+/* A command that runs after all, though the call that started it has given up: nobody has it. */
+static void end_orphan(struct sandcastle_sandbox *sb, const json_t *reply)
+{
+	const json_int_t number = json_integer_value(json_object_get(reply, "command"));
+
+	if (number > 0)
+		lib_kill_command(sb, number);
 }
 
 static void take_reply(struct sandcastle_sandbox *sb, json_t *reply)
@@ -204,10 +261,13 @@ static void take_reply(struct sandcastle_sandbox *sb, json_t *reply)
 			c->command->number = json_integer_value(json_object_get(reply, "command"));
 		return;
 	}
+	end_orphan(sb, reply);
 }
 
 static int reason_of(const char *word)
 {
+	if (strcmp(word, "time-limit") == 0)
+		return SANDCASTLE_REASON_TIME_LIMIT;
 	if (strcmp(word, "stopped") == 0 || strcmp(word, "command") == 0)
 		return SANDCASTLE_REASON_STOPPED;
 	if (strcmp(word, "powered-off") == 0 || strcmp(word, "rebooted") == 0)
@@ -219,22 +279,49 @@ static int reason_of(const char *word)
 static void read_control(struct sandcastle_sandbox *sb)
 {
 	json_t *message = NULL;
-	int r = client_receive(sb->client, 0, &message);
+	int r;
 
-	if (r == -EAGAIN || r == -EINTR)
+	if (!sb->was_ready) {
+		read_hello(sb);
+		return;
+	}
+	r = client_receive(sb->client, 0, &message);
+	if (r == -EAGAIN)
 		return;
 	if (r < 0) {
 		end(sb, SANDCASTLE_REASON_FAILED, "the sandbox's process was killed");
 		return;
 	}
 	take_pressure(sb, message);
-	if (strcmp(lib_text(message, "type"), "reply") == 0)
+	if (strcmp(lib_text(message, "type"), "reply") == 0) {
 		take_reply(sb, message);
-	else if (strcmp(lib_text(message, "event"), "ended") == 0)
+	} else if (strcmp(lib_text(message, "event"), "ended") == 0) {
+		sb->said_end = true;
 		end(sb, reason_of(lib_text(message, "reason")), lib_text(message, "message"));
-	else if (strcmp(lib_text(message, "event"), "exited") == 0)
+	} else if (strcmp(lib_text(message, "event"), "exited") == 0) {
 		lib_command_event(sb, message);
+	}
 	json_decref(message);
+}
+
+static void read_wake(struct sandcastle_sandbox *sb)
+{
+	uint64_t times;
+
+	sb->woken = sb->woken || read(sb->wake.fd, &times, sizeof(times)) == sizeof(times);
+}
+
+/* What the sandbox itself has to say, not its commands' output. */
+static void drain_control(struct sandcastle_sandbox *sb)
+{
+	struct pollfd p = {.events = POLLIN};
+
+	for (int i = 0; i < 64 && sb->control.fd >= 0; i++) {
+		p.fd = sb->control.fd;
+		if (poll(&p, 1, 0) <= 0)
+			break;
+		read_control(sb);
+	}
 }
 
 /* Takes in what can be read now; a flood of output does not keep the caller for ever. */
@@ -246,6 +333,12 @@ static void drain(struct sandcastle_sandbox *sb)
 		struct source *src = ev.data.ptr;
 
 		switch (src->kind) {
+		case SOURCE_STARTER:
+			reap_starter(sb);
+			break;
+		case SOURCE_WAKE:
+			read_wake(sb);
+			break;
 		case SOURCE_NAME:
 			read_name(sb);
 			break;
@@ -272,37 +365,83 @@ static void wait_for_other(struct sandcastle_sandbox *sb, int64_t end_ms, int ti
 		(void)pthread_cond_timedwait(&sb->changed, &sb->lock, &until);
 }
 
+/* True in output(), which was called from drain(): `pumping` is then this thread's. */
+static bool is_in_output(const struct sandcastle_sandbox *sb)
+{
+	return sb->in_output && pthread_equal(sb->output_thread, pthread_self());
+}
+
+/* Takes in what is there, unless another thread does. */
+static void take_in(struct sandcastle_sandbox *sb, bool in_output)
+{
+	if (in_output) {
+		drain_control(sb);
+	} else if (sb->pumping) {
+		return;
+	} else {
+		sb->pumping = true;
+		drain(sb);
+		sb->pumping = false;
+	}
+	(void)pthread_cond_broadcast(&sb->changed);
+}
+
 int lib_wait(struct sandcastle_sandbox *sb, bool (*is_so)(void *data), void *data, int timeout_ms)
 {
 	const int64_t end_ms = (int64_t)now_ms() + timeout_ms;
+	const bool in_output = is_in_output(sb);
 
 	for (;;) {
 		int64_t left;
 
-		if (!sb->pumping) {
-			sb->pumping = true;
-			drain(sb);
-			sb->pumping = false;
-			(void)pthread_cond_broadcast(&sb->changed);
-		}
+		take_in(sb, in_output);
 		lib_show_pending(sb);
 		if (is_so(data))
 			return SANDCASTLE_OK;
 		left = end_ms - (int64_t)now_ms();
 		if (timeout_ms >= 0 && left <= 0)
 			return SANDCASTLE_E_TIMEOUT;
-		if (sb->pumping) {
+		if (sb->pumping && !in_output) {
 			wait_for_other(sb, end_ms, timeout_ms);
 		} else {
-			struct pollfd p = {.fd = sb->inner_fd, .events = POLLIN};
+			struct pollfd p = {.fd = in_output ? sb->control.fd : sb->inner_fd,
+					   .events = POLLIN};
 
 			sb->pumping = true;
 			(void)pthread_mutex_unlock(&sb->lock);
 			(void)poll(&p, 1, timeout_ms < 0 ? -1 : (int)left);
 			(void)pthread_mutex_lock(&sb->lock);
-			sb->pumping = false;
+			sb->pumping = in_output;
 		}
 	}
+}
+
+struct long_wait {
+	struct sandcastle_sandbox *sb;
+	bool (*is_so)(void *data);
+	void *data;
+};
+
+static bool is_so_or_woken(void *data)
+{
+	const struct long_wait *w = data;
+
+	return w->is_so(w->data) || w->sb->woken;
+}
+
+int lib_wait_long(struct sandcastle_sandbox *sb, bool (*is_so)(void *data), void *data,
+		  int timeout_ms)
+{
+	struct long_wait w = {sb, is_so, data};
+
+	if (is_in_output(sb))
+		return lib_fail(sb, SANDCASTLE_E_INVALID, "output() may not wait");
+	if (lib_wait(sb, is_so_or_woken, &w, timeout_ms) != SANDCASTLE_OK)
+		return SANDCASTLE_E_TIMEOUT;
+	if (is_so(data))
+		return SANDCASTLE_OK;
+	sb->woken = false;
+	return SANDCASTLE_E_INTERRUPTED;
 }
 
 struct waited_call {
@@ -323,6 +462,25 @@ int lib_ended_failure(struct sandcastle_sandbox *sb)
 			sb->end_message[0] ? ": " : "", sb->end_message);
 }
 
+static int no_answer(struct sandcastle_sandbox *sb)
+{
+	return lib_fail(sb, SANDCASTLE_E_TIMEOUT, "the sandbox has not answered within %d ms",
+			sb->call_limit_ms);
+}
+
+static int send_failure(struct sandcastle_sandbox *sb, int error)
+{
+	if (error == -ENOMEM || error == -E2BIG)
+		return lib_fail(sb, SANDCASTLE_E_INVALID, "the request is too long");
+	if (error == -EAGAIN)
+		return lib_fail(sb, SANDCASTLE_E_TIMEOUT,
+				"the sandbox does not take requests any more");
+	/* It has hung up. What it said before that is why. */
+	drain_control(sb);
+	end(sb, SANDCASTLE_REASON_FAILED, "the sandbox's process was killed");
+	return lib_ended_failure(sb);
+}
+
 /* Sends it and waits; what came of it is in `call`. */
 static int call_and_wait(struct sandcastle_sandbox *sb, struct call *call, json_t *request,
 			 const int *fds, size_t n_fds)
@@ -341,17 +499,15 @@ static int call_and_wait(struct sandcastle_sandbox *sb, struct call *call, json_
 	}
 	r = client_send(sb->client, request, fds, n_fds, &call->id);
 	if (r < 0)
-		return r == -ENOMEM || r == -E2BIG
-			       ? lib_fail(sb, SANDCASTLE_E_INVALID, "the request is too long")
-			       : lib_fail(sb, SANDCASTLE_E_ENDED, "the sandbox has ended");
+		return send_failure(sb, r);
 	call->next = sb->calls;
 	sb->calls = call;
-	(void)lib_wait(sb, is_answered, &w, -1);
+	(void)lib_wait(sb, is_answered, &w, sb->call_limit_ms);
 	for (link = &sb->calls; *link != call; link = &(*link)->next)
 		;
 	*link = call->next;
 	if (!call->reply)
-		return lib_ended_failure(sb);
+		return sb->state == LIB_ENDED ? lib_ended_failure(sb) : no_answer(sb);
 	if (json_is_true(json_object_get(call->reply, "ok")))
 		return SANDCASTLE_OK;
 	return lib_fail(sb, SANDCASTLE_E_REFUSED, "%s", lib_text(call->reply, "message"));
@@ -385,5 +541,16 @@ int lib_wait_ready(struct sandcastle_sandbox *sb)
 {
 	if (sb->state != LIB_STARTING)
 		return SANDCASTLE_OK;
-	return lib_wait(sb, lib_is_ready_or_ended, sb, -1);
+	return lib_wait(sb, lib_is_ready_or_ended, sb, sb->call_limit_ms) == SANDCASTLE_OK
+		       ? SANDCASTLE_OK
+		       : lib_fail(sb, SANDCASTLE_E_TIMEOUT, "it was not ready within %d ms",
+				  sb->call_limit_ms);
+}
+
+void lib_signal_process(const struct sandcastle_sandbox *sb, int signal)
+{
+	const int fd = sb->process_fd >= 0 ? sb->process_fd : sb->starter.fd;
+
+	if (fd >= 0)
+		(void)syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -7,12 +8,16 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "common/control_protocol.h"
 #include "library/library_priv.h"
 
-/* How long the sandbox may take to end when the handle is freed. */
-enum { FREE_LIMIT_MS = 5000 };
+/*
+ * How long the sandbox may take to end when the handle is freed, and what asks it waits for its answer
+ * if the options say nothing.
+ */
+enum { FREE_LIMIT_MS = 5000, CALL_LIMIT_MS = 60 * 1000 };
 
 int lib_fail(struct sandcastle_sandbox *sb, int status, const char *fmt, ...)
 {
@@ -45,12 +50,15 @@ int lib_take_options(struct sandcastle_sandbox *sb, void *to, size_t ours, const
 
 int sandcastle_new(struct sandcastle_sandbox **out)
 {
-	struct sandcastle_sandbox *sb = calloc(1, sizeof(*sb));
+	struct sandcastle_sandbox *sb = out ? calloc(1, sizeof(*sb)) : NULL;
 	struct epoll_event ev = {.events = EPOLLIN};
 	pthread_condattr_t monotonic;
 
 	if (!sb)
-		return SANDCASTLE_E_MEMORY;
+		return out ? SANDCASTLE_E_MEMORY : SANDCASTLE_E_INVALID;
+	sb->maker = getpid();
+	sb->process_fd = -1;
+	sb->call_limit_ms = CALL_LIMIT_MS;
 	(void)pthread_mutex_init(&sb->lock, NULL);
 	(void)pthread_condattr_init(&monotonic);
 	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -59,10 +67,14 @@ int sandcastle_new(struct sandcastle_sandbox **out)
 	sb->name_from = (struct source){.kind = SOURCE_NAME, .fd = -1};
 	sb->said_from = (struct source){.kind = SOURCE_SAID, .fd = -1};
 	sb->control = (struct source){.kind = SOURCE_CONTROL, .fd = -1};
+	sb->starter = (struct source){.kind = SOURCE_STARTER, .fd = -1};
+	sb->wake =
+		(struct source){.kind = SOURCE_WAKE, .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
 	sb->inner_fd = epoll_create1(EPOLL_CLOEXEC);
 	sb->outer_fd = epoll_create1(EPOLL_CLOEXEC);
 	sb->pending_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (sb->inner_fd < 0 || sb->outer_fd < 0 || sb->pending_fd < 0 ||
+	if (sb->inner_fd < 0 || sb->outer_fd < 0 || sb->pending_fd < 0 || sb->wake.fd < 0 ||
+	    lib_watch(sb, &sb->wake) < 0 ||
 	    epoll_ctl(sb->outer_fd, EPOLL_CTL_ADD, sb->inner_fd, &ev) < 0 ||
 	    epoll_ctl(sb->outer_fd, EPOLL_CTL_ADD, sb->pending_fd, &ev) < 0) {
 		sandcastle_free(sb);
@@ -87,45 +99,56 @@ bool lib_is_ready_or_ended(void *data)
 /* Ends the sandbox, with all that runs in it, by force. */
 static void end_by_force(struct sandcastle_sandbox *sb)
 {
+	siginfo_t info;
 	int64_t id;
 
-	if (sb->starter > 0) {
-		/* Until it is ready the sandbox dies with the command that starts it. */
-		(void)kill(sb->starter, sb->outlive ? 0 : SIGKILL);
-		if (!sb->outlive)
-			(void)waitpid(sb->starter, NULL, 0);
+	if (sb->outlive)
 		return;
-	}
-	if (sb->state != LIB_READY || sb->outlive)
+	/* Until it is ready the sandbox dies with the command that starts it. */
+	if (sb->state == LIB_READY &&
+	    client_send(sb->client, json_pack("{s:s, s:b}", "op", "stop", "force", 1), NULL, 0,
+			&id) == 0)
+		(void)lib_wait(sb, has_ended, sb, FREE_LIMIT_MS);
+	/* One that has said that it ends tidies up behind itself. */
+	if (!sb->said_end)
+		lib_signal_process(sb, SIGKILL);
+	if (sb->starter.fd < 0)
 		return;
-	(void)!client_send(sb->client, json_pack("{s:s, s:b}", "op", "stop", "force", 1), NULL, 0,
-			   &id);
-	if (lib_wait(sb, has_ended, sb, FREE_LIMIT_MS) == SANDCASTLE_E_TIMEOUT)
-		(void)kill(client_pid(sb->client), SIGKILL);
+	while (waitid(P_PIDFD, (id_t)sb->starter.fd, &info, WEXITED) < 0 && errno == EINTR)
+		;
 }
 
 void sandcastle_free(struct sandcastle_sandbox *sb)
 {
 	if (!sb)
 		return;
-	(void)pthread_mutex_lock(&sb->lock);
-	end_by_force(sb);
-	(void)pthread_mutex_unlock(&sb->lock);
+	/* In a forked child there is nothing to end, and the lock may be another thread's. */
+	if (sb->maker == getpid()) {
+		(void)pthread_mutex_lock(&sb->lock);
+		end_by_force(sb);
+		sb->state = LIB_ENDED;
+		(void)pthread_mutex_unlock(&sb->lock);
+	}
 	while (sb->commands)
-		sandcastle_command_free(sb->commands);
+		lib_forget_command(sb->commands);
 	lib_unwatch(sb, &sb->name_from);
 	lib_unwatch(sb, &sb->said_from);
 	lib_unwatch(sb, &sb->control);
+	lib_unwatch(sb, &sb->starter);
+	lib_unwatch(sb, &sb->wake);
 	client_free(sb->client);
 	free(sb->top);
-	for (int i = 0; i < 3; i++) {
-		const int fd = (const int[]){sb->inner_fd, sb->outer_fd, sb->pending_fd}[i];
+	for (int i = 0; i < 4; i++) {
+		const int fd = (const int[]){sb->inner_fd, sb->outer_fd, sb->pending_fd,
+					     sb->process_fd}[i];
 
 		if (fd >= 0)
 			close(fd);
 	}
-	(void)pthread_cond_destroy(&sb->changed);
-	(void)pthread_mutex_destroy(&sb->lock);
+	if (sb->maker == getpid()) {
+		(void)pthread_cond_destroy(&sb->changed);
+		(void)pthread_mutex_destroy(&sb->lock);
+	}
 	free(sb);
 }
 
@@ -134,12 +157,16 @@ int sandcastle_start(struct sandcastle_sandbox *sb, const struct sandcastle_opti
 	struct sandcastle_options ours;
 	int r;
 
+	if (!sb)
+		return SANDCASTLE_E_INVALID;
 	(void)pthread_mutex_lock(&sb->lock);
 	r = lib_take_options(sb, &ours, sizeof(ours), options);
 	if (r == SANDCASTLE_OK && sb->state != LIB_NEW)
 		r = lib_fail(sb, SANDCASTLE_E_INVALID, "a handle can be started once");
-	if (r == SANDCASTLE_OK && ours.reserved != 0)
-		r = lib_fail(sb, SANDCASTLE_E_INVALID, "the reserved member has to be 0");
+	if (r == SANDCASTLE_OK)
+		r = lib_check_options(sb, &ours);
+	if (r == SANDCASTLE_OK && ours.call_timeout_ms)
+		sb->call_limit_ms = ours.call_timeout_ms;
 	if (r == SANDCASTLE_OK)
 		r = lib_spawn(sb, &ours);
 	sb->pressure_wanted = r == SANDCASTLE_OK && ours.pressure_events != 0;
@@ -149,18 +176,35 @@ int sandcastle_start(struct sandcastle_sandbox *sb, const struct sandcastle_opti
 	return r;
 }
 
+/* Why a start has failed, for a program that does without sandboxes where there can be none. */
+static int start_failure(const struct sandcastle_sandbox *sb)
+{
+	return strstr(sb->end_message, "/dev/kvm") && sandcastle_probe() != SANDCASTLE_OK
+		       ? SANDCASTLE_E_NO_KVM
+		       : SANDCASTLE_E_START;
+}
+
+int sandcastle_probe(void)
+{
+	AUTO_CLOSE int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+
+	return fd < 0 ? SANDCASTLE_E_NO_KVM : SANDCASTLE_OK;
+}
+
 int sandcastle_wait_ready(struct sandcastle_sandbox *sb, int timeout_ms)
 {
 	int r;
 
+	if (!sb)
+		return SANDCASTLE_E_INVALID;
 	(void)pthread_mutex_lock(&sb->lock);
 	if (sb->state == LIB_NEW)
 		r = lib_fail(sb, SANDCASTLE_E_INVALID, "the sandbox was not started");
 	else
-		r = lib_wait(sb, lib_is_ready_or_ended, sb, timeout_ms);
+		r = lib_wait_long(sb, lib_is_ready_or_ended, sb, timeout_ms);
 	if (r == SANDCASTLE_OK && sb->state == LIB_ENDED)
-		r = sb->client ? lib_ended_failure(sb)
-			       : lib_fail(sb, SANDCASTLE_E_START, "%s", sb->end_message);
+		r = sb->was_ready ? lib_ended_failure(sb)
+				  : lib_fail(sb, start_failure(sb), "%s", sb->end_message);
 	(void)pthread_mutex_unlock(&sb->lock);
 	return r;
 }
@@ -170,15 +214,17 @@ int sandcastle_stop(struct sandcastle_sandbox *sb, uint32_t grace_ms)
 	json_t *reply = NULL;
 	int r = SANDCASTLE_OK;
 
+	if (!sb)
+		return SANDCASTLE_E_INVALID;
 	(void)pthread_mutex_lock(&sb->lock);
 	if (sb->state == LIB_STARTING) {
-		(void)kill(sb->starter, SIGTERM);
-	} else {
+		lib_signal_process(sb, SIGTERM);
+	} else if (sb->state != LIB_ENDED) {
 		r = lib_call(sb,
 			     json_pack("{s:s, s:I, s:b}", "op", "stop", "timeout_ms",
 				       (json_int_t)grace_ms, "force", grace_ms == 0),
 			     NULL, 0, NULL, &reply);
-		/* The sandbox has ended, which is what the caller asked for. */
+		/* It ended meanwhile, which is what the caller asked for. */
 		if (r == SANDCASTLE_E_ENDED)
 			r = SANDCASTLE_OK;
 	}
@@ -191,11 +237,13 @@ int sandcastle_wait(struct sandcastle_sandbox *sb, int timeout_ms)
 {
 	int r;
 
+	if (!sb)
+		return SANDCASTLE_E_INVALID;
 	(void)pthread_mutex_lock(&sb->lock);
 	if (sb->state == LIB_NEW)
 		r = lib_fail(sb, SANDCASTLE_E_INVALID, "the sandbox was not started");
 	else
-		r = lib_wait(sb, has_ended, sb, timeout_ms);
+		r = lib_wait_long(sb, has_ended, sb, timeout_ms);
 	(void)pthread_mutex_unlock(&sb->lock);
 	return r;
 }
@@ -205,7 +253,7 @@ const char *sandcastle_name(struct sandcastle_sandbox *sb)
 	const char *name;
 
 	(void)pthread_mutex_lock(&sb->lock);
-	name = sb->client ? sb->name : NULL;
+	name = sb->was_ready ? sb->name : NULL;
 	(void)pthread_mutex_unlock(&sb->lock);
 	return name;
 }
@@ -216,7 +264,7 @@ size_t sandcastle_message(struct sandcastle_sandbox *sb, char *buf, size_t len)
 
 	(void)pthread_mutex_lock(&sb->lock);
 	whole = strlen(sb->message);
-	if (len > 0)
+	if (buf && len > 0)
 		snprintf(buf, len, "%s", sb->message);
 	(void)pthread_mutex_unlock(&sb->lock);
 	return whole;
@@ -224,13 +272,31 @@ size_t sandcastle_message(struct sandcastle_sandbox *sb, char *buf, size_t len)
 
 int sandcastle_fd(const struct sandcastle_sandbox *sb)
 {
-	return sb->outer_fd;
+	return sb ? sb->outer_fd : -1;
+}
+
+void sandcastle_wake(struct sandcastle_sandbox *sb)
+{
+	const uint64_t once = 1;
+
+	if (sb)
+		(void)!write(sb->wake.fd, &once, sizeof(once));
+}
+
+void sandcastle_set_data(struct sandcastle_sandbox *sb, void *data)
+{
+	sb->data = data;
+}
+
+void *sandcastle_data(const struct sandcastle_sandbox *sb)
+{
+	return sb->data;
 }
 
 static void fetch_event(struct sandcastle_sandbox *sb, struct sandcastle_event *event)
 {
 	*event = (struct sandcastle_event){.type = SANDCASTLE_EVENT_NONE};
-	if (sb->client && !sb->ready_fetched) {
+	if (sb->was_ready && !sb->ready_fetched) {
 		sb->ready_fetched = true;
 		event->type = SANDCASTLE_EVENT_READY;
 		return;
@@ -239,7 +305,11 @@ static void fetch_event(struct sandcastle_sandbox *sb, struct sandcastle_event *
 		if (c->fetched || !lib_command_is_done(c))
 			continue;
 		c->fetched = true;
-		*event = (struct sandcastle_event){SANDCASTLE_EVENT_EXITED, 0, c->code, c};
+		*event = (struct sandcastle_event){.type = SANDCASTLE_EVENT_EXITED,
+						   .code = c->code,
+						   .signal = c->signal,
+						   .command = c,
+						   .data = c->data};
 		return;
 	}
 	if (sb->pressure != sb->pressure_fetched) {
@@ -258,15 +328,25 @@ static void fetch_event(struct sandcastle_sandbox *sb, struct sandcastle_event *
 int sandcastle_next_event(struct sandcastle_sandbox *sb, int timeout_ms,
 			  struct sandcastle_event *event)
 {
-	int r;
+	struct sandcastle_event ours;
+	int r = SANDCASTLE_OK;
 
+	if (!sb || !event)
+		return SANDCASTLE_E_INVALID;
 	(void)pthread_mutex_lock(&sb->lock);
-	if (sb->state == LIB_ENDED && !lib_has_event(sb))
+	if (event->size < sizeof(event->size) || event->size > 65536)
+		r = lib_fail(sb, SANDCASTLE_E_INVALID, "the size of the event is not set");
+	else if (sb->state == LIB_NEW)
+		r = lib_fail(sb, SANDCASTLE_E_INVALID, "the sandbox was not started");
+	else if (sb->state == LIB_ENDED && !lib_has_event(sb))
 		r = lib_fail(sb, SANDCASTLE_E_ENDED, "nothing more can happen");
 	else
-		r = lib_wait(sb, lib_has_event, sb, timeout_ms);
-	if (r == SANDCASTLE_OK)
-		fetch_event(sb, event);
+		r = lib_wait_long(sb, lib_has_event, sb, timeout_ms);
+	if (r == SANDCASTLE_OK) {
+		fetch_event(sb, &ours);
+		ours.size = event->size;
+		memcpy(event, &ours, min_size(event->size, sizeof(ours)));
+	}
 	lib_show_pending(sb);
 	(void)pthread_mutex_unlock(&sb->lock);
 	return r;
@@ -277,6 +357,8 @@ int sandcastle_logs(struct sandcastle_sandbox *sb, uint64_t *position, char *buf
 	json_t *reply = NULL;
 	int r;
 
+	if (!sb || !position || !buf)
+		return SANDCASTLE_E_INVALID;
 	(void)pthread_mutex_lock(&sb->lock);
 	if (len < 2 || *position > (uint64_t)CONTROL_MAX_ID)
 		r = lib_fail(sb, SANDCASTLE_E_INVALID, "there is no room, or no such position");
@@ -302,9 +384,12 @@ int sandcastle_stats(struct sandcastle_sandbox *sb, struct sandcastle_stats *sta
 {
 	struct sandcastle_stats all = {0};
 	json_t *reply = NULL;
-	size_t size = stats->size;
+	size_t size;
 	int r;
 
+	if (!sb || !stats)
+		return SANDCASTLE_E_INVALID;
+	size = stats->size;
 	(void)pthread_mutex_lock(&sb->lock);
 	if (size < sizeof(size) || size > 65536)
 		r = lib_fail(sb, SANDCASTLE_E_INVALID, "the size of the stats is not set");
@@ -312,6 +397,7 @@ int sandcastle_stats(struct sandcastle_sandbox *sb, struct sandcastle_stats *sta
 		r = lib_call(sb, json_pack("{s:s}", "op", "stats"), NULL, 0, NULL, &reply);
 	if (r == SANDCASTLE_OK) {
 		const json_t *memory = json_object_get(reply, "memory");
+		const json_t *guest = json_object_get(memory, "guest");
 
 		all.size = size;
 		all.uptime_ms = (uint64_t)json_integer_value(json_object_get(reply, "uptime_ms"));
@@ -320,6 +406,9 @@ int sandcastle_stats(struct sandcastle_sandbox *sb, struct sandcastle_stats *sta
 		all.resident = (uint64_t)json_integer_value(json_object_get(memory, "resident"));
 		all.private_bytes =
 			(uint64_t)json_integer_value(json_object_get(memory, "private"));
+		all.guest_total = (uint64_t)json_integer_value(json_object_get(guest, "total"));
+		all.guest_available =
+			(uint64_t)json_integer_value(json_object_get(guest, "available"));
 		all.pid = (uint32_t)client_pid(sb->client);
 		/* A newer program's members that we do not know stay as they are: zero. */
 		memcpy(stats, &all, min_size(size, sizeof(all)));

@@ -54,7 +54,7 @@ static int share(struct sandcastle_sandbox *sb, const struct sandcastle_map *map
 			     json_pack("{s:s, s:o, s:o, s:b}", "op", "share", "host",
 				       control_bytes_new(host), "guest",
 				       control_bytes_new(map->guest ? map->guest : host), "write",
-				       map->writable != 0),
+				       map->mode == SANDCASTLE_MAP_WRITABLE),
 			     &fd, 1, NULL, &reply);
 	json_decref(reply);
 	return r;
@@ -64,8 +64,12 @@ int sandcastle_share(struct sandcastle_sandbox *sb, const struct sandcastle_map 
 {
 	int r;
 
+	if (!sb)
+		return SANDCASTLE_E_INVALID;
 	(void)pthread_mutex_lock(&sb->lock);
-	if (map && map->host && map->host[0] == '/' && (!map->guest || map->guest[0] == '/'))
+	if (map && map->mode == SANDCASTLE_MAP_DISCARD)
+		r = lib_fail(sb, SANDCASTLE_E_INVALID, "what is discarded is mapped at the start");
+	else if (map && map->host && map->host[0] == '/' && (!map->guest || map->guest[0] == '/'))
 		r = share(sb, map);
 	else
 		r = lib_fail(sb, SANDCASTLE_E_INVALID, "a share needs absolute paths");
@@ -78,6 +82,8 @@ int sandcastle_unshare(struct sandcastle_sandbox *sb, const char *guest)
 	json_t *reply = NULL;
 	int r = SANDCASTLE_OK;
 
+	if (!sb)
+		return SANDCASTLE_E_INVALID;
 	(void)pthread_mutex_lock(&sb->lock);
 	if (!guest || guest[0] != '/')
 		r = lib_fail(sb, SANDCASTLE_E_INVALID, "a share needs an absolute path");

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "library/library_priv.h"
 
@@ -69,25 +71,15 @@ static char *quote(const char *path)
 static int add_map(struct sandcastle_sandbox *sb, struct words *args,
 		   const struct sandcastle_map *map)
 {
+	static const char *const modes[] = {"ro", "rw", "discard"};
 	const char *guest = map->guest ? map->guest : map->host;
 	AUTO_FREE char *from = NULL, *to = NULL;
 
-	if (!map->host || map->host[0] != '/' || guest[0] != '/')
-		return lib_fail(sb, SANDCASTLE_E_INVALID, "the paths of a map have to be absolute");
 	from = quote(map->host);
 	to = quote(guest);
 	if (!from || !to)
 		return lib_fail(sb, SANDCASTLE_E_MEMORY, "out of memory");
-	add(args, "--map=%s:%s:%s", from, to, map->writable ? "rw" : "ro");
-	return SANDCASTLE_OK;
-}
-
-static int add_root(struct sandcastle_sandbox *sb, struct words *args, const char *root)
-{
-	/* The command is started in /, which is not where the caller is. */
-	if (root[0] != '/')
-		return lib_fail(sb, SANDCASTLE_E_INVALID, "root '%.100s' is not absolute", root);
-	add(args, "--root=%s", root);
+	add(args, "--map=%s:%s:%s", from, to, modes[map->mode]);
 	return SANDCASTLE_OK;
 }
 
@@ -116,19 +108,16 @@ static int compose(struct sandcastle_sandbox *sb, const struct sandcastle_option
 		add(args, "--network=%s", o->network);
 	for (const char *const *port = o->publish; port && *port; port++)
 		add(args, "--publish=%s", *port);
-	if (o->root) {
-		int r = add_root(sb, args, o->root);
-
-		if (r < 0)
-			return r;
-	}
-	for (const char *const *e = o->env; e && *e; e++) {
-		/* `--env NAME` alone would take the value from our environment. */
-		if (!strchr(*e, '='))
-			return lib_fail(sb, SANDCASTLE_E_INVALID, "env '%.100s' is not NAME=VALUE",
-					*e);
+	if (o->root)
+		add(args, "--root=%s", o->root);
+	if (o->battery)
+		add(args, "--battery=%s", o->battery);
+	if (o->timeout_ms)
+		add(args, "--timeout=%ums", o->timeout_ms);
+	if (o->debug_console)
+		add(args, "--debug-console");
+	for (const char *const *e = o->env; e && *e; e++)
 		add(args, "--env=%s", *e);
-	}
 	for (size_t i = 0; i < o->n_maps; i++) {
 		int r = add_map(sb, args, &o->maps[i]);
 
@@ -181,11 +170,13 @@ static bool find_program(char path[PATH_MAX])
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
 		const char *slash = strrchr(info.dli_fname, '/');
+		char place[PATH_MAX];
 
+		/* The command is started in /: a library that was loaded by a relative path is elsewhere. */
 		if (slash &&
-		    snprintf(path, PATH_MAX, "%.*s%s", (int)(slash - info.dli_fname),
+		    snprintf(place, PATH_MAX, "%.*s%s", (int)(slash - info.dli_fname),
 			     info.dli_fname, places[i]) < PATH_MAX &&
-		    access(path, X_OK) == 0)
+		    access(place, X_OK) == 0 && realpath(place, path))
 			return true;
 	}
 	return false;
@@ -210,6 +201,7 @@ static int spawn(struct sandcastle_sandbox *sb, const char *program, char **args
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
 	sigset_t set;
+	pid_t pid;
 	int r;
 
 	(void)posix_spawn_file_actions_init(&actions);
@@ -228,9 +220,12 @@ static int spawn(struct sandcastle_sandbox *sb, const char *program, char **args
 	if (r == 0)
 		r = posix_spawn_file_actions_addchdir_np(&actions, "/");
 	if (r == 0)
-		r = posix_spawn(&sb->starter, program, &actions, &attr, args, env);
-	if (r != 0)
-		sb->starter = 0;
+		r = posix_spawn(&pid, program, &actions, &attr, args, env);
+	/* Where it has been reaped already, as by who ignores SIGCHLD, its pipes tell of its end. */
+	if (r == 0)
+		sb->starter.fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (r == 0 && sb->starter.fd >= 0)
+		r = -lib_watch(sb, &sb->starter);
 	(void)posix_spawn_file_actions_destroy(&actions);
 	(void)posix_spawnattr_destroy(&attr);
 	return -r;

@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 
+#include "common/clock.h"
 #include "common/control_protocol.h"
 
 /* A sandbox that listens answers at once, unless its loop is stuck. */
@@ -73,19 +74,30 @@ static ssize_t receive_packet(struct client *c)
 	return n;
 }
 
+/* A signal does not cut the time short. */
+static int wait_for_packet(const struct client *c, int timeout_ms)
+{
+	const int64_t end_ms = (int64_t)now_ms() + timeout_ms;
+	struct pollfd p = {.fd = c->fd, .events = POLLIN};
+	int r;
+
+	while ((r = poll(&p, 1, timeout_ms)) < 0 && errno == EINTR) {
+		const int64_t left = end_ms - (int64_t)now_ms();
+
+		timeout_ms = left > 0 ? (int)left : 0;
+	}
+	return r < 0 ? -errno : r == 0 ? -EAGAIN : 0;
+}
+
 /* One packet from the socket. */
 static int receive(struct client *c, int timeout_ms, json_t **out)
 {
-	struct pollfd p = {.fd = c->fd, .events = POLLIN};
+	const int r = timeout_ms < 0 ? 0 : wait_for_packet(c, timeout_ms);
 	json_t *message;
 	ssize_t n;
 
-	if (timeout_ms >= 0) {
-		const int r = poll(&p, 1, timeout_ms);
-
-		if (r <= 0)
-			return r < 0 ? -errno : -EAGAIN;
-	}
+	if (r < 0)
+		return r;
 	n = receive_packet(c);
 	if (n == 0 || (n < 0 && errno == ECONNRESET))
 		return -EPIPE;

@@ -29,7 +29,12 @@ static void sizes(void)
 	FIELD(sandcastle_options, display_width);
 	FIELD(sandcastle_options, display_height);
 	FIELD(sandcastle_options, publish);
+	FIELD(sandcastle_options, battery);
+	FIELD(sandcastle_options, call_timeout_ms);
+	FIELD(sandcastle_options, timeout_ms);
+	FIELD(sandcastle_options, debug_console);
 	SIZE(sandcastle_map);
+	FIELD(sandcastle_map, mode);
 	SIZE(sandcastle_exec_options);
 	FIELD(sandcastle_exec_options, argv);
 	FIELD(sandcastle_exec_options, env);
@@ -41,10 +46,20 @@ static void sizes(void)
 	FIELD(sandcastle_exec_options, tty);
 	FIELD(sandcastle_exec_options, rows);
 	FIELD(sandcastle_exec_options, columns);
+	FIELD(sandcastle_exec_options, input);
+	FIELD(sandcastle_exec_options, input_len);
 	SIZE(sandcastle_stdio);
 	SIZE(sandcastle_event);
+	FIELD(sandcastle_event, type);
+	FIELD(sandcastle_event, reason);
+	FIELD(sandcastle_event, code);
+	FIELD(sandcastle_event, signal);
+	FIELD(sandcastle_event, command);
+	FIELD(sandcastle_event, data);
 	SIZE(sandcastle_stats);
 	FIELD(sandcastle_stats, pid);
+	FIELD(sandcastle_stats, guest_total);
+	FIELD(sandcastle_stats, guest_available);
 }
 
 int main(void)
@@ -59,9 +74,14 @@ int main(void)
 	VALUE(SANDCASTLE_E_NOT_FOUND);
 	VALUE(SANDCASTLE_E_EXEC);
 	VALUE(SANDCASTLE_E_REFUSED);
+	VALUE(SANDCASTLE_E_NO_KVM);
+	VALUE(SANDCASTLE_E_INTERRUPTED);
+	VALUE(SANDCASTLE_MAP_WRITABLE);
+	VALUE(SANDCASTLE_MAP_DISCARD);
 	VALUE(SANDCASTLE_STDIO_FD);
 	VALUE(SANDCASTLE_STDIO_PIPE);
 	VALUE(SANDCASTLE_STDIO_CALLBACK);
+	VALUE(SANDCASTLE_STDIO_BYTES);
 	VALUE(SANDCASTLE_BUTTON_LEFT);
 	VALUE(SANDCASTLE_BUTTON_MIDDLE);
 	VALUE(SANDCASTLE_BUTTON_RIGHT);
@@ -75,5 +95,6 @@ int main(void)
 	VALUE(SANDCASTLE_REASON_POWERED_OFF);
 	VALUE(SANDCASTLE_REASON_PANICKED);
 	VALUE(SANDCASTLE_REASON_FAILED);
+	VALUE(SANDCASTLE_REASON_TIME_LIMIT);
 	return 0;
 }

@@ -32,7 +32,7 @@ test_a_share_by_the_library()
 		import ctypes as c, hello, os, sys
 
 		class Map(c.Structure):
-		    _fields_ = [("host", c.c_char_p), ("guest", c.c_char_p), ("writable", c.c_int)]
+		    _fields_ = [("host", c.c_char_p), ("guest", c.c_char_p), ("mode", c.c_uint32), ("reserved", c.c_uint32 * 3)]
 
 		lib = c.CDLL(os.environ["LIBSANDCASTLE"])
 		sb, code = c.c_void_p(), c.c_int(125)

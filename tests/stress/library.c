@@ -17,10 +17,15 @@ static atomic_int failures;
 
 static void count(void *data, int stream, const void *bytes, size_t len)
 {
+	struct sandcastle_stats stats = {.size = sizeof(stats)};
+
 	(void)data;
 	(void)stream;
 	(void)bytes;
 	atomic_fetch_add(&output, len);
+	/* It may ask, while the other threads do. */
+	if (sandcastle_stats(sb, &stats) != SANDCASTLE_OK)
+		atomic_fetch_add(&failures, 1);
 }
 
 static void *run_commands(void *arg)
@@ -45,7 +50,7 @@ static void *run_commands(void *arg)
 /* Until the sandbox ends. */
 static void *fetch_events(void *arg)
 {
-	struct sandcastle_event ev;
+	struct sandcastle_event ev = SANDCASTLE_EVENT_INIT;
 	int *exits = arg;
 
 	while (sandcastle_next_event(sb, -1, &ev) == SANDCASTLE_OK)

@@ -2,7 +2,7 @@
 /*
  * A `sandcastle start` without a machine, for tests of what speaks to sandboxes:
  * prints a name, and serves the control channel (docs/control.md) with commands
- * that run here. --name=fail, hang, die and slow do as they say;
+ * that run here. --name=fail, hang, die and silent do as they say;
  * there is no --root that it knows, and each port of --publish is in use.
  */
 #include <errno.h>
@@ -307,6 +307,8 @@ static void serve(int listen_fd, const char *name)
 	child_fd = signalfd(-1, &set, SFD_CLOEXEC);
 	(void)fcntl(listen_fd, F_SETFL, 0);
 	fake.client = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	while (strcmp(name, "silent") == 0)
+		pause();
 	say(json_pack("{s:s, s:i, s:s, s:s, s:i}", "type", "hello", "protocol", 1, "version", "0",
 		      "name", name, "pid", (int)getpid()));
 	if (strcmp(name, "die") == 0)
@@ -327,6 +329,8 @@ int main(int argc, char **argv)
 {
 	const char *name = "quiet-dune";
 	struct rundir rd;
+	int made[2];
+	char ok = 0;
 	AUTO_FREE char *top = rundir_top();
 
 	for (int i = 1; i < argc; i++)
@@ -349,16 +353,24 @@ int main(int argc, char **argv)
 	}
 	if (strcmp(name, "hang") == 0)
 		pause();
-	if (!top || rundir_create(top, name, &rd) < 0)
+	/* Who listens is who serves: the process that a client takes for the sandbox's. */
+	if (pipe(made) < 0)
 		return 125;
 	if (fork() == 0) {
+		const char is = top && rundir_create(top, name, &rd) == 0;
+
 		(void)prctl(PR_SET_DUMPABLE, 0);
+		(void)!write(made[1], &is, 1);
+		if (!is)
+			_exit(125);
 		fclose(stdout);
 		fclose(stderr);
 		serve(rd.listen_fd, name);
 		rundir_remove(&rd);
 		_exit(0);
 	}
+	if (read(made[0], &ok, 1) != 1 || !ok)
+		return 125;
 	puts(name);
 	fflush(stdout);
 	/* What a test program of its own leaves allocated is nobody's concern. */
