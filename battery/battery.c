@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "common/state.h"
+
 _Static_assert(sizeof(struct battery_slot) == BATTERY_SLOT_SIZE, "what slot.asl has");
 _Static_assert(offsetof(struct battery_slot, status) == BATTERY_STATUS, "what slot.asl has");
 _Static_assert(offsetof(struct battery_slot, trip) == BATTERY_TRIP, "what slot.asl has");
@@ -101,6 +103,45 @@ static void battery_write(struct device *dev, unsigned int window, uint64_t off,
 			memcpy(&b->state.regs.slots[i].trip, data, len);
 }
 
+/* The values are the host's, now; the guest's own are trip points, and that it is there at all. */
+static void battery_save(struct device *dev, struct state_writer *w)
+{
+	const struct battery_state *s = &CONTAINER_OF(dev, struct battery, dev)->state;
+
+	state_put_mark(w, STATE_MARK('B', 'A', 'T', 'T'));
+	state_put_int(w, s->driven, 1);
+	for (unsigned int i = 0; i < POWER_MAX_BATTERIES; i++) {
+		state_put_int(w, s->regs.slots[i].present, 4);
+		state_put_int(w, s->regs.slots[i].trip, 4);
+	}
+}
+
+/* A guest that was started with another set of batteries has made up its mind about them. */
+static void battery_load(struct device *dev, struct state_reader *r)
+{
+	struct battery_state *s = &CONTAINER_OF(dev, struct battery, dev)->state;
+
+	state_get_mark(r, STATE_MARK('B', 'A', 'T', 'T'));
+	s->driven = state_get_int(r, 1) != 0;
+	for (unsigned int i = 0; i < POWER_MAX_BATTERIES; i++) {
+		if (state_get_int(r, 4) != s->regs.slots[i].present)
+			state_fail(r, -ESTALE);
+		s->regs.slots[i].trip = (uint32_t)state_get_int(r, 4);
+	}
+}
+
+/* What it knew of them may be old. */
+static void battery_wake(struct device *dev)
+{
+	struct battery *b = CONTAINER_OF(dev, struct battery, dev);
+
+	b->state.regs.pending |= BATTERY_EVENT_AC;
+	for (unsigned int i = 0; i < POWER_MAX_BATTERIES; i++)
+		if (b->state.regs.slots[i].present)
+			b->state.regs.pending |= status_event(i) | info_event(i);
+	(void)!eventfd_write(b->line_fd, 1);
+}
+
 static void battery_destroy(struct device *dev)
 {
 	struct battery *b = CONTAINER_OF(dev, struct battery, dev);
@@ -118,6 +159,9 @@ static const struct device_ops battery_ops = {
 	.name = "battery",
 	.read = battery_read,
 	.write = battery_write,
+	.save = battery_save,
+	.load = battery_load,
+	.wake = battery_wake,
 	.destroy = battery_destroy,
 };
 

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "common/state.h"
+
 enum {
 	SLEEP_ENABLE = 1 << 5,
 	SLEEP_TYPE_SHIFT = 2,
@@ -53,6 +55,24 @@ static void events_write(struct device *dev, unsigned int window, uint64_t off, 
 		e->requested(e->owner, ACPI_REQUEST_RESET);
 }
 
+static void events_save(struct device *dev, struct state_writer *w)
+{
+	state_put_mark(w, STATE_MARK('A', 'C', 'P', 'I'));
+	state_put_int(w, CONTAINER_OF(dev, struct acpi_events, dev)->state.pending, 4);
+}
+
+static void events_load(struct device *dev, struct state_reader *r)
+{
+	state_get_mark(r, STATE_MARK('A', 'C', 'P', 'I'));
+	CONTAINER_OF(dev, struct acpi_events, dev)->state.pending = (uint32_t)state_get_int(r, 4);
+}
+
+/* The guest reads what is pending, if anything is. */
+static void events_wake(struct device *dev)
+{
+	(void)!eventfd_write(CONTAINER_OF(dev, struct acpi_events, dev)->line_fd, 1);
+}
+
 static void events_destroy(struct device *dev)
 {
 	struct acpi_events *e = CONTAINER_OF(dev, struct acpi_events, dev);
@@ -67,6 +87,9 @@ static const struct device_ops acpi_events_ops = {
 	.name = "acpi-events",
 	.read = events_read,
 	.write = events_write,
+	.save = events_save,
+	.load = events_load,
+	.wake = events_wake,
 	.destroy = events_destroy,
 };
 

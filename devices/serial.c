@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "common/state.h"
+
 struct serial_state {
 	uint8_t ier, lcr, mcr, scr, dll, dlm;
 };
@@ -87,6 +89,31 @@ static void serial_write(struct device *dev, unsigned int window, uint64_t off, 
 	}
 }
 
+static void serial_save(struct device *dev, struct state_writer *w)
+{
+	const struct serial_state *st = &CONTAINER_OF(dev, struct serial, dev)->state;
+	const uint8_t regs[] = {st->ier, st->lcr, st->mcr, st->scr, st->dll, st->dlm};
+
+	state_put_mark(w, STATE_MARK('S', 'E', 'R', 'I'));
+	state_put(w, regs, sizeof(regs));
+}
+
+static void serial_load(struct device *dev, struct state_reader *r)
+{
+	uint8_t regs[6] = {0};
+
+	state_get_mark(r, STATE_MARK('S', 'E', 'R', 'I'));
+	state_get(r, regs, sizeof(regs));
+	CONTAINER_OF(dev, struct serial, dev)->state = (struct serial_state){
+		.ier = regs[0] & 0xf,
+		.lcr = regs[1],
+		.mcr = regs[2],
+		.scr = regs[3],
+		.dll = regs[4],
+		.dlm = regs[5],
+	};
+}
+
 static void serial_destroy(struct device *dev)
 {
 	struct serial *s = CONTAINER_OF(dev, struct serial, dev);
@@ -99,6 +126,8 @@ static const struct device_ops serial_ops = {
 	.name = "serial",
 	.read = serial_read,
 	.write = serial_write,
+	.save = serial_save,
+	.load = serial_load,
 	.destroy = serial_destroy,
 };
 

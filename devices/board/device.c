@@ -2,6 +2,9 @@
 #include "devices/board/device.h"
 
 #include <assert.h>
+#include <errno.h>
+
+#include "common/state.h"
 
 void device_init(struct device *dev, const struct device_ops *ops)
 {
@@ -37,4 +40,35 @@ int device_watch(struct device *dev, struct loop *loop, struct device_event *ev,
 void device_unwatch(struct device_event *ev)
 {
 	loop_remove(&ev->src);
+}
+
+void device_save(struct device *dev, struct state_writer *w)
+{
+	if (!dev->ops->save) {
+		state_refuse(w, -EOPNOTSUPP);
+		return;
+	}
+	pthread_mutex_lock(&dev->lock);
+	dev->ops->save(dev, w);
+	pthread_mutex_unlock(&dev->lock);
+}
+
+void device_load(struct device *dev, struct state_reader *r)
+{
+	if (!dev->ops->load) {
+		state_fail(r, -EOPNOTSUPP);
+		return;
+	}
+	pthread_mutex_lock(&dev->lock);
+	dev->ops->load(dev, r);
+	pthread_mutex_unlock(&dev->lock);
+}
+
+void device_wake(struct device *dev)
+{
+	if (!dev->ops->wake)
+		return;
+	pthread_mutex_lock(&dev->lock);
+	dev->ops->wake(dev);
+	pthread_mutex_unlock(&dev->lock);
 }

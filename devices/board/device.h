@@ -11,6 +11,8 @@
 #include "common/util.h"
 
 struct device;
+struct state_reader;
+struct state_writer;
 
 /*
  * DOC: threads
@@ -33,6 +35,17 @@ struct device_ops {
 	void (*write)(struct device *dev, unsigned int window, uint64_t off, const void *data,
 		      unsigned int len);
 
+	/*
+	 * What the guest set and sees, and back into a device that was made alike and that no
+	 * guest has used yet (common/state.h). Both or neither: then there can be no template of
+	 * a machine with this device. vCPUs are stopped. What is loaded is checked as the
+	 * guest's own writes are, and acts once device_wake() was called.
+	 */
+	void (*save)(struct device *dev, struct state_writer *w);
+	void (*load)(struct device *dev, struct state_reader *r);
+	/* Optional. After load, once interrupts arrive: has the device look at everything anew. */
+	void (*wake)(struct device *dev);
+
 	/* Frees the device; accepts a half-built one. Required. vCPUs and loops are stopped. */
 	void (*destroy)(struct device *dev);
 };
@@ -45,6 +58,11 @@ struct device {
 /* init/fini pair: the caller owns the memory (the device is embedded). */
 void device_init(struct device *dev, const struct device_ops *ops);
 void device_fini(struct device *dev);
+
+/* Those of ops, under the lock. One without is refused with -EOPNOTSUPP. */
+void device_save(struct device *dev, struct state_writer *w);
+void device_load(struct device *dev, struct state_reader *r);
+void device_wake(struct device *dev);
 
 struct device_event;
 typedef void (*device_event_fn)(struct device *dev, struct device_event *ev, uint32_t events);

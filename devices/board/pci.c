@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include "common/log.h"
+#include "common/state.h"
 
 enum {
 	/* The PBA is read in qwords, and one holds PCI_MAX_VECTORS bits. */
@@ -314,10 +315,79 @@ static void pci_destroy(struct device *dev)
 	fn->ops->destroy(fn);
 }
 
+static void pci_save(struct device *dev, struct state_writer *w)
+{
+	struct pci_function *fn = to_function(dev);
+
+	state_put_mark(w, STATE_MARK('P', 'C', 'I', 'F'));
+	/* A guest that uses the window in configuration space is none of those we know. */
+	if (!atomic_load(&fn->bus->is_shown))
+		state_refuse(w, -EBUSY);
+	state_put(w, fn->state.config, sizeof(fn->state.config));
+	state_put_int(w, fn->n_vectors, 4);
+	for (unsigned int v = 0; v < fn->n_vectors; v++) {
+		state_put_int(w, fn->state.msix[v].addr, 8);
+		state_put_int(w, fn->state.msix[v].data, 4);
+		state_put_int(w, fn->state.msix[v].control, 4);
+	}
+	if (fn->ops->save)
+		fn->ops->save(fn, w);
+}
+
+/* Only what a guest may change can differ from how the function was made. */
+static void load_config(struct pci_function *fn, struct state_reader *r)
+{
+	uint8_t config[PCI_CONFIG_SIZE] = {0};
+
+	state_get(r, config, sizeof(config));
+	for (unsigned int i = 0; i < PCI_CONFIG_SIZE; i++)
+		if ((config[i] ^ fn->state.config[i]) & (uint8_t)~fn->writable[i])
+			state_fail(r, -ESTALE);
+	if (r->error < 0)
+		return;
+	memcpy(fn->state.config, config, sizeof(config));
+	if (fn->shown)
+		memcpy(fn->shown, config, sizeof(config));
+}
+
+static void pci_load(struct device *dev, struct state_reader *r)
+{
+	struct pci_function *fn = to_function(dev);
+
+	state_get_mark(r, STATE_MARK('P', 'C', 'I', 'F'));
+	load_config(fn, r);
+	if (state_get_int(r, 4) != fn->n_vectors)
+		state_fail(r, -ESTALE);
+	for (unsigned int v = 0; r->error == 0 && v < fn->n_vectors; v++)
+		fn->state.msix[v] = (struct pci_msix_entry){
+			.addr = state_get_int(r, 8) & ~3ull,
+			.data = (uint32_t)state_get_int(r, 4),
+			.control = (uint32_t)state_get_int(r, 4) & PCI_MSIX_ENTRY_CTRL_MASKBIT,
+		};
+	if (fn->ops->load)
+		fn->ops->load(fn, r);
+	if (r->error == 0)
+		msix_update(fn);
+}
+
+/* What was held back is not in the state: every vector is raised instead, for nothing at worst. */
+static void pci_wake(struct device *dev)
+{
+	struct pci_function *fn = to_function(dev);
+
+	for (unsigned int v = 0; v < fn->n_vectors; v++)
+		pci_msix_raise(fn, v);
+	if (fn->ops->wake)
+		fn->ops->wake(fn);
+}
+
 static const struct device_ops pci_device_ops = {
 	.name = "pci",
 	.read = pci_read,
 	.write = pci_write,
+	.save = pci_save,
+	.load = pci_load,
+	.wake = pci_wake,
 	.destroy = pci_destroy,
 };
 

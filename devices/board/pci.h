@@ -29,6 +29,9 @@
  * reads back the address it had. Doorbells and memory slots therefore never move.
  */
 
+struct state_reader;
+struct state_writer;
+
 enum {
 	PCI_MAX_BARS = 6,
 	PCI_WINDOW_CONFIG = 16, /* window number of configuration space */
@@ -59,6 +62,13 @@ struct pci_function_ops {
 	 */
 	void (*config_reading)(struct pci_function *fn, uint64_t off, unsigned int len);
 	void (*config_written)(struct pci_function *fn, uint64_t off, unsigned int len);
+	/*
+	 * Optional, all three or none: what device_ops has under these names, beside
+	 * pci_state. In load, vectors do not arrive yet.
+	 */
+	void (*save)(struct pci_function *fn, struct state_writer *w);
+	void (*load)(struct pci_function *fn, struct state_reader *r);
+	void (*wake)(struct pci_function *fn);
 	void (*destroy)(struct pci_function *fn);
 };
 

@@ -5,7 +5,9 @@
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -13,7 +15,11 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-enum { HUGE_PAGE = 2 << 20 };
+enum {
+	HUGE_PAGE = 2 << 20,
+	/* So that nothing a guest gives back uses up the mappings of the process. */
+	MAX_PIECES = 4096,
+};
 
 /* A tmpfs that nobody else sees. Needs to be root of a user and a mount namespace. */
 static int open_huge_file(void)
@@ -145,6 +151,8 @@ static int borrow_huge_file(pid_t *child)
  */
 static int map(struct ram *ram, uint64_t size)
 {
+	const int kind = ram->fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
+
 	uint8_t *area, *start;
 	size_t head;
 
@@ -154,8 +162,8 @@ static int map(struct ram *ram, uint64_t size)
 		return -errno;
 	head = (size_t)(-(uintptr_t)area & (HUGE_PAGE - 1));
 	start = area + head;
-	if (mmap(start, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED,
-		 ram->fd, 0) == MAP_FAILED) {
+	if (mmap(start, size, PROT_READ | PROT_WRITE, kind | MAP_NORESERVE | MAP_FIXED, ram->fd,
+		 0) == MAP_FAILED) {
 		int r = -errno;
 
 		munmap(area, size + HUGE_PAGE);
@@ -218,7 +226,134 @@ void ram_fini(struct ram *ram)
 		munmap(ram->host, ram->size);
 	if (ram->fd >= 0)
 		close(ram->fd);
+	if (ram->blocks && ram->statm_fd >= 0)
+		close(ram->statm_fd);
+	free(ram->blocks);
 	*ram = (struct ram){.fd = -1};
+}
+
+static bool block_is_files(const struct ram *ram, uint64_t offset)
+{
+	const uint64_t block = offset / HUGE_PAGE;
+
+	return (__atomic_load_n(&ram->blocks[block / 8], __ATOMIC_RELAXED) >> (block % 8)) & 1;
+}
+
+static void mark_block(const struct ram *ram, uint64_t offset, bool files)
+{
+	const uint64_t block = offset / HUGE_PAGE;
+	const uint8_t bit = (uint8_t)(1u << (block % 8));
+
+	if (files)
+		(void)__atomic_fetch_or(&ram->blocks[block / 8], bit, __ATOMIC_RELAXED);
+	else
+		(void)__atomic_fetch_and(&ram->blocks[block / 8], (uint8_t)~bit, __ATOMIC_RELAXED);
+}
+
+static int map_extent(struct ram *ram, const struct ram_template *from, const struct ram_extent *e)
+{
+	if (mmap(ram->host + e->offset, e->len, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED, from->fd,
+		 (off_t)(from->offset + e->offset)) == MAP_FAILED)
+		return -errno;
+	(void)madvise(ram->host + e->offset, e->len, MADV_DONTDUMP);
+	for (uint64_t at = e->offset; at < e->offset + e->len; at += HUGE_PAGE)
+		mark_block(ram, at, true);
+	mark_block(ram, e->offset + e->len - 1, true);
+	return 0;
+}
+
+int ram_init_template(struct ram *ram, uint64_t size, const struct ram_template *from)
+{
+	int r;
+
+	*ram = (struct ram){.fd = -1, .blocks = calloc(1, size / HUGE_PAGE / 8 + 1)};
+	if (!ram->blocks)
+		return -ENOMEM;
+	ram->statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	r = ram->statm_fd < 0 ? -errno : map(ram, size);
+	/* Huge pages would give each clone 2 MiB for the first byte it writes. */
+	if (r == 0)
+		(void)madvise(ram->host, size, MADV_NOHUGEPAGE);
+	for (uint32_t i = 0; r == 0 && i < from->n_extents; i++)
+		r = map_extent(ram, from, &from->extents[i]);
+	if (r < 0)
+		ram_fini(ram);
+	return r;
+}
+
+/*
+ * Puts zero pages in the place of the file's. Made elsewhere and moved: a mapping that fails in
+ * its place has already taken away what was there.
+ */
+static int put_zeroes(const struct ram *ram, uint64_t start, uint64_t end)
+{
+	void *new = mmap(NULL, end - start, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (new == MAP_FAILED)
+		return -errno;
+	(void)madvise(new, end - start, MADV_DONTDUMP);
+	(void)madvise(new, end - start, MADV_NOHUGEPAGE);
+	if (mremap(new, end - start, end - start, MREMAP_MAYMOVE | MREMAP_FIXED,
+		   ram->host + start) == MAP_FAILED) {
+		const int r = -errno;
+
+		munmap(new, end - start);
+		return r;
+	}
+	return 0;
+}
+
+/*
+ * A part of one block. Where the file has something in it, dropping our page would bring the file's
+ * back: a page that the guest gave away and counts on as zero. A whole block becomes anonymous;
+ * less than that does so a bounded number of times, and is cleared by hand after it.
+ */
+static int discard_in_block(const struct ram *ram, uint64_t start, uint64_t end)
+{
+	static atomic_uint pieces;
+	int r;
+
+	if (!block_is_files(ram, start))
+		return madvise(ram->host + start, end - start, MADV_DONTNEED) < 0 ? -errno : 0;
+	if (end - start < HUGE_PAGE && atomic_fetch_add(&pieces, 1) >= MAX_PIECES) {
+		memset(ram->host + start, 0, end - start);
+		return 0;
+	}
+	r = put_zeroes(ram, start, end);
+	if (r == 0 && end - start == HUGE_PAGE)
+		mark_block(ram, start, false);
+	return r;
+}
+
+static int discard_template(const struct ram *ram, uint64_t start, uint64_t end)
+{
+	int r = 0;
+
+	while (r == 0 && start < end) {
+		const uint64_t next = min_u64(align_up(start + 1, HUGE_PAGE), end);
+
+		r = discard_in_block(ram, start, next);
+		start = next;
+	}
+	return r;
+}
+
+/* What is ours alone: that of this process which is neither a file's nor shared. */
+static int resident_template(const struct ram *ram, uint64_t *out)
+{
+	unsigned long long size, resident, shared;
+	char text[128];
+	ssize_t n = pread(ram->statm_fd, text, sizeof(text) - 1, 0);
+
+	if (n <= 0)
+		return n < 0 ? -errno : -EIO;
+	text[n] = '\0';
+	if (sscanf(text, "%llu %llu %llu", &size, &resident, &shared) != 3 || shared > resident)
+		return -EIO;
+	*out = (resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE);
+	return 0;
 }
 
 int ram_discard(const struct ram *ram, const void *host, uint64_t len)
@@ -233,6 +368,8 @@ int ram_discard(const struct ram *ram, const void *host, uint64_t len)
 	start = align_up(start, page);
 	if (start >= end)
 		return 0;
+	if (ram->blocks)
+		return discard_template(ram, start, end);
 	if (fallocate(ram->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)start,
 		      (off_t)(end - start)) < 0)
 		return -errno;
@@ -243,6 +380,8 @@ int ram_resident(const struct ram *ram, uint64_t *out)
 {
 	struct stat st;
 
+	if (ram->blocks)
+		return resident_template(ram, out);
 	if (fstat(ram->fd, &st) < 0)
 		return -errno;
 	*out = (uint64_t)st.st_blocks * 512;

@@ -19,10 +19,13 @@
  * open and it has no name, so its size stays what it is.
  */
 struct ram {
-	int fd; /* owned; -1: none */
+	int fd; /* owned; -1: none, for it is a template's */
 	uint8_t *host; /* aligned to 2 MiB; NULL: none */
 	uint64_t size; /* bytes */
 	bool huge; /* the file uses huge pages */
+	/* Of a template's only, else NULL: */
+	uint8_t *blocks; /* a bit for each 2 MiB: something of the file is there */
+	int statm_fd; /* what this process has, in pages */
 	pid_t helper; /* the process that made the file, until ram_reap(); 0: none */
 };
 
@@ -33,6 +36,25 @@ struct ram {
 int ram_init(struct ram *ram, uint64_t size) MUST_CHECK;
 /* The same over a memfd, whatever the host offers. */
 int ram_init_memfd(struct ram *ram, uint64_t size) MUST_CHECK;
+
+/* A part of a template that is not zero: bytes of RAM, whole pages. */
+struct ram_extent {
+	uint64_t offset, len;
+};
+
+/*
+ * RAM that begins as what a file has: extents, ascending, and none of them beyond `size`. Each
+ * sandbox sees the file's pages, and has one of its own from its first write on. The file's
+ * offset of RAM offset 0 is a multiple of 2 MiB, as nested huge pages want it.
+ */
+struct ram_template {
+	int fd; /* borrowed, read-only */
+	uint64_t offset;
+	const struct ram_extent *extents;
+	uint32_t n_extents;
+};
+
+int ram_init_template(struct ram *ram, uint64_t size, const struct ram_template *from) MUST_CHECK;
 void ram_fini(struct ram *ram);
 
 /*
@@ -44,7 +66,7 @@ void ram_reap(struct ram *ram);
 
 /*
  * Gives the whole host pages inside [host, host+len) back; they read as zeroes
- * until they are written. -EFAULT, and nothing happens, if the range is not
+ * until they are written, also where a template had something. -EFAULT, and nothing happens, if the range is not
  * whole inside this RAM. Any thread.
  */
 int ram_discard(const struct ram *ram, const void *host, uint64_t len) MUST_CHECK;

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "common/log.h"
+#include "common/state.h"
 #include "devices/fs/indexed.h"
 
 /*
@@ -374,4 +375,55 @@ void fs_dax_look(struct fs_server *s)
 bool fs_dax_mend(struct fs_server *s)
 {
 	return s->dax && (mend_truncated(s) || cut_tails(s));
+}
+
+void fs_dax_save(const struct fs_server *s, struct state_writer *w)
+{
+	state_put_int(w, s->dax ? s->dax->n_used : 0, 4);
+	for (uint32_t i = 0; s->dax && i < s->dax->n_slots; i++) {
+		const struct slot *slot = &s->dax->slots[i];
+
+		if (!slot->node)
+			continue;
+		if (slot->node->kind != FS_INDEXED)
+			state_refuse(w, -EBUSY);
+		state_put_int(w, i, 4);
+		state_put_int(w, slot->node->index, 4);
+		state_put_int(w, slot->offset, 8);
+		state_put_int(w, slot->size, 8);
+	}
+}
+
+static int load_slot(struct fs_server *s, uint32_t index, uint32_t node_index, uint64_t offset,
+		     uint64_t size)
+{
+	struct slot *slot;
+	struct fs_node *node;
+	int fd, r;
+
+	if (!s->dax || index >= s->dax->n_slots || node_index == 0 || node_index >= s->top_node ||
+	    offset % FS_DAX_SLOT || offset > INT64_MAX - FS_DAX_SLOT)
+		return -EBADMSG;
+	slot = &s->dax->slots[index];
+	node = &s->nodes[node_index];
+	if (slot->node || node->kind != FS_INDEXED || !may_map(node))
+		return -EBADMSG;
+	fd = fs_node_fd(s, node);
+	r = fd < 0 ? fd : map_slot(s, slot, node, fd, offset);
+	return r == 0 && slot->size != size ? -ESTALE : r;
+}
+
+void fs_dax_load(struct fs_server *s, struct state_reader *r)
+{
+	const uint32_t n = (uint32_t)state_get_int(r, 4);
+
+	for (uint32_t i = 0; r->error == 0 && i < n; i++) {
+		const uint32_t slot = (uint32_t)state_get_int(r, 4);
+		const uint32_t node = (uint32_t)state_get_int(r, 4);
+		const uint64_t offset = state_get_int(r, 8), size = state_get_int(r, 8);
+		int error = r->error < 0 ? 0 : load_slot(s, slot, node, offset, size);
+
+		if (error < 0)
+			state_fail(r, error);
+	}
 }

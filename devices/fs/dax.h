@@ -37,6 +37,8 @@ struct fs_export;
 struct fs_node;
 struct fs_request;
 struct fs_server;
+struct state_reader;
+struct state_writer;
 
 /* `size` is a multiple of FS_DAX_SLOT. */
 int fs_dax_new(uint64_t size, struct fs_dax **out) MUST_CHECK;
@@ -62,6 +64,10 @@ int fs_dax_clear(struct fs_server *s, const struct fs_export *export);
  * window, or the host has no mappings left to mend it with.
  */
 bool fs_dax_mend(struct fs_server *s);
+
+/* What the window shows. A file that is not what it was when the state was written fails the load. */
+void fs_dax_save(const struct fs_server *s, struct state_writer *w);
+void fs_dax_load(struct fs_server *s, struct state_reader *r);
 
 /* True if the window shows anything. */
 bool fs_dax_is_used(const struct fs_server *s);

@@ -39,6 +39,9 @@
  * refused (ESTALE, EBADF).
  */
 
+struct state_reader;
+struct state_writer;
+
 enum {
 	FS_MAX_EXPORTS = 128,
 	FS_TRUST_MS = 250, /* how long it is believed that a file is still where it was found, */
@@ -250,6 +253,9 @@ int fs_server_serve(struct fs_server *s, const struct virtq_chain *chain, unsign
 void fs_server_look(struct fs_server *s);
 /* Between two requests: what is in use, for fs_server_figures(). */
 void fs_server_count(struct fs_server *s);
+/* state.c: what the guest knows, and back into a server that nobody has used; under the device lock. */
+void fs_server_save(const struct fs_server *s, struct state_writer *w);
+void fs_server_load(struct fs_server *s, struct state_reader *r);
 /* Appends to the reply; the table in server.c made sure of the room for fixed structures. */
 void fs_reply(struct fs_request *rq, const void *data, size_t len);
 

@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 
+#include "common/state.h"
 #include "devices/fs/dax.h"
 #include "devices/fs/fs_priv.h"
 
@@ -156,6 +157,21 @@ static void virtio_fs_reset(struct virtio_device *vdev)
 	fs_server_reset(to_fs(vdev)->server);
 }
 
+static void virtio_fs_save(struct virtio_device *vdev, struct state_writer *w)
+{
+	/* A request that waits would be answered while the guest's memory is written. */
+	for (unsigned int q = 0; q < N_QUEUES; q++)
+		if (virtq_waiting(&vdev->queues[q]) > 0)
+			state_refuse(w, -EBUSY);
+	fs_server_save(to_fs(vdev)->server, w);
+}
+
+static void virtio_fs_load(struct virtio_device *vdev, struct state_reader *r)
+{
+	fs_server_load(to_fs(vdev)->server, r);
+	look_later(to_fs(vdev));
+}
+
 static void virtio_fs_destroy(struct virtio_device *vdev)
 {
 	struct virtio_fs *fs;
@@ -184,6 +200,8 @@ static const struct virtio_device_ops virtio_fs_ops = {
 	.queue_kick = virtio_fs_queue_kick,
 	.reset = virtio_fs_reset,
 	.reset_waits = true,
+	.save = virtio_fs_save,
+	.load = virtio_fs_load,
 	.destroy = virtio_fs_destroy,
 };
 

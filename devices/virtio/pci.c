@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "devices/virtio/pci.h"
+#include "devices/virtio/pci_priv.h"
 
 #include <assert.h>
 #include <endian.h>
@@ -10,7 +10,6 @@
 #include <linux/virtio_pci.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 
 /* Lay-out of BAR 0, part of the guest's ABI. A page each, so that none can be mapped with another. */
 enum {
@@ -36,39 +35,6 @@ enum {
 	ISR_CONFIG = 2,
 };
 
-/* All that the guest set or sees, apart from the queues and the PCI function; plain data. */
-struct virtio_pci_state {
-	uint32_t device_feature_select, driver_feature_select;
-	uint64_t driver_features; /* final with FEATURES_OK */
-	uint16_t config_vector;
-	uint16_t queue_vector[VIRTIO_MAX_QUEUES];
-	uint16_t queue_select;
-	uint8_t status; /* without NEEDS_RESET, which is vdev->broken */
-	uint8_t isr;
-	uint8_t config_generation;
-};
-
-/* A queue's doorbell: rung by the guest through KVM, or by ourselves to move work to the loop. */
-struct doorbell {
-	struct device_event ev;
-	int fd;
-};
-
-struct virtio_pci {
-	struct pci_function fn;
-	struct virtio_transport transport;
-	struct virtio_device *vdev;
-	const struct guest_mem *mem;
-	struct virtio_pci_state state;
-	unsigned int cfg_cap; /* of VIRTIO_PCI_CAP_PCI_CFG in configuration space */
-	struct doorbell doorbells[VIRTIO_MAX_QUEUES];
-};
-
-static struct virtio_pci *to_virtio_pci(struct pci_function *fn)
-{
-	return CONTAINER_OF(fn, struct virtio_pci, fn);
-}
-
 /* Interrupts */
 
 static void interrupt_queue(struct virtio_transport *t, unsigned int q)
@@ -91,14 +57,9 @@ static void interrupt_config(struct virtio_transport *t)
 	pci_msix_raise(&vp->fn, vp->state.config_vector);
 }
 
-static void ring(struct virtio_pci *vp, unsigned int q)
-{
-	(void)!eventfd_write(vp->doorbells[q].fd, 1);
-}
-
 static void kick_later(struct virtio_transport *t, unsigned int q)
 {
-	ring(CONTAINER_OF(t, struct virtio_pci, transport), q);
+	virtio_pci_ring(CONTAINER_OF(t, struct virtio_pci, transport), q);
 }
 
 /* The device's status (2.1) */
@@ -164,7 +125,7 @@ static void write_status(struct virtio_pci *vp, uint8_t v)
 	virtio_device_activate(vp->vdev, vp->mem);
 	/* This is a vCPU's thread: have the loop look at every queue once. */
 	for (unsigned int q = 0; q < vp->vdev->ops->n_queues; q++)
-		ring(vp, q);
+		virtio_pci_ring(vp, q);
 }
 
 /* Common configuration (4.1.4.3) */
@@ -406,7 +367,7 @@ static void virtio_pci_bar_write(struct pci_function *fn, unsigned int bar, uint
 	case NOTIFY_OFF:
 		/* Comes by here only where no hypervisor turns it into the doorbell at once. */
 		if (in_region / NOTIFY_STRIDE < vp->vdev->ops->n_queues)
-			ring(vp, (unsigned int)(in_region / NOTIFY_STRIDE));
+			virtio_pci_ring(vp, (unsigned int)(in_region / NOTIFY_STRIDE));
 		break;
 	default:
 		break;
@@ -484,6 +445,9 @@ static const struct pci_function_ops virtio_pci_ops = {
 	.bar_write = virtio_pci_bar_write,
 	.config_reading = window_reading,
 	.config_written = window_written,
+	.save = virtio_pci_save,
+	.load = virtio_pci_load,
+	.wake = virtio_pci_wake,
 	.destroy = virtio_pci_destroy,
 };
 

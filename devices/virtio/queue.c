@@ -258,6 +258,11 @@ int virtq_pop(struct virtq *vq, struct virtq_chain *chain)
 	return 1;
 }
 
+void virtq_unpop(struct virtq *vq)
+{
+	vq->state.next_avail--;
+}
+
 unsigned int virtq_waiting(const struct virtq *vq)
 {
 	if (!vq->ready)

@@ -88,6 +88,8 @@ void virtq_lend(struct virtq *vq, struct iovec *more, unsigned int n);
  * stop using it. *chain is undefined unless 1 is returned.
  */
 int virtq_pop(struct virtq *vq, struct virtq_chain *chain) MUST_CHECK;
+/* Takes back the last virtq_pop(), of a chain that nothing was done with. */
+void virtq_unpop(struct virtq *vq);
 /*
  * How many chains the driver has published that were not popped; asks for no kick. It may
  * take them back, if it is hostile, and then virtq_pop() says 0 all the same.

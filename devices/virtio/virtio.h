@@ -11,6 +11,9 @@
 #include "devices/board/device.h"
 #include "devices/virtio/queue.h"
 
+struct state_reader;
+struct state_writer;
+
 struct virtio_device;
 struct virtio_transport;
 
@@ -69,6 +72,13 @@ struct virtio_device_ops {
 	bool reset_waits;
 	/* Optional. The driver wrote vdev->config[off, off+len). */
 	void (*config_written)(struct virtio_device *vdev, size_t off, size_t len);
+	/*
+	 * Optional, both or neither: the model's part of struct device_ops' save and load, of
+	 * an active device. The transport does the queues after it, so a chain that was
+	 * popped and not used yet can be put back (virtq_unpop()).
+	 */
+	void (*save)(struct virtio_device *vdev, struct state_writer *w);
+	void (*load)(struct virtio_device *vdev, struct state_reader *r);
 	/* Frees the model; accepts a half-built one. */
 	void (*destroy)(struct virtio_device *vdev);
 };

@@ -247,6 +247,31 @@ static const struct vsock_listener *listener(const struct vsock *vs, uint32_t po
 	return NULL;
 }
 
+static void attach(struct vsock_conn *conn)
+{
+	conn->attached = true;
+	LIST_INSERT_HEAD(bucket(conn->vs, conn->state.host_port, conn->state.guest_port), conn,
+			 table_link);
+}
+
+struct vsock_conn *vsock_conn_restore(struct vsock *vs, const struct vsock_conn_state *state)
+{
+	struct vsock_conn *conn = conn_new(vs);
+
+	if (conn) {
+		conn->state = *state;
+		attach(conn);
+	}
+	return conn;
+}
+
+int vsock_conn_accept(struct vsock_conn *conn)
+{
+	const struct vsock_listener *l = listener(conn->vs, conn->state.host_port);
+
+	return l ? l->accept(conn, l->owner) : -ENOENT;
+}
+
 static void connect_request(struct vsock *vs, const struct virtio_vsock_hdr *hdr)
 {
 	uint32_t host_port = le32toh(hdr->dst_port), guest_port = le32toh(hdr->src_port);
@@ -260,14 +285,13 @@ static void connect_request(struct vsock *vs, const struct virtio_vsock_hdr *hdr
 	conn->state.host_port = host_port;
 	conn->state.guest_port = guest_port;
 	hear_credit(conn, hdr);
-	if (l->accept(conn, l->owner) < 0) {
+	if (vsock_conn_accept(conn) < 0) {
 		vsock_conn_free(conn);
 		refuse(vs, host_port, guest_port, VIRTIO_VSOCK_TYPE_STREAM);
 		return;
 	}
 	assert(conn->ops);
-	conn->attached = true;
-	LIST_INSERT_HEAD(bucket(vs, host_port, guest_port), conn, table_link);
+	attach(conn);
 	owe(conn, VSOCK_OWES_RESPONSE);
 }
 

@@ -273,6 +273,21 @@ static void vsock_reset(struct virtio_device *vdev)
 	vsock_detach_all(vs);
 }
 
+static void vsock_save(struct virtio_device *vdev, struct state_writer *w)
+{
+	struct vsock *vs = to_vsock(vdev);
+
+	if (vs->rx_held)
+		virtq_unpop(&vdev->queues[VSOCK_RX]);
+	vs->rx_held = false;
+	vsock_conns_save(vs, w);
+}
+
+static void vsock_load(struct virtio_device *vdev, struct state_reader *r)
+{
+	vsock_conns_load(to_vsock(vdev), r);
+}
+
 static void vsock_destroy(struct virtio_device *vdev)
 {
 	struct vsock *vs = to_vsock(vdev);
@@ -294,6 +309,8 @@ static const struct virtio_device_ops vsock_ops = {
 	.attach = vsock_attach,
 	.queue_kick = vsock_queue_kick,
 	.reset = vsock_reset,
+	.save = vsock_save,
+	.load = vsock_load,
 	.destroy = vsock_destroy,
 };
 

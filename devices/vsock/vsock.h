@@ -81,6 +81,13 @@ int vsock_listen(struct vsock *vs, uint32_t port, vsock_accept_fn accept, void *
 /* Connections made so far stay. A port that is not listened on is fine. */
 void vsock_unlisten(struct vsock *vs, uint32_t port);
 
+/*
+ * The one connection that was there in the state which the device was loaded from goes to whom
+ * listens on its port, as one that the guest makes now. -ENOENT: there is none, or
+ * nobody listens. Before vCPUs run, and then it has to be called.
+ */
+int vsock_adopt(struct vsock *vs) MUST_CHECK;
+
 /* The port at the guest's end. */
 uint32_t vsock_conn_guest_port(const struct vsock_conn *conn);
 void vsock_conn_set_ops(struct vsock_conn *conn, const struct vsock_conn_ops *ops, void *owner);

@@ -29,6 +29,9 @@
  * is, and lives on until its service has read what had arrived.
  */
 
+struct state_reader;
+struct state_writer;
+
 enum { VSOCK_RX, VSOCK_TX, VSOCK_EVENT, VSOCK_N_QUEUES };
 
 enum {
@@ -117,6 +120,7 @@ struct vsock {
 	struct vsock_refusal refusals[VSOCK_MAX_REFUSALS];
 	unsigned int first_refusal, n_refusals;
 
+	struct vsock_conn *loaded; /* of a state; nobody has it until vsock_adopt() */
 	bool rx_held; /* rx_chain is a receive buffer not used yet */
 	struct virtq_chain rx_chain, tx_chain;
 };
@@ -140,12 +144,19 @@ void vsock_again(struct vsock *vs);
 /* Judges one packet; chain holds hdr->len bytes of data after the header. */
 void vsock_packet(struct vsock *vs, const struct virtio_vsock_hdr *hdr,
 		  const struct virtq_chain *chain);
+/* A connection as it was, the guest's already; its ops are set by vsock_conn_accept(). NULL: no memory. */
+struct vsock_conn *vsock_conn_restore(struct vsock *vs, const struct vsock_conn_state *state);
+/* Asks whom listens on its port. -ENOENT: nobody. */
+int vsock_conn_accept(struct vsock_conn *conn) MUST_CHECK;
 /* Sends one control packet that conn owes; vsock_rx_ready() was true. */
 void vsock_conn_send_owed(struct vsock_conn *conn);
 /* The guest has forgotten everything. closed() follows from a round of work. */
 void vsock_detach_all(struct vsock *vs);
 /* Makes one callback that is due and, after the last one, frees conn. */
 void vsock_conn_call(struct vsock_conn *conn);
+/* See struct virtio_device_ops. */
+void vsock_conns_save(struct vsock *vs, struct state_writer *w);
+void vsock_conns_load(struct vsock *vs, struct state_reader *r);
 /* Frees without a call. */
 void vsock_conn_free(struct vsock_conn *conn);
 

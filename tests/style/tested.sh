@@ -19,6 +19,7 @@ battery/source_host.c tests/unit/battery/test_source.c
 desktop tests/window/run.sh
 devices/acpi_events.c tests/unit/devices/test_board.c
 devices/fs/inode.c tests/unit/devices/fs/test_lookup.c
+devices/fs/state.c tests/unit/devices/fs/test_indexed.c
 devices/input_keys.c tests/unit/devices/test_input.c
 devices/serial.c tests/unit/devices/test_board.c
 devices/virtio/pci.c tests/unit/devices/virtio/test_virtio_pci.c

@@ -2,10 +2,12 @@
 /* The registers: what the guest reads, is told of, and cannot do. */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
 #include "battery/battery.h"
+#include "common/state.h"
 
 static struct loop *loop;
 static struct device *dev;
@@ -398,4 +400,38 @@ Test(battery_failure, a_line_that_cannot_be_had_is_an_error)
 	cr_assert_eq(battery_new(&wiring, 10, loop, NULL, NULL, &dev), -ENOSPC);
 	cr_assert_null(dev);
 	loop_free(loop);
+}
+
+Test(battery, a_guest_of_a_state_is_told_of_all_there_is)
+{
+	struct state_writer w = {.error = 0};
+	struct state_reader r;
+
+	set_reg(BATTERY_SLOTS + BATTERY_TRIP, 123);
+	device_save(dev, &w);
+	(void)events();
+	set_reg(BATTERY_SLOTS + BATTERY_TRIP, 0);
+	r = (struct state_reader){.next = (uint8_t *)w.bytes.data, .left = w.bytes.len};
+	device_load(dev, &r);
+	cr_assert_eq(r.error, 0);
+	cr_assert_eq(slot_reg(0, BATTERY_TRIP), 123);
+	cr_assert_eq(events(), 0);
+	device_wake(dev);
+	cr_assert_eq(events() & (BATTERY_EVENT_AC | BATTERY_EVENT_STATUS | BATTERY_EVENT_INFO),
+		     BATTERY_EVENT_AC | BATTERY_EVENT_STATUS | BATTERY_EVENT_INFO);
+	free(w.bytes.data);
+}
+
+Test(battery, a_guest_that_knows_of_another_battery_does_not_go_on)
+{
+	struct power_state without = {.ac_online = true};
+	struct state_writer w = {.error = 0};
+	struct state_reader r;
+
+	device_save(dev, &w);
+	battery_update(dev, &without, true);
+	r = (struct state_reader){.next = (uint8_t *)w.bytes.data, .left = w.bytes.len};
+	device_load(dev, &r);
+	cr_assert_eq(r.error, -ESTALE);
+	free(w.bytes.data);
 }

@@ -3,9 +3,11 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <linux/serial_reg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "common/state.h"
 #include "devices/acpi_events.h"
 #include "devices/serial.h"
 
@@ -172,4 +174,50 @@ Test(acpi_events, a_line_that_cannot_be_had_is_an_error)
 
 	cr_assert_eq(acpi_events_new(&wiring, 9, requested, NULL, &dev), -ENOSPC);
 	cr_assert_null(dev);
+}
+
+Test(serial, its_registers_come_back)
+{
+	struct state_writer w = {.error = 0};
+	struct state_reader r;
+	struct device *one, *two;
+
+	cr_assert_eq(serial_new(hear, said, &one), 0);
+	cr_assert_eq(serial_new(hear, said, &two), 0);
+	out(one, UART_LCR, UART_LCR_DLAB);
+	out(one, UART_DLL, 7);
+	device_save(one, &w);
+	r = (struct state_reader){.next = (uint8_t *)w.bytes.data, .left = w.bytes.len};
+	device_load(two, &r);
+	cr_assert_eq(r.error, 0);
+	cr_assert_eq(in(two, UART_LCR), UART_LCR_DLAB);
+	cr_assert_eq(in(two, UART_DLL), 7);
+	device_wake(two);
+	one->ops->destroy(one);
+	two->ops->destroy(two);
+	free(w.bytes.data);
+}
+
+Test(acpi_events, what_is_pending_comes_back)
+{
+	struct state_writer w = {.error = 0};
+	struct state_reader r;
+	struct device *dev = new_events();
+	uint32_t pending = 0;
+	eventfd_t n;
+
+	acpi_events_raise(dev, ACPI_EVENT_POWER_BUTTON);
+	device_save(dev, &w);
+	dev->ops->destroy(dev);
+	dev = new_events();
+	r = (struct state_reader){.next = (uint8_t *)w.bytes.data, .left = w.bytes.len};
+	device_load(dev, &r);
+	cr_assert_eq(r.error, 0);
+	cr_assert_lt(eventfd_read(bound_fd, &n), 0);
+	device_wake(dev);
+	cr_assert_eq(eventfd_read(bound_fd, &n), 0);
+	dev->ops->read(dev, 0, ACPI_EVENTS_PENDING, &pending, 4);
+	cr_assert_eq(pending, 1u << ACPI_EVENT_POWER_BUTTON);
+	dev->ops->destroy(dev);
+	free(w.bytes.data);
 }

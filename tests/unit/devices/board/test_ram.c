@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -110,4 +113,105 @@ Test(ram, more_than_there_are_addresses_is_refused)
 
 	cr_assert_lt(ram_init_memfd(&huge, 1ull << 62), 0);
 	cr_assert_eq(huge.fd, -1);
+}
+
+/* ---- a template ---- */
+
+enum { HUGE_PAGE = 2 << 20, FILE_OFF = 2 << 20 };
+
+static struct ram clone_ram;
+
+/* A file whose RAM is 'T' in every page of the first block and one page of the third. */
+static int template_file(void)
+{
+	int fd = memfd_create("template", MFD_CLOEXEC);
+	char page[PAGE];
+
+	memset(page, 'T', sizeof(page));
+	cr_assert_eq(ftruncate(fd, FILE_OFF + SIZE), 0);
+	for (off_t at = 0; at < HUGE_PAGE; at += PAGE)
+		cr_assert_eq(pwrite(fd, page, PAGE, FILE_OFF + at), PAGE);
+	cr_assert_eq(pwrite(fd, page, PAGE, FILE_OFF + 2 * HUGE_PAGE + 5 * PAGE), PAGE);
+	return fd;
+}
+
+static void clone_setup(void)
+{
+	static const struct ram_extent extents[] = {{0, HUGE_PAGE},
+						    {2 * HUGE_PAGE + 5 * PAGE, PAGE}};
+	struct ram_template from = {.offset = FILE_OFF, .extents = extents, .n_extents = 2};
+
+	from.fd = template_file();
+	cr_assert_eq(ram_init_template(&clone_ram, SIZE, &from), 0);
+	close(from.fd);
+}
+
+static void clone_teardown(void)
+{
+	ram_fini(&clone_ram);
+}
+
+TestSuite(ram_template, .init = clone_setup, .fini = clone_teardown);
+
+static bool all_zero(const uint8_t *at, size_t len)
+{
+	return at[0] == 0 && memcmp(at, at + 1, len - 1) == 0;
+}
+
+Test(ram_template, begins_as_the_file)
+{
+	const uint8_t *ram_at = clone_ram.host;
+
+	cr_assert_eq((uintptr_t)ram_at % HUGE_PAGE, 0);
+	cr_assert_eq(ram_at[0], 'T');
+	cr_assert_eq(ram_at[HUGE_PAGE - 1], 'T');
+	cr_assert(all_zero(ram_at + HUGE_PAGE, HUGE_PAGE + 5 * PAGE));
+	cr_assert_eq(ram_at[2 * HUGE_PAGE + 5 * PAGE], 'T');
+	cr_assert(all_zero(ram_at + 2 * HUGE_PAGE + 6 * PAGE, SIZE - 2 * HUGE_PAGE - 6 * PAGE));
+}
+
+Test(ram_template, a_page_that_was_given_back_is_never_the_files)
+{
+	uint8_t *ram_at = clone_ram.host;
+
+	/* A whole block, written or not. */
+	ram_at[7] = 'x';
+	cr_assert_eq(ram_discard(&clone_ram, ram_at, HUGE_PAGE), 0);
+	cr_assert(all_zero(ram_at, HUGE_PAGE));
+	/* Again, now that it is anonymous. */
+	ram_at[7] = 'x';
+	cr_assert_eq(ram_discard(&clone_ram, ram_at, HUGE_PAGE), 0);
+	cr_assert(all_zero(ram_at, HUGE_PAGE));
+	/* Some pages of a block, twice. */
+	for (int i = 0; i < 2; i++) {
+		ram_at[2 * HUGE_PAGE + 5 * PAGE] = 'x';
+		cr_assert_eq(ram_discard(&clone_ram, ram_at + 2 * HUGE_PAGE + 4 * PAGE, 3 * PAGE),
+			     0);
+		cr_assert(all_zero(ram_at + 2 * HUGE_PAGE, HUGE_PAGE));
+	}
+	cr_assert_eq(ram_discard(&clone_ram, ram_at + SIZE - PAGE, 2 * PAGE), -EFAULT);
+}
+
+Test(ram_template, pieces_without_number_stay_zero)
+{
+	uint8_t *at = clone_ram.host + 100 * PAGE;
+
+	for (unsigned int i = 0; i < 5000; i++) {
+		at[0] = 'x';
+		cr_assert_eq(ram_discard(&clone_ram, at, PAGE), 0);
+		cr_assert_eq(at[0], 0);
+	}
+	cr_assert_eq(at[-1], 'T');
+	cr_assert_eq(at[PAGE], 'T');
+}
+
+Test(ram_template, what_it_writes_is_its_own)
+{
+	uint64_t before, after;
+
+	cr_assert_eq(ram_resident(&clone_ram, &before), 0);
+	for (size_t i = 0; i < 64; i++)
+		clone_ram.host[i * PAGE] = 'x';
+	cr_assert_eq(ram_resident(&clone_ram, &after), 0);
+	cr_assert_geq(after, before + 60 * PAGE);
 }

@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/state.h"
+#include "devices/fs/dax.h"
 #include "devices/fs/fs_priv.h"
 #include "image/base/index_writer.h"
 #include "tests/unit/devices/fs/fuse_client.h"
@@ -504,4 +506,112 @@ Test(fs_indexed, reading_leaves_no_trace)
 	cr_assert_eq(st.st_atim.tv_sec, 1);
 	st = fc_host_stat(&c, "tree/hello");
 	cr_assert_eq(st.st_atim.tv_sec, 1);
+}
+
+/* ---- as a state (devices/fs/state.c) ---- */
+
+/* A server made as that of setup() was, which no guest has used. */
+static struct fs_server *another_server(void)
+{
+	struct fs_export_config base = {.name = "ix", .cache = FS_CACHE_LONG, .index = ix};
+	struct fs_export_config modules = {.name = "ro", .cache = FS_CACHE_LONG};
+	struct fs_server *s = NULL;
+
+	base.fd = modules.fd = -1;
+	cr_assert_eq(fs_server_new(&s), 0);
+	fs_server_freeze(s);
+	cr_assert_eq(fs_server_add_window(s, (uint64_t)SLOTS * SLOT), 0);
+	base.fd = openat(c.dirfd, "tree", O_PATH | O_CLOEXEC);
+	modules.fd = openat(c.dirfd, "tree", O_PATH | O_CLOEXEC);
+	cr_assert_eq(fs_server_add_export(s, &base), 0);
+	cr_assert_eq(fs_server_add_export(s, &modules), 0);
+	return s;
+}
+
+static struct state_writer state_of(const struct fs_server *s)
+{
+	struct state_writer w = {.error = 0};
+
+	fs_server_save(s, &w);
+	return w;
+}
+
+static int load_state(struct fs_server *s, const struct state_writer *w, size_t len)
+{
+	struct state_reader r = {.next = (const uint8_t *)w->bytes.data, .left = len};
+
+	fs_server_load(s, &r);
+	return r.error;
+}
+
+Test(fs_indexed, what_the_guest_knows_comes_back_in_another_server)
+{
+	const uint64_t large = fc_walk(&c, "ix/sub/large"), inner = fc_walk(&c, "ix/sub/in/file");
+	struct fs_server *s = another_server();
+	struct state_writer first, second;
+	struct fs_node *node;
+
+	cr_assert_eq(map(large, 0, SLOT), 0);
+	/* A number that was given back leaves a hole. */
+	fs_node_forget(c.server, fs_node_find(c.server, fc_walk(&c, "ix/sub/pristine")),
+		       UINT64_MAX);
+	(void)fc_walk(&c, "ix/sub/link");
+	first = state_of(c.server);
+	cr_assert_eq(first.error, 0);
+	cr_assert_eq(load_state(s, &first, first.bytes.len), 0);
+	node = fs_node_find(s, inner);
+	cr_assert_not_null(node);
+	cr_assert_eq(node->kind, FS_INDEXED);
+	cr_assert_eq(node->ino, fs_node_find(c.server, inner)->ino);
+	cr_assert_eq(memcmp((const char *)fs_dax_host(s->dax) + SLOT, "large file", 10), 0);
+	second = state_of(s);
+	cr_assert_eq(second.bytes.len, first.bytes.len);
+	cr_assert_eq(memcmp(second.bytes.data, first.bytes.data, first.bytes.len), 0);
+	free(first.bytes.data);
+	free(second.bytes.data);
+	fs_server_free(s);
+}
+
+Test(fs_indexed, a_file_that_changed_since_is_no_state)
+{
+	const uint64_t large = fc_walk(&c, "ix/sub/large");
+	struct fs_server *s = another_server();
+	struct state_writer w;
+
+	cr_assert_eq(map(large, 0, 0), 0);
+	w = state_of(c.server);
+	cr_assert_eq(host_resize("tree/sub/large", SLOT), 0);
+	cr_assert_eq(load_state(s, &w, w.bytes.len), -ESTALE);
+	free(w.bytes.data);
+	fs_server_free(s);
+}
+
+Test(fs_indexed, a_file_of_the_hosts_own_is_not_written)
+{
+	struct state_writer w;
+
+	(void)fc_walk(&c, "ro/hello");
+	w = state_of(c.server);
+	cr_assert_eq(w.error, -EBUSY);
+	free(w.bytes.data);
+}
+
+Test(fs_indexed, a_damaged_state_is_refused_or_harmless)
+{
+	struct state_writer w;
+
+	cr_assert_eq(map(fc_walk(&c, "ix/sub/large"), 0, 0), 0);
+	w = state_of(c.server);
+	for (size_t i = 0; i < w.bytes.len; i++) {
+		struct fs_server *s = another_server();
+
+		w.bytes.data[i] = (char)(w.bytes.data[i] ^ 0x7f);
+		(void)load_state(s, &w, w.bytes.len);
+		w.bytes.data[i] = (char)(w.bytes.data[i] ^ 0x7f);
+		fs_server_free(s);
+		s = another_server();
+		cr_assert_lt(load_state(s, &w, i), 0);
+		fs_server_free(s);
+	}
+	free(w.bytes.data);
 }

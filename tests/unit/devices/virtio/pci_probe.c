@@ -6,6 +6,8 @@
 #include <linux/virtio_ids.h>
 #include <linux/virtio_pci.h>
 
+#include "common/state.h"
+
 unsigned int alive;
 
 static struct probe *to_probe(struct virtio_device *vdev)
@@ -57,6 +59,16 @@ static void probe_config_written(struct virtio_device *vdev, size_t off, size_t 
 	p->config_len = len;
 }
 
+static void probe_save(struct virtio_device *vdev, struct state_writer *w)
+{
+	state_put_int(w, to_probe(vdev)->activations, 4);
+}
+
+static void probe_load(struct virtio_device *vdev, struct state_reader *r)
+{
+	to_probe(vdev)->loaded = (unsigned int)state_get_int(r, 4);
+}
+
 static void probe_destroy(struct virtio_device *vdev)
 {
 	alive--;
@@ -73,6 +85,8 @@ static const struct virtio_device_ops probe_ops = {
 	.queue_kick = probe_kick,
 	.reset = probe_reset,
 	.config_written = probe_config_written,
+	.save = probe_save,
+	.load = probe_load,
 	.destroy = probe_destroy,
 };
 

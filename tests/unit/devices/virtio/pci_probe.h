@@ -24,6 +24,7 @@ struct probe {
 	void (*meanwhile)(void); /* what vCPUs do while the model waits for the host */
 	unsigned int kicks[2], activations, resets, config_writes;
 	size_t config_off, config_len;
+	unsigned int loaded; /* activations of the probe whose state this one has */
 };
 
 extern unsigned int alive; /* probes that were not destroyed */
