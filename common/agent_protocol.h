@@ -25,8 +25,11 @@
  *
  *   guest                                host
  *     HELLO {VERSION, KERNEL}         ->
- *                                     <-   SETUP {...}      (sent at once,
- *                                     <-   EXEC id {...}     without waiting)
+ *                                     <-   PARK             where a template is made
+ *     PARKED                          ->                    (see there)
+ *                                     <-   RESUME {...}     (sent at once,
+ *                                     <-   SETUP {...}       without
+ *                                     <-   EXEC id {...}     waiting)
  *     READY {ADDRESS}                 ->
  *     stream connections for id       ->
  *     STARTED id {PID}                ->
@@ -44,6 +47,11 @@
  *   EXEC_FAILED id {ERRNO, TEXT} instead of STARTED when the command cannot be run
  *   FAILED {TEXT} whenever the agent cannot go on; it powers off after it
  *
+ * Up to PARKED the guest knows nothing of whose it is. The machine may be written to a file then, and
+ * go on as often as that is read: each time with another RESUME, whose random bytes and time
+ * the guest takes over before anything else. A machine that is started cold gets RESUME
+ * too, so that there is one way only.
+ *
  * Host to guest bodies may be SC_BODY_MAX_HOST bytes long (argument lists),
  * guest to host ones SC_BODY_MAX_GUEST.
  *
@@ -55,7 +63,9 @@
  */
 
 enum {
-	SC_PROTOCOL_VERSION = 1,
+	SC_PROTOCOL_VERSION = 2,
+
+	SC_ENTROPY_BYTES = 64,
 
 	SC_PORT_CONTROL = 1024,
 	SC_PORT_STREAM = 1025,
@@ -78,6 +88,7 @@ enum sc_message {
 	SC_MSG_MAP_DONE = 7,
 	SC_MSG_MAP_FAILED = 8,
 	SC_MSG_CONNECT_FAILED = 9,
+	SC_MSG_PARKED = 10, /* all is done that does not depend on whose it is, and nothing runs */
 	/* host to guest */
 	SC_MSG_SETUP = 32,
 	SC_MSG_EXEC = 33,
@@ -88,6 +99,8 @@ enum sc_message {
 	SC_MSG_UNMAP = 38, /* write back what is due, and detach it, in use or not */
 	SC_MSG_CONNECT = 39, /* to a port of the guest's, on its loopback or its own address */
 	SC_MSG_GRAPHICS_LOST = 40, /* the host's GPU is: have the display's driver look anew */
+	SC_MSG_PARK = 41, /* before RESUME, once at most: answer PARKED */
+	SC_MSG_RESUME = 42, /* before SETUP */
 };
 
 /* Type in brackets: u32, str. "many": may repeat, order kept. */
@@ -117,6 +130,8 @@ enum sc_field_tag {
 	SC_FIELD_RESOLV_CONF = 24, /* [str] SETUP: what /etc/resolv.conf says; absent: nothing */
 	SC_FIELD_PORT = 25, /* [u32] CONNECT: 1 to 65535 */
 	SC_FIELD_ADDRESS = 26, /* [u32] READY: the card's, 127.0.0.1 is 0x7f000001; absent: none */
+	SC_FIELD_ENTROPY = 27, /* SC_ENTROPY_BYTES random bytes; RESUME */
+	SC_FIELD_REALTIME = 28, /* struct sc_realtime; RESUME: the host's clock, now */
 	SC_FIELD_STEP = 22, /* struct sc_step, then its name; READY, many, the last ends now */
 };
 
@@ -156,6 +171,10 @@ struct sc_network {
 	uint8_t mac[6];
 	uint8_t guest4[4], gateway4[4];
 	uint8_t guest6[16], gateway6[16]; /* the latter is link-local */
+} __attribute__((packed));
+
+struct sc_realtime {
+	uint64_t ns; /* since 1970 */
 } __attribute__((packed));
 
 struct sc_stream_hello {

@@ -30,6 +30,7 @@
 #include "guest-agent/session.h"
 #include "guest-agent/steps.h"
 #include "guest-agent/text.h"
+#include "guest-agent/unique.h"
 
 struct agent {
 	int initramfs; /* its root directory, O_PATH */
@@ -173,16 +174,52 @@ static int ask_time(struct agent *a, struct text *why)
 	return 0;
 }
 
-static int receive_setup(struct agent *a, struct text *why)
+static int receive(struct agent *a, struct sc_header *h, uint8_t **body)
 {
 	struct pollfd p = {.fd = a->link.control, .events = POLLIN};
-	struct sc_header h;
-	uint8_t *body = NULL;
 	int r;
 
-	while ((r = link_receive(&a->link, &h, &body)) == 0)
+	while ((r = link_receive(&a->link, h, body)) == 0)
 		(void)poll(&p, 1, -1);
-	if (r > 0)
+	return r < 0 ? r : 0;
+}
+
+/* The next message is RESUME, or asks to park before it. */
+static int receive_resume(struct agent *a, struct text *why)
+{
+	struct wire_message m;
+	bool parked = false;
+	struct resume from;
+	struct sc_header h;
+	uint8_t *body = NULL;
+	int r = receive(a, &h, &body);
+
+	if (r == 0 && h.type == SC_MSG_PARK) {
+		parked = true;
+		free(body);
+		body = NULL;
+		wire_begin(&m, SC_MSG_PARKED, 0);
+		r = link_send(&a->link, &m);
+		if (r == 0)
+			r = receive(a, &h, &body);
+	}
+	if (r == 0)
+		r = h.type == SC_MSG_RESUME ? resume_parse(body, h.length, &from) : -EPROTO;
+	free(body);
+	if (r < 0)
+		return text_fail(why, r, "go on as the host says", NULL);
+	r = unique_take(&from, parked, why);
+	explicit_bzero(&from, sizeof(from));
+	return r;
+}
+
+static int receive_setup(struct agent *a, struct text *why)
+{
+	struct sc_header h;
+	uint8_t *body = NULL;
+	int r = receive(a, &h, &body);
+
+	if (r == 0)
 		r = h.type == SC_MSG_SETUP ? setup_parse(body, h.length, &a->setup) : -EPROTO;
 	free(body);
 	if (r < 0)
@@ -285,7 +322,7 @@ static int start(struct agent *a, struct text *why)
 		return text_fail(why, -errno, "open", "/");
 	steps_mark(&a->steps, "first mounts", NULL);
 	if ((r = modules_load(a->initramfs, MODULES_NEEDED, &a->steps, why)) < 0 ||
-	    (r = say_hello(a, why)) < 0 || (r = ask_time(a, why)) < 0)
+	    (r = say_hello(a, why)) < 0)
 		return r;
 	steps_mark(&a->steps, "connection to the host", NULL);
 	r = mounts_root(&a->mounts, why);
@@ -294,8 +331,9 @@ static int start(struct agent *a, struct text *why)
 	steps_mark(&a->steps, "mounts", NULL);
 	avoid_oom_killer();
 	allow_many_files();
-	r = receive_setup(a, why);
-	if (r < 0)
+	/* The connection for the time is of this machine alone: not before it goes on. */
+	if ((r = receive_resume(a, why)) < 0 || (r = ask_time(a, why)) < 0 ||
+	    (r = receive_setup(a, why)) < 0)
 		return r;
 	steps_mark(&a->steps, "set-up received", NULL);
 	/* The host's shell for this user, which another system's tree may lack. */

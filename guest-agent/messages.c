@@ -313,6 +313,22 @@ int connect_parse(const uint8_t *body, size_t len, uint16_t *port)
 	return 0;
 }
 
+int resume_parse(const uint8_t *body, size_t len, struct resume *out)
+{
+	struct wire_reader r = {.next = body, .left = len};
+	struct wire_field entropy, realtime;
+
+	/* The host writes them in this order. */
+	if (wire_next(&r, &entropy) <= 0 || wire_next(&r, &realtime) <= 0 || r.left ||
+	    entropy.tag != SC_FIELD_ENTROPY || entropy.length != sizeof(out->entropy) ||
+	    realtime.tag != SC_FIELD_REALTIME || realtime.length != sizeof(out->realtime_ns))
+		return -EPROTO;
+	memcpy(out->entropy, entropy.data, sizeof(out->entropy));
+	memcpy(&out->realtime_ns, realtime.data, sizeof(out->realtime_ns));
+	out->realtime_ns = le64toh(out->realtime_ns);
+	return 0;
+}
+
 int winsize_parse(const uint8_t *body, size_t len, struct winsize_request *out)
 {
 	struct wire_reader r = {.next = body, .left = len};

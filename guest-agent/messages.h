@@ -44,6 +44,14 @@ void setup_fini(struct setup *s); /* zeroed is fine */
 /* The body of MAP and of UNMAP. *path is malloc'ed, and what out->path points to. */
 int map_parse(const uint8_t *body, size_t len, struct setup_map *out, char **path) MUST_CHECK;
 
+/* The body of RESUME. */
+struct resume {
+	uint8_t entropy[SC_ENTROPY_BYTES];
+	uint64_t realtime_ns;
+};
+
+int resume_parse(const uint8_t *body, size_t len, struct resume *out) MUST_CHECK;
+
 struct winsize_request {
 	uint16_t rows, columns; /* 0 where the host does not know */
 };

@@ -34,6 +34,7 @@ guest-agent/session.c tests/stress/agent_exec.c
 guest-agent/stream.c tests/stress/agent_exec.c
 guest-agent/lease.c tests/guest/test_tap_root.sh
 guest-agent/network.c tests/guest/test_network_root.sh
+guest-agent/unique.c tests/guest/test_run.sh
 image/archive_lib.c tests/unit/image/kernel/test_unpack.c
 image/base/build.c tests/unit/image/base/test_base.c
 image/base/declared_words.c tests/unit/image/base/test_declared.c

@@ -4,6 +4,8 @@
 #include <endian.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/random.h>
+#include <time.h>
 
 #include "common/agent_codec.h"
 #include "vmm/config/config.h"
@@ -28,6 +30,7 @@ static const struct rule rules[] = {
 	[SC_MSG_MAP_FAILED] = {.must = BIT(SC_FIELD_ERRNO) | BIT(SC_FIELD_TEXT), .has_id = true},
 	[SC_MSG_CONNECT_FAILED] = {.must = BIT(SC_FIELD_ERRNO) | BIT(SC_FIELD_TEXT),
 				   .has_id = true},
+	[SC_MSG_PARKED] = {.must = 0},
 };
 
 static int bad(const char **why, const char *what)
@@ -147,7 +150,7 @@ ssize_t agent_wire_decode(const uint8_t *data, size_t len, struct agent_message 
 		return 0;
 	if (wire_header(data, SC_BODY_MAX_GUEST, &h) < 0)
 		return bad(why, "a message too long, or a header that is not ours");
-	if (h.type < SC_MSG_HELLO || h.type > SC_MSG_CONNECT_FAILED)
+	if (h.type < SC_MSG_HELLO || h.type > SC_MSG_PARKED)
 		return bad(why, "an unknown message");
 	if (rules[h.type].has_id != (h.id != 0))
 		return bad(why, "a command number where none is meant, or none");
@@ -194,6 +197,14 @@ static void put(struct writer *w, const void *data, size_t len)
 	if (len > 0)
 		memcpy(b->data + b->len, data, len);
 	b->len += len;
+}
+
+int agent_buffer_append(struct agent_buffer *buf, const struct agent_buffer *more)
+{
+	struct writer w = {.buf = buf};
+
+	put(&w, more->data, more->len);
+	return w.error;
 }
 
 static void put_field(struct writer *w, enum sc_field_tag tag, size_t len)
@@ -274,6 +285,33 @@ static void put_network(struct writer *w, const struct net_addresses *a)
 	memcpy(net.gateway6, a->gateway6, sizeof(net.gateway6));
 	put_field(w, SC_FIELD_NETWORK, sizeof(net));
 	put(w, &net, sizeof(net));
+}
+
+int agent_wire_park(struct agent_buffer *buf)
+{
+	struct writer w = begin(buf, SC_MSG_PARK, 0);
+
+	return end(&w);
+}
+
+int agent_wire_resume(struct agent_buffer *buf)
+{
+	uint8_t entropy[SC_ENTROPY_BYTES];
+	struct sc_realtime realtime;
+	struct timespec now;
+	struct writer w;
+
+	if (getrandom(entropy, sizeof(entropy), 0) != sizeof(entropy))
+		return -errno;
+	clock_gettime(CLOCK_REALTIME, &now);
+	realtime.ns = htole64((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
+	w = begin(buf, SC_MSG_RESUME, 0);
+	put_field(&w, SC_FIELD_ENTROPY, sizeof(entropy));
+	put(&w, entropy, sizeof(entropy));
+	put_field(&w, SC_FIELD_REALTIME, sizeof(realtime));
+	put(&w, &realtime, sizeof(realtime));
+	explicit_bzero(entropy, sizeof(entropy));
+	return end(&w);
 }
 
 int agent_wire_setup(struct agent_buffer *buf, const struct sandbox_config *cfg)

@@ -54,11 +54,16 @@ struct agent_buffer {
 };
 
 void agent_buffer_fini(struct agent_buffer *buf);
+/* Puts the messages of `more` behind those of buf. -ENOMEM: buf is unchanged. */
+int agent_buffer_append(struct agent_buffer *buf, const struct agent_buffer *more) MUST_CHECK;
 
 /*
  * These append one message. -E2BIG: more than SC_BODY_MAX_HOST bytes; -ENOMEM.
  * On failure buf is unchanged.
  */
+int agent_wire_park(struct agent_buffer *buf) MUST_CHECK;
+/* With new random bytes and the time of the call. */
+int agent_wire_resume(struct agent_buffer *buf) MUST_CHECK;
 int agent_wire_setup(struct agent_buffer *buf, const struct sandbox_config *cfg) MUST_CHECK;
 int agent_wire_exec(struct agent_buffer *buf, const struct command_spec *spec,
 		    uint32_t id) MUST_CHECK;

@@ -52,7 +52,7 @@ struct session {
 	uint8_t heard[AGENT_MESSAGE_MAX];
 	size_t heard_len;
 
-	/* Begins as SETUP. */
+	struct agent_buffer setup; /* until RESUME goes out, with it */
 	struct agent_buffer say;
 	size_t said;
 	bool graphics_lost_due, shutdown_due;
@@ -175,6 +175,20 @@ void session_speak(struct session *s)
 	vsock_run(s->vs, speak, s);
 }
 
+/* What the guest is told before all else; SETUP follows in the same breath. */
+static void resume_guest(struct session *s)
+{
+	int r = agent_wire_resume(&s->say);
+
+	if (r == 0)
+		r = agent_buffer_append(&s->say, &s->setup);
+	agent_buffer_fini(&s->setup);
+	if (r < 0)
+		agent_failed(s, "cannot be told to go on: %s", strerror(-r));
+	else
+		s->greeted = true;
+}
+
 static void take_hello(struct session *s, const struct agent_message *m)
 {
 	if (m->version != SC_PROTOCOL_VERSION) {
@@ -182,8 +196,8 @@ static void take_hello(struct session *s, const struct agent_message *m)
 		return;
 	}
 	log_debug("the agent is up, kernel %s", m->text);
-	s->greeted = true;
 	enter(s, SESSION_HELLO);
+	resume_guest(s);
 }
 
 static void take_ready(struct session *s, const struct agent_message *m)
@@ -432,7 +446,7 @@ int session_new(struct loop *loop, struct vsock *vs, const struct sandbox_config
 	s->notify.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	enter(s, SESSION_WAITING);
 	r = s->notify.fd < 0 ? -errno : loop_add(loop, &s->notify, EPOLLIN);
-	if (r < 0 || (r = agent_wire_setup(&s->say, cfg)) < 0 ||
+	if (r < 0 || (r = agent_wire_setup(&s->setup, cfg)) < 0 ||
 	    (r = vsock_listen(vs, SC_PORT_CONTROL, accept_control, s)) < 0 ||
 	    (r = vsock_listen(vs, SC_PORT_STREAM, accept_stream, s)) < 0 ||
 	    (r = host_clock_new(loop, vs, &s->clock)) < 0) {
@@ -465,6 +479,7 @@ void session_free(struct session *s)
 	loop_remove(&s->notify);
 	if (s->notify.fd >= 0)
 		close(s->notify.fd);
+	agent_buffer_fini(&s->setup);
 	agent_buffer_fini(&s->say);
 	free(s);
 }

@@ -18,7 +18,7 @@ struct vsock;
 /*
  * DOC: states
  *
- *   WAITING -> HELLO     the agent connected; SETUP and what commands there are went out
+ *   WAITING -> HELLO     the agent connected; RESUME, SETUP and what commands there are went out
  *           -> READY     the guest is set up as asked
  *           -> ENDED     the agent gave up, or is gone; so are all exchanges (vmm/session/exchange.h)
  *

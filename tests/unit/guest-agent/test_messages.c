@@ -273,3 +273,26 @@ Test(messages, a_map_that_comes_or_goes)
 	add_str(&b, SC_FIELD_CWD, "/srv");
 	cr_assert_eq(map_parse(b.buf, b.len, &map, &path), -EPROTO);
 }
+
+Test(messages, resume)
+{
+	uint8_t entropy[SC_ENTROPY_BYTES] = {[0] = 1, [SC_ENTROPY_BYTES - 1] = 2};
+	struct sc_realtime at = {.ns = htole64(1234567890123456789)};
+	struct body b = {.len = 0};
+	struct resume out;
+
+	add(&b, SC_FIELD_ENTROPY, entropy, sizeof(entropy));
+	cr_assert_eq(resume_parse(b.buf, b.len, &out), -EPROTO);
+	add(&b, SC_FIELD_REALTIME, &at, sizeof(at));
+	cr_assert_eq(resume_parse(b.buf, b.len, &out), 0);
+	cr_assert_eq(memcmp(out.entropy, entropy, sizeof(entropy)), 0);
+	cr_assert_eq(out.realtime_ns, 1234567890123456789);
+	cr_assert_eq(resume_parse(b.buf, b.len - 1, &out), -EPROTO);
+	add(&b, SC_FIELD_REALTIME, &at, sizeof(at));
+	cr_assert_eq(resume_parse(b.buf, b.len, &out), -EPROTO);
+
+	b.len = 0;
+	add(&b, SC_FIELD_ENTROPY, entropy, sizeof(entropy) - 1);
+	add(&b, SC_FIELD_REALTIME, &at, sizeof(at));
+	cr_assert_eq(resume_parse(b.buf, b.len, &out), -EPROTO);
+}

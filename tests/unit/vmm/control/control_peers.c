@@ -259,6 +259,7 @@ void start_agent(void)
 	(void)fake_sock_write(&fv, &socks[AGENT], hello, sizeof(hello));
 	settle();
 	agent_says(SC_MSG_READY, 0, 0, 0);
+	cr_assert_eq(agent_hears(NULL, NULL, 0), SC_MSG_RESUME);
 	cr_assert_eq(agent_hears(NULL, NULL, 0), SC_MSG_SETUP);
 }
 

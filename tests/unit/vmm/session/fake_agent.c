@@ -169,7 +169,7 @@ void say_hello(void)
 {
 	connect_sock(CONTROL);
 	cr_assert(socks[CONTROL].connected);
-	say(SC_MSG_HELLO, 0, SC_FIELD_VERSION, 1, SC_FIELD_KERNEL, "6.1");
+	say(SC_MSG_HELLO, 0, SC_FIELD_VERSION, SC_PROTOCOL_VERSION, SC_FIELD_KERNEL, "6.1");
 	settle();
 }
 
@@ -226,6 +226,8 @@ size_t skip_opening(void)
 	uint16_t type;
 	size_t off = heard(0, &type, NULL);
 
+	cr_assert_eq(type, SC_MSG_RESUME);
+	off += heard(off, &type, NULL);
 	cr_assert_eq(type, SC_MSG_SETUP);
 	off += heard(off, &type, NULL);
 	cr_assert_eq(type, SC_MSG_EXEC);

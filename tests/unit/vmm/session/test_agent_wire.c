@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "vmm/config/config.h"
 #include "vmm/session/agent_wire.h"
@@ -142,7 +143,8 @@ Test(agent_wire, frames_that_are_wrong)
 	struct raw m;
 
 	/* Unknown and host-only types. */
-	const uint16_t types[] = {0, 9, 31, SC_MSG_SETUP, SC_MSG_SHUTDOWN, 0xffff};
+	const uint16_t types[] = {
+		0, SC_MSG_PARKED + 1, 31, SC_MSG_SETUP, SC_MSG_SHUTDOWN, SC_MSG_PARK, 0xffff};
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
 		m = begin(types[i], 0);
 		expect_bad(&m);
@@ -286,6 +288,26 @@ Test(agent_wire, setup_lists_user_and_maps)
 	cr_assert_eq(map.writable, 0);
 	cr_assert_eq(le32toh(map.is_file), 1);
 	agent_buffer_fini(&buf);
+}
+
+Test(agent_wire, resume_is_another_each_time)
+{
+	struct agent_buffer one = {.data = NULL}, two = {.data = NULL};
+	const size_t len = sizeof(struct sc_header) + 2 * sizeof(struct sc_field) +
+			   SC_ENTROPY_BYTES + sizeof(struct sc_realtime);
+	const size_t entropy = sizeof(struct sc_header) + sizeof(struct sc_field);
+	struct sc_realtime at;
+
+	cr_assert_eq(agent_wire_resume(&one), 0);
+	cr_assert_eq(agent_wire_resume(&two), 0);
+	cr_assert_eq(one.len, len);
+	cr_assert_neq(memcmp(one.data + entropy, two.data + entropy, SC_ENTROPY_BYTES), 0);
+	memcpy(&at, one.data + len - sizeof(at), sizeof(at));
+	cr_assert_geq(le64toh(at.ns) / 1000000000 + 60, (uint64_t)time(NULL));
+	cr_assert_eq(agent_buffer_append(&one, &two), 0);
+	cr_assert_eq(one.len, 2 * len);
+	agent_buffer_fini(&one);
+	agent_buffer_fini(&two);
 }
 
 Test(agent_wire, maps_that_come_and_go)

@@ -114,6 +114,8 @@ Test(session, a_lost_gpu_is_told_once_there_is_somebody_to_hear_it)
 	say_hello();
 	settle();
 	off = heard(0, &type, NULL);
+	cr_assert_eq(type, SC_MSG_RESUME);
+	off += heard(off, &type, NULL);
 	cr_assert_eq(type, SC_MSG_SETUP);
 	off += heard(off, &type, NULL);
 	cr_assert_eq(type, SC_MSG_GRAPHICS_LOST);
@@ -168,7 +170,7 @@ static void expect_agent_failed(void)
 Test(session, another_version_is_refused)
 {
 	connect_sock(CONTROL);
-	say(SC_MSG_HELLO, 0, SC_FIELD_VERSION, 2, SC_FIELD_KERNEL, "6.1");
+	say(SC_MSG_HELLO, 0, SC_FIELD_VERSION, SC_PROTOCOL_VERSION + 1, SC_FIELD_KERNEL, "6.1");
 	expect_agent_failed();
 	cr_assert_eq(socks[CONTROL].total, 0);
 }
