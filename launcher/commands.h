@@ -23,6 +23,7 @@ extern const struct command cmd_attach;
 extern const struct command cmd_wait;
 extern const struct command cmd_stop;
 extern const struct command cmd_image;
+extern const struct command cmd_template;
 extern const struct command cmd_config;
 extern const struct command cmd_doctor;
 

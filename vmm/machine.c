@@ -6,12 +6,11 @@
  * only one that names concrete models. The order of the PCI devices is guest
  * ABI: it gives them their numbers. machine_free() is machine_build() backwards.
  */
-#include "vmm/machine.h"
+#include "vmm/machine_priv.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,7 +23,6 @@
 #include "common/log.h"
 #include "devices/acpi_events.h"
 #include "devices/board/bus.h"
-#include "devices/board/pci.h"
 #include "devices/console.h"
 #include "devices/fs/fs.h"
 #include "devices/input.h"
@@ -33,38 +31,20 @@
 #include "devices/serial.h"
 #include "devices/virtio/pci.h"
 #include "devices/vsock/vsock.h"
-#include "gpu/display.h"
 #include "vmm/config/timeline.h"
-#include "vmm/file_servers.h"
 #include "vmm/guest_kernel.h"
-#include "vmm/kvm/vcpu.h"
-#include "vmm/kvm/vm.h"
 #include "vmm/kvm/x86/layout.h"
 #include "vmm/net/process.h"
 #include "vmm/net/supervisor.h"
 #include "vmm/renderer.h"
+#include "vmm/snapshot/snapshot.h"
 #include "vmm/session/shares.h"
-#include "vmm/threads.h"
 
 enum {
-	MACHINE_MAX_FUNCTIONS = 16,
 	/* How long all threads together have to come to rest: 0.9 s. */
 	STOP_SLICES = 900 / JOIN_SLICE_MS,
 	/* Before a network process that has ended is followed by the first other one. */
 	NET_PAUSE_MS = 100,
-};
-
-/* What has a thread of its own beside the vCPUs. */
-enum side {
-	/* The file server blocks on the host's disks. */
-	SIDE_FILES,
-	/* The host's power supplies block on its firmware. */
-	SIDE_POWER,
-	/* Frames of a network are many, and none of them is to keep a terminal waiting. */
-	SIDE_NET,
-	/* Copying pictures takes its time. */
-	SIDE_DISPLAY,
-	SIDES,
 };
 
 static const char *const side_names[SIDES] = {
@@ -72,39 +52,6 @@ static const char *const side_names[SIDES] = {
 	[SIDE_POWER] = "power",
 	[SIDE_NET] = "net",
 	[SIDE_DISPLAY] = "display",
-};
-
-struct machine {
-	struct loop *loop;
-	struct guest_log *log;
-	struct timeline *timeline;
-	struct console *console;
-
-	struct vm *vm;
-	struct bus *mmio, *pio;
-	struct device *serial;
-	struct device *acpi_events;
-	struct device *battery;
-	struct power_source *power;
-	atomic_bool on_battery;
-	struct pci_bus pci;
-	struct pci_function *functions[MACHINE_MAX_FUNCTIONS];
-	unsigned int n_functions;
-	struct vsock *vsock;
-
-	struct side_loop sides[SIDES]; /* those of what the machine does not have stay empty */
-	int net_cable; /* to the network process, until it is ready; the card's own */
-	struct net_device *card; /* NULL: there is no network */
-	struct net_supervisor *net_supervisor; /* NULL: there is no process behind it */
-	struct file_server base, maps;
-	struct display display; /* empty if the configuration has none */
-
-	struct balloon_observer *keeper; /* the balloon's own */
-
-	struct vcpu *vcpus[CONFIG_MAX_CPUS];
-	unsigned int n_vcpus;
-
-	struct end_notice end;
 };
 
 static void acpi_requested(void *owner, enum acpi_request request)
@@ -496,6 +443,19 @@ static void forget_files(void *owner)
 	file_server_forget(&m->maps);
 }
 
+/* What it starts with: the template's state, or a kernel. */
+static int fill(struct machine *m, const struct machine_setup *setup)
+{
+	int r;
+
+	if (!setup->snapshot)
+		return load_kernel(m, setup);
+	r = machine_load(m, setup->snapshot);
+	if (r < 0)
+		log_debug("the template's state does not fit: %s", strerror(-r));
+	return r < 0 ? -ESTALE : 0;
+}
+
 int machine_build(const struct machine_setup *setup, struct machine **out)
 {
 	struct machine *m = calloc(1, sizeof(*m));
@@ -514,7 +474,8 @@ int machine_build(const struct machine_setup *setup, struct machine **out)
 			.name = side_names[i], .failed = side_failed, .owner = m};
 	m->sides[SIDE_FILES].last = forget_files;
 
-	r = vm_new(setup->kvm_fd, setup->config->memory, &m->vm);
+	r = vm_new(setup->kvm_fd, setup->config->memory,
+		   setup->snapshot ? &setup->snapshot->ram : NULL, &m->vm);
 	if (r < 0)
 		goto fail;
 	timeline_mark(m->timeline, TIMELINE_SET_UP, "virtual machine, memory");
@@ -529,7 +490,7 @@ int machine_build(const struct machine_setup *setup, struct machine **out)
 	r = add_power_source(m, setup->config->battery);
 	timeline_mark(m->timeline, TIMELINE_SET_UP, "batteries of the host");
 	if (r == 0)
-		r = load_kernel(m, setup);
+		r = fill(m, setup);
 	/* The processes beside it had the time that the kernel took to load. */
 	if (r == 0 && m->net_supervisor)
 		r = net_process_wait(m->net_cable);
@@ -618,7 +579,7 @@ void machine_power_button(struct machine *m)
 	acpi_events_raise(m->acpi_events, ACPI_EVENT_POWER_BUTTON);
 }
 
-static int join_vcpus(struct machine *m, unsigned int *slices)
+int machine_join_vcpus(struct machine *m, unsigned int *slices)
 {
 	int r = 0;
 
@@ -637,7 +598,7 @@ int machine_stop(struct machine *m)
 		vcpu_ask_to_stop(m->vcpus[i]);
 	for (unsigned int i = 0; i < SIDES; i++)
 		side_loop_ask_to_stop(&m->sides[i]);
-	r = join_vcpus(m, &slices);
+	r = machine_join_vcpus(m, &slices);
 	for (unsigned int i = 0; r == 0 && i < SIDES; i++)
 		r = side_loop_join(&m->sides[i], &slices);
 	for (unsigned int i = 0; r == 0 && i < m->n_vcpus && m->timeline->detailed; i++)

@@ -17,6 +17,8 @@ struct display;
 struct fs_server;
 struct machine;
 struct net_device;
+struct snapshot;
+struct state_writer;
 struct shares_files;
 struct timeline;
 struct vsock;
@@ -31,6 +33,11 @@ struct machine_setup {
 	struct guest_log *log; /* borrowed */
 	machine_end_fn ended;
 	void *owner;
+	/*
+	 * What the machine goes on from; NULL: it starts its kernel. Borrowed for the call. One
+	 * that does not fit is -ESTALE, and no line is logged.
+	 */
+	const struct snapshot *snapshot;
 	struct timeline *timeline; /* borrowed until machine_free() returns */
 };
 
@@ -59,6 +66,20 @@ const struct fs_server *machine_base_files(const struct machine *m);
 
 /* The seal point: starts threads and vCPUs. Logs on failure. */
 int machine_start(struct machine *m) MUST_CHECK;
+
+/*
+ * Has all vCPUs leave the guest, and lets them go on: devices and loops go on with what is under way.
+ * machine_pause() may give up with -ETIMEDOUT, and has let go on then what it can. Loop thread.
+ */
+int machine_pause(struct machine *m) MUST_CHECK;
+int machine_go_on(struct machine *m) MUST_CHECK;
+/*
+ * Writes a paused machine's state, but for its RAM, into w. w->error is -EBUSY while a request is at
+ * work, -EOPNOTSUPP where a device cannot be written down.
+ */
+void machine_save(struct machine *m, struct state_writer *w);
+/* Its RAM: [*host, *host + *size), kept in file *fd. */
+void machine_ram(const struct machine *m, const uint8_t **host, uint64_t *size, int *fd);
 
 /* What pressing the power button does. Loop thread. */
 void machine_power_button(struct machine *m);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "vmm/sandbox.h"
+#include "vmm/sandbox_priv.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -11,8 +11,6 @@
 
 #include "common/exit_codes.h"
 #include "common/log.h"
-#include "common/loop.h"
-#include "common/terminal.h"
 #include "gpu/display.h"
 #include "vmm/boot_patience.h"
 #include "vmm/config/timeline.h"
@@ -21,12 +19,10 @@
 #include "vmm/kvm/checks.h"
 #include "vmm/machine.h"
 #include "vmm/session/command.h"
-#include "vmm/session/guest_log.h"
 #include "vmm/session/ports.h"
 #include "vmm/session/session.h"
 #include "vmm/session/shares.h"
 #include "vmm/signal_inbox.h"
-#include "vmm/watchdog.h"
 
 enum {
 	/* How long after a limit the loop must have acted on it; see vmm/watchdog.h. */
@@ -44,36 +40,6 @@ enum {
 	DETACH_LIMIT_MS = 10 * 1000,
 
 	PANIC_LINES = 24,
-};
-
-struct sandbox {
-	const struct sandbox_setup *setup;
-	const struct sandbox_config *cfg;
-	struct loop *loop;
-	struct machine *machine;
-	struct session *session;
-	struct command *main; /* cfg->argv */
-	struct shares *shares;
-	struct ports *ports;
-	struct control *control;
-	struct guest_log log;
-	struct foreground foreground;
-
-	struct loop_source tie_event;
-	struct loop_timer boot_timer; /* the guest has to answer before it fires */
-	uint64_t boot_cpu_ms; /* the process's CPU time when it last fired */
-	struct loop_timer timeout_timer; /* --timeout */
-	struct loop_timer grace_timer; /* after a signal; while powering off */
-	struct loop_timer stop_timer; /* the clients' commands have to end before it fires */
-	struct watchdog time_watchdog; /* behind timeout_timer */
-	struct watchdog end_watchdog; /* behind grace_timer and stop_timer, and the tear-down */
-
-	int exit_code;
-	bool finished; /* exit_code is final */
-	bool stopping; /* asked to end; commands get the time to */
-	int end_signal; /* the first signal that asked us to end */
-	const char *reason; /* as docs/control.md has them; NULL: not at its end */
-	char why[256]; /* the line that was logged, if one was */
 };
 
 static void set_reason(struct sandbox *sb, const char *reason)
@@ -239,9 +205,18 @@ static void session_ready(struct session *session, void *owner)
 	struct sandbox *sb = owner;
 
 	(void)session;
+	sb->was_ready = true;
 	control_ready(sb->control);
 	if (sb->setup->ops->ready)
 		sb->setup->ops->ready(sb->setup->owner);
+}
+
+static void session_parked(struct session *session, void *owner)
+{
+	struct sandbox *sb = owner;
+
+	(void)session;
+	park_parked(&sb->park);
 }
 
 static void session_ended(struct session *session, const char *why, void *owner)
@@ -259,7 +234,11 @@ static void session_ended(struct session *session, const char *why, void *owner)
 		loop_timer_set(&sb->grace_timer, 1000);
 }
 
-static const struct session_ops session_ops = {.ready = session_ready, .ended = session_ended};
+static const struct session_ops session_ops = {
+	.ready = session_ready,
+	.parked = session_parked,
+	.ended = session_ended,
+};
 
 static void machine_panicked(struct sandbox *sb, const char *cause)
 {
@@ -306,7 +285,8 @@ static void boot_timed_out(struct loop_timer *timer)
 	struct sandbox *sb = CONTAINER_OF(timer, struct sandbox, boot_timer);
 	uint64_t more;
 
-	if (session_state(sb->session) >= SESSION_HELLO || sb->finished)
+	if (session_state(sb->session) >= (sb->cloned ? SESSION_READY : SESSION_HELLO) ||
+	    sb->finished)
 		return;
 	more = boot_patience(clock_ms(CLOCK_PROCESS_CPUTIME_ID), &sb->boot_cpu_ms);
 	if (more > 0) {
@@ -521,7 +501,7 @@ static int add_services(struct sandbox *sb)
 static int build(struct sandbox *sb, int kvm_fd)
 {
 	struct timeline *tl = sb->setup->timeline;
-	const struct machine_setup setup = {
+	struct machine_setup setup = {
 		.config = sb->cfg,
 		.kvm_fd = kvm_fd,
 		.base = sb->setup->base,
@@ -533,13 +513,15 @@ static int build(struct sandbox *sb, int kvm_fd)
 		.owner = sb,
 		.timeline = tl,
 	};
-	int r = machine_build(&setup, &sb->machine);
+	int r = sandbox_build_machine(sb, &setup);
 
 	if (r < 0)
 		return r;
 	/* The file server has its own: one that is removed later is to be let go of. */
 	config_close_maps(sb->setup->config);
 	r = add_services(sb);
+	if (r == 0)
+		r = sandbox_prepare_session(sb);
 	if (r < 0) {
 		log_error("cannot prepare the sandbox: %s", strerror(-r));
 		return r;
@@ -553,6 +535,8 @@ static int build(struct sandbox *sb, int kvm_fd)
 	r = machine_start(sb->machine);
 	timeline_mark(tl, TIMELINE_SET_UP, "threads");
 	session_set_timeline(sb->session, tl);
+	if (r == 0 && sb->cloned)
+		session_resume(sb->session);
 	return r;
 }
 
@@ -588,6 +572,11 @@ static void tear_down(struct sandbox *sb)
 	}
 	if (stopped < 0)
 		abandon(sb);
+	if (park_fini(&sb->park) < 0)
+		sb->exit_code = EXIT_SANDCASTLE_FAILED;
+	/* Whatever the reason, the next one starts its kernel. */
+	if (sb->cloned && !sb->was_ready)
+		template_remove(&sb->store);
 	/* The session speaks through the machine's vsock, so it goes first. */
 	foreground_fini(&sb->foreground);
 	command_free(sb->main);
@@ -607,6 +596,7 @@ static void tear_down(struct sandbox *sb)
 	guest_log_fini(&sb->log);
 	watchdog_fini(&sb->time_watchdog);
 	watchdog_fini(&sb->end_watchdog);
+	template_store_fini(&sb->store);
 	signal_inbox_fini();
 }
 
@@ -615,6 +605,7 @@ int sandbox_run(const struct sandbox_setup *setup)
 	struct sandbox sb = {
 		.setup = setup,
 		.cfg = setup->config,
+		.store.dir = -1,
 		.exit_code = EXIT_SANDCASTLE_FAILED,
 	};
 	struct timeline *tl = setup->timeline;

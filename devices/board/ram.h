@@ -65,9 +65,9 @@ void ram_fini(struct ram *ram);
 void ram_reap(struct ram *ram);
 
 /*
- * Gives the whole host pages inside [host, host+len) back; they read as zeroes
- * until they are written, also where a template had something. -EFAULT, and nothing happens, if the range is not
- * whole inside this RAM. Any thread.
+ * Gives the whole host pages inside [host, host+len) back; they read as zeroes until they are
+ * written, also where a template had something. -EFAULT, and nothing happens, if the range is
+ * not whole inside this RAM. Any thread.
  */
 int ram_discard(const struct ram *ram, const void *host, uint64_t len) MUST_CHECK;
 

@@ -442,6 +442,9 @@ const struct option_row settings_rows[] = {
 	{"no-dax", 0, NULL, set_flag, AT(no_dax), 0,
 	 "have the guest read and cache files of its own,\n"
 	 "instead of mapping the host's"},
+	{"no-template", 0, NULL, set_flag, AT(no_template), 0,
+	 "start its kernel, instead of cloning a machine that\n"
+	 "was started before"},
 	{"tie-to-parent", 0, NULL, set_flag, AT(tie_to_parent), 0,
 	 "end when the process that starts this one does"},
 	{"debug-console", 0, NULL, set_flag, AT(debug_console), 0,

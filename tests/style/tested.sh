@@ -34,7 +34,7 @@ guest-agent/session.c tests/stress/agent_exec.c
 guest-agent/stream.c tests/stress/agent_exec.c
 guest-agent/lease.c tests/guest/test_tap_root.sh
 guest-agent/network.c tests/guest/test_network_root.sh
-guest-agent/unique.c tests/guest/test_run.sh
+guest-agent/unique.c tests/guest/test_clone.sh
 image/archive_lib.c tests/unit/image/kernel/test_unpack.c
 image/base/build.c tests/unit/image/base/test_base.c
 image/base/declared_words.c tests/unit/image/base/test_declared.c
@@ -50,6 +50,10 @@ launcher/config/settings.c tests/unit/launcher/config/test_run_options.c
 launcher/config/xml_lib.c tests/unit/launcher/config/test_config_wsb.c
 vmm/confine/seal.c tests/unit/vmm/net/test_process.c
 vmm/net/slirp_lib.c tests/unit/vmm/net/test_process.c
+vmm/kvm/x86/state.c tests/guest/test_clone.sh
+vmm/machine_state.c tests/guest/test_clone.sh
+vmm/park.c tests/guest/test_clone.sh
+vmm/sandbox_start.c tests/guest/test_clone.sh
 launcher/control_call.c tests/guest/test_control.sh
 launcher/copy tests/unit/launcher/copy/test_tar.c
 launcher/doctor tests/guest/test_errors.sh

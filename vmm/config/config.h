@@ -97,6 +97,8 @@ struct sandbox_config {
 	struct config_port *ports; /* the same, once they are listened at */
 	size_t n_ports;
 	char *resolv_conf; /* the guest's /etc/resolv.conf; NULL: an empty one */
+	bool no_template; /* --no-template: neither a clone nor what one is made of */
+	bool make_template; /* `template build`: start cold, and leave a template */
 	bool no_dax; /* --no-dax: files are read, never mapped */
 	bool no_stdin; /* --no-stdin: the command's standard input is empty */
 };

@@ -271,6 +271,12 @@ int vcpu_join(struct vcpu *vcpu, unsigned int *slices)
 	return r;
 }
 
+void vcpu_let_go_on(struct vcpu *vcpu)
+{
+	atomic_store(&vcpu->stopping, false);
+	vcpu->run->immediate_exit = 0;
+}
+
 void vcpu_add_clock(const struct vcpu *vcpu, struct timeline *tl)
 {
 	clockid_t clock;

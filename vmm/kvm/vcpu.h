@@ -59,6 +59,8 @@ void vcpu_ask_to_stop(struct vcpu *vcpu);
  * -ETIMEDOUT: it is still at work. Never started or joined twice is fine.
  */
 int vcpu_join(struct vcpu *vcpu, unsigned int *slices) MUST_CHECK;
+/* Lets one that was asked to stop and was joined be started again, where it left the guest. */
+void vcpu_let_go_on(struct vcpu *vcpu);
 /*
  * Notes in `tl` what it did: its thread's clock once it was started, KVM's counters
  * (left out where KVM has none). Not while the other end uses `tl`.

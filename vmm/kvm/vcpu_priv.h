@@ -23,6 +23,7 @@ struct vcpu {
 	pthread_t thread;
 	bool started;
 	atomic_bool stopping;
+	uint64_t cpuid_sum; /* of the table that was set: another CPU has another */
 	bool locked_bus; /* its own thread's: the guest was seen to lock the host's bus */
 };
 

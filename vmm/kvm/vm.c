@@ -71,9 +71,20 @@ static int wire_msi_set(struct wiring *w, unsigned int route, uint64_t addr, uin
 	if (i == vm->routes->nr)
 		vm->routes->nr++;
 	vm->routes->entries[i] = entry;
-	r = routes_commit(vm);
+	r = vm->routes_held ? 0 : routes_commit(vm);
 	pthread_mutex_unlock(&vm->route_lock);
 	return r;
+}
+
+void vm_hold_routes(struct vm *vm)
+{
+	vm->routes_held = true;
+}
+
+int vm_commit_routes(struct vm *vm)
+{
+	vm->routes_held = false;
+	return routes_commit(vm);
 }
 
 static int wire_line_add(struct wiring *w, unsigned int gsi, int eventfd)
@@ -148,10 +159,11 @@ static int add_slot(struct vm *vm, gpa_t base, uint64_t offset, uint64_t size)
 	return 0;
 }
 
-static int add_ram(struct vm *vm, uint64_t memory)
+static int add_ram(struct vm *vm, uint64_t memory, const struct ram_template *template)
 {
 	uint64_t low = min_u64(memory, LOW_RAM_END);
-	int r = ram_init(&vm->ram, memory);
+	int r = template ? ram_init_template(&vm->ram, memory, template)
+			 : ram_init(&vm->ram, memory);
 
 	if (r < 0)
 		return r;
@@ -205,7 +217,7 @@ void vm_spin(struct vm *vm, bool on)
 		log_debug("KVM's halt polling stays as it is: %s", strerror(errno));
 }
 
-int vm_new(int kvm_fd, uint64_t memory, struct vm **out)
+int vm_new(int kvm_fd, uint64_t memory, const struct ram_template *ram, struct vm **out)
 {
 	struct vm *vm = calloc(1, sizeof(*vm));
 	int r;
@@ -243,7 +255,12 @@ int vm_new(int kvm_fd, uint64_t memory, struct vm **out)
 			  strerror(-r));
 		goto fail;
 	}
-	r = add_ram(vm, memory);
+	r = add_ram(vm, memory, ram);
+	if (r < 0 && ram) {
+		log_debug("the template's memory cannot be mapped: %s", strerror(-r));
+		r = -ESTALE;
+		goto fail;
+	}
 	if (r < 0) {
 		log_error("cannot get %llu MiB of memory for the guest: %s; "
 			  "try a smaller --memory",

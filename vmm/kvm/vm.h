@@ -26,14 +26,25 @@ struct vm {
 	pthread_mutex_t route_lock;
 	struct kvm_irq_routing *routes;
 	unsigned int n_msi;
+	bool routes_held;
 };
+
+struct ram_template;
 
 /*
  * `kvm_fd` is an open /dev/kvm, taken over also on failure. `memory` is a
- * multiple of 4 KiB. On failure one line has been logged.
+ * multiple of 4 KiB, and what `ram` has of it is there; NULL: nothing. On failure one line has been
+ * logged, but for -ESTALE: what `ram` has cannot be mapped.
  */
-int vm_new(int kvm_fd, uint64_t memory, struct vm **out) MUST_CHECK;
+int vm_new(int kvm_fd, uint64_t memory, const struct ram_template *ram, struct vm **out) MUST_CHECK;
 void vm_free(struct vm *vm); /* NULL and half-built are fine */
+
+/*
+ * From here on interrupts get their routes all at once, when vm_commit_routes() says so: KVM takes
+ * the whole table each time, and waits for its readers.
+ */
+void vm_hold_routes(struct vm *vm);
+int vm_commit_routes(struct vm *vm) MUST_CHECK;
 
 /*
  * Sets whether KVM spins for a moment before a CPU of the guest that has nothing to do

@@ -41,8 +41,10 @@ struct session {
 	enum session_state state;
 	uint32_t address; /* of the guest's card, as it says; 0: none */
 	bool greeted;
+	bool park; /* it is to be parked */
+	bool held; /* it is parked, or about to be: only PARK goes out */
 	struct timeline *timeline; /* or NULL */
-	bool tell_ready, tell_ended; /* calls that are due */
+	bool tell_ready, tell_parked, tell_ended; /* calls that are due */
 	char why[AGENT_TEXT_MAX];
 	struct loop_source notify; /* an eventfd: owners are to be told something */
 
@@ -93,6 +95,10 @@ static void notify_event(struct loop_source *src, uint32_t events)
 		s->tell_ready = false;
 		s->ops->ready(s, s->owner);
 	}
+	if (s->tell_parked) {
+		s->tell_parked = false;
+		s->ops->parked(s, s->owner);
+	}
 	exchanges_deliver(&s->exchanges);
 	if (s->tell_ended) {
 		s->tell_ended = false;
@@ -140,6 +146,8 @@ static void lost(struct session *s)
 static bool next_message(struct session *s)
 {
 	s->say.len = s->said = 0;
+	if (s->held)
+		return false;
 	if (s->shutdown_due) {
 		s->shutdown_due = false;
 		return agent_wire_shutdown(&s->say) == 0;
@@ -178,8 +186,11 @@ void session_speak(struct session *s)
 /* What the guest is told before all else; SETUP follows in the same breath. */
 static void resume_guest(struct session *s)
 {
-	int r = agent_wire_resume(&s->say);
+	int r;
 
+	s->held = false;
+	s->say.len = s->said = 0;
+	r = agent_wire_resume(&s->say);
 	if (r == 0)
 		r = agent_buffer_append(&s->say, &s->setup);
 	agent_buffer_fini(&s->setup);
@@ -197,7 +208,21 @@ static void take_hello(struct session *s, const struct agent_message *m)
 	}
 	log_debug("the agent is up, kernel %s", m->text);
 	enter(s, SESSION_HELLO);
-	resume_guest(s);
+	if (!s->park) {
+		resume_guest(s);
+	} else if (agent_wire_park(&s->say) < 0) {
+		agent_failed(s, "cannot be told to wait: %s", strerror(ENOMEM));
+	} else {
+		s->held = true;
+		s->greeted = true;
+	}
+}
+
+static void take_parked(struct session *s)
+{
+	s->park = false;
+	s->tell_parked = true;
+	session_notify(s);
 }
 
 static void take_ready(struct session *s, const struct agent_message *m)
@@ -234,7 +259,9 @@ static void take_message(struct session *s, const struct agent_message *m)
 		agent_failed(s, "%s", m->text);
 	else if (m->type == SC_MSG_HELLO && s->state == SESSION_WAITING)
 		take_hello(s, m);
-	else if (m->type == SC_MSG_READY && s->state == SESSION_HELLO)
+	else if (m->type == SC_MSG_PARKED && s->state == SESSION_HELLO && s->park)
+		take_parked(s);
+	else if (m->type == SC_MSG_READY && s->state == SESSION_HELLO && !s->held)
 		take_ready(s, m);
 	else if (m->id > 0 && s->state == SESSION_READY)
 		take_answer(s, m);
@@ -455,6 +482,39 @@ int session_new(struct loop *loop, struct vsock *vs, const struct sandbox_config
 	}
 	*out = s;
 	return 0;
+}
+
+void session_park(struct session *s)
+{
+	s->park = true;
+}
+
+static void adopt(void *arg)
+{
+	struct session *s = arg;
+
+	if (vsock_adopt(s->vs) < 0)
+		return;
+	s->held = true;
+	enter(s, SESSION_HELLO);
+}
+
+int session_adopt(struct session *s)
+{
+	vsock_run(s->vs, adopt, s);
+	return s->state == SESSION_HELLO && s->control ? 0 : -ENOENT;
+}
+
+static void resume_and_speak(void *arg)
+{
+	resume_guest(arg);
+	speak(arg);
+}
+
+void session_resume(struct session *s)
+{
+	if (s->state == SESSION_HELLO && s->held)
+		vsock_run(s->vs, resume_and_speak, s);
 }
 
 static void leave(void *arg)

@@ -20,9 +20,12 @@ struct vsock;
  *
  *   WAITING -> HELLO     the agent connected; RESUME, SETUP and what commands there are went out
  *           -> READY     the guest is set up as asked
+ *
  *           -> ENDED     the agent gave up, or is gone; so are all exchanges (vmm/session/exchange.h)
  *
- * ENDED can follow any state. Commands (vmm/session/command.h) may be made in any but that.
+ * With session_park() and session_adopt() HELLO has a pause in it: RESUME and what follows wait for
+ * session_resume(). ENDED can follow any state. Commands (vmm/session/command.h) may be made in any
+ * but that.
  *
  * Everything the guest says is checked, and a wrong word ends the session. Programs of
  * the guest's root may connect to our ports, those of others are refused by the port they
@@ -46,6 +49,8 @@ enum { SESSION_MAX_COMMANDS = 256 };
 /* On the loop thread without a lock; the session may not be freed here. */
 struct session_ops {
 	void (*ready)(struct session *s, void *owner);
+	/* After session_park(): the guest does nothing now, and waits for session_resume(). */
+	void (*parked)(struct session *s, void *owner);
 	/* After the commands' ended(). `why` is one line of printable ASCII, "" if the guest is lost. */
 	void (*ended)(struct session *s, const char *why, void *owner);
 };
@@ -58,6 +63,13 @@ int session_new(struct loop *loop, struct vsock *vs, const struct sandbox_config
 		const struct session_ops *ops, void *owner, struct session **out) MUST_CHECK;
 /* Before the vsock device is destroyed, after its commands. NULL is fine. */
 void session_free(struct session *s);
+
+/* Before the guest runs: it is to park when it has said hello. */
+void session_park(struct session *s);
+/* Before the guest runs: it goes on from a state in which it is parked. -ENOENT: it is not. */
+int session_adopt(struct session *s) MUST_CHECK;
+/* A parked guest learns whose it is. Loop thread. */
+void session_resume(struct session *s);
 
 /* Asks the guest to kill what runs in it, write back what it owes the host, and power off. */
 void session_shutdown(struct session *s);

@@ -17,7 +17,7 @@
  *	2 MiB * n RAM, sparse, at its own offsets
  *
  * All numbers are little endian. The RAM is not in the checksum, as it would have to be read whole
- * for each start: it is on the disk before the file has a name.
+ * for each start: it is on the disk before the file has a name (vmm/template.h).
  */
 
 enum {
@@ -35,8 +35,8 @@ struct snapshot {
 };
 
 /*
- * Writes one into the empty file fd. `ram` is `ram_size` bytes that nobody changes meanwhile, kept in
- * file ram_fd. -E2BIG: there are too many extents.
+ * Writes one into the empty file fd. `ram` is `ram_size` bytes that nobody changes meanwhile, kept
+ * in file ram_fd. -E2BIG: there are too many extents.
  */
 int snapshot_write(int fd, const uint8_t key[SNAPSHOT_KEY], const uint8_t *ram, uint64_t ram_size,
 		   int ram_fd, const void *state, size_t state_len) MUST_CHECK;

@@ -16,6 +16,7 @@
 #include "image/base/base.h"
 #include "vmm/config/timeline.h"
 #include "vmm/guest_kernel.h"
+#include "vmm/kvm/state.h"
 #include "vmm/kvm/vcpu.h"
 #include "vmm/machine.h"
 
@@ -130,10 +131,11 @@ static const struct wiring_ops wiring_ops = {
 	.memory_remove = wiring_memory_remove,
 };
 
-int vm_new(int kvm_fd, uint64_t memory, struct vm **out)
+int vm_new(int kvm_fd, uint64_t memory, const struct ram_template *from, struct vm **out)
 {
 	struct vm *vm = calloc(1, sizeof(*vm));
 
+	cr_assert_null(from);
 	if (!vm || ram_init_memfd(&vm->ram, memory) < 0) {
 		free(vm);
 		close(kvm_fd);
@@ -152,6 +154,39 @@ void vm_free(struct vm *vm)
 	ram_fini(&vm->ram);
 	close(vm->kvm_fd);
 	free(vm);
+}
+
+void vm_hold_routes(struct vm *vm)
+{
+	(void)vm;
+}
+
+int vm_commit_routes(struct vm *vm)
+{
+	(void)vm;
+	return 0;
+}
+
+void kvm_state_save(struct vm *vm, struct vcpu *const *list, unsigned int n, struct state_writer *w)
+{
+	(void)vm;
+	(void)list;
+	(void)n;
+	(void)w;
+}
+
+void kvm_state_load(struct vm *vm, struct vcpu *const *list, unsigned int n, struct state_reader *r)
+{
+	(void)vm;
+	(void)list;
+	(void)n;
+	(void)r;
+}
+
+void kvm_state_resumed(struct vcpu *const *list, unsigned int n)
+{
+	(void)list;
+	(void)n;
 }
 
 void vm_spin(struct vm *vm, bool on)
@@ -192,6 +227,11 @@ int vcpu_start(struct vcpu *vcpu)
 }
 
 void vcpu_ask_to_stop(struct vcpu *vcpu)
+{
+	(void)vcpu;
+}
+
+void vcpu_let_go_on(struct vcpu *vcpu)
 {
 	(void)vcpu;
 }

@@ -13,7 +13,7 @@ struct session *session;
 struct command *command;
 struct fake_sock socks[N_SOCKS], *all_socks[N_SOCKS];
 int far[3], near[3];
-unsigned int done_calls, ready_calls, session_ends;
+unsigned int done_calls, ready_calls, session_ends, parked_calls;
 struct timeline timeline;
 bool unread;
 
@@ -38,7 +38,18 @@ static void on_session_ended(struct session *s, const char *why, void *owner)
 	session_ends++;
 }
 
-static const struct session_ops session_ops = {.ready = on_ready, .ended = on_session_ended};
+static void on_parked(struct session *s, void *owner)
+{
+	(void)owner;
+	cr_assert_eq(s, session);
+	parked_calls++;
+}
+
+static const struct session_ops session_ops = {
+	.ready = on_ready,
+	.parked = on_parked,
+	.ended = on_session_ended,
+};
 
 static void on_done(struct command *cmd, void *owner)
 {

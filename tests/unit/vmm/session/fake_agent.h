@@ -26,7 +26,7 @@ extern struct timeline timeline; /* of the session */
 extern const struct command_ops command_ops; /* count in done_calls; owner: &done_calls */
 
 /* How often the command ended, the session became ready, the session ended. */
-extern unsigned int done_calls, ready_calls, session_ends;
+extern unsigned int done_calls, ready_calls, session_ends, parked_calls;
 
 /* near[] and far[] are pipes; nothing was said yet. */
 void agent_setup(void);

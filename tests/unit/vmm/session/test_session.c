@@ -440,3 +440,64 @@ Test(session, streams_that_say_nothing_make_room_in_time)
 	(void)fake_sock_poll(&fv, list, 1);
 	cr_assert(extra.connected);
 }
+
+/* ---- a guest that is parked ---- */
+
+Test(session, a_parked_guest_hears_nothing_until_it_is_let_go_on)
+{
+	uint16_t type;
+	size_t off;
+
+	session_park(session);
+	say_hello();
+	off = heard(0, &type, NULL);
+	cr_assert_eq(type, SC_MSG_PARK);
+	cr_assert_eq(socks[CONTROL].total, off);
+	cr_assert_eq(parked_calls, 0);
+	say(SC_MSG_PARKED, 0, 0, 0, 0, NULL);
+	settle();
+	cr_assert_eq(parked_calls, 1);
+	command_signal(command, SIGTERM);
+	settle();
+	cr_assert_eq(socks[CONTROL].total, off);
+	session_resume(session);
+	settle();
+	off += heard(off, &type, NULL);
+	cr_assert_eq(type, SC_MSG_RESUME);
+	off += heard(off, &type, NULL);
+	cr_assert_eq(type, SC_MSG_SETUP);
+	(void)heard(off, &type, NULL);
+	cr_assert_eq(type, SC_MSG_EXEC);
+	/* Once. */
+	off = socks[CONTROL].total;
+	session_resume(session);
+	settle();
+	cr_assert_eq(socks[CONTROL].total, off);
+	say(SC_MSG_READY, 0, 0, 0, 0, NULL);
+	settle();
+	cr_assert_eq(session_state(session), SESSION_READY);
+}
+
+Test(session, nobody_parks_unasked_or_is_ready_while_parked)
+{
+	say_hello();
+	say(SC_MSG_PARKED, 0, 0, 0, 0, NULL);
+	settle();
+	cr_assert_eq(session_state(session), SESSION_ENDED);
+}
+
+Test(session, a_parked_guest_is_not_ready)
+{
+	session_park(session);
+	say_hello();
+	say(SC_MSG_PARKED, 0, 0, 0, 0, NULL);
+	say(SC_MSG_READY, 0, 0, 0, 0, NULL);
+	settle();
+	cr_assert_eq(session_state(session), SESSION_ENDED);
+}
+
+Test(session, a_machine_that_is_not_of_a_state_has_no_agent_to_adopt)
+{
+	cr_assert_eq(session_adopt(session), -ENOENT);
+	cr_assert_eq(session_state(session), SESSION_WAITING);
+}

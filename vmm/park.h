@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* vmm/park.h - a guest is held for a moment, and written down, while its sandbox starts. */
+#ifndef VMM_PARK_H
+#define VMM_PARK_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "common/loop.h"
+#include "vmm/template.h"
+
+struct machine;
+struct session;
+
+/* Embedded; zeroed is "not used". Loop thread. */
+struct park {
+	struct machine *machine;
+	struct session *session;
+	const struct template_store *store; /* borrowed */
+	void (*failed)(void *owner); /* the machine cannot go on; a line was logged */
+	void *owner;
+
+	struct loop_timer again; /* devices are at work */
+	unsigned int tries;
+	int fd; /* what was written */
+	pthread_t keeper; /* waits for the disk */
+	bool keeping;
+	int error; /* of making it; the keeper's while it is at work */
+};
+
+/* The other fields are set. -errno. */
+int park_init(struct park *p, struct loop *loop) MUST_CHECK;
+/*
+ * The guest has said that it is parked. It goes on by itself in a moment, whether a template was
+ * made of it or not; that is on the disk some time later.
+ */
+void park_parked(struct park *p);
+/*
+ * Waits until the template is on the disk. 0: it is, or none was to be made; -errno: a line says
+ * why not.
+ */
+int park_fini(struct park *p);
+
+#endif
