@@ -12,7 +12,8 @@
 enum {
 	CONTROL_PROTOCOL = 1,
 	CONTROL_MESSAGE_MAX = 128 * 1024, /* bytes of JSON in a packet */
-	CONTROL_MAX_FDS = 3, /* that come with a request */
+	CONTROL_FILE_MAX = 2 * 1024 * 1024, /* of a request that comes as a file */
+	CONTROL_MAX_FDS = 3, /* that come with a request, its own file not counted */
 	CONTROL_MAX_CLIENTS = 256,
 	CONTROL_MAX_COMMANDS = 256,
 	CONTROL_MAX_INPUT = 1024, /* events of one "input" */
@@ -21,6 +22,11 @@ enum {
 
 /* Request ids are exact in every JSON library. */
 #define CONTROL_MAX_ID ((1ll << 53) - 1)
+
+/* The packet whose first descriptor is the request: JSON that is longer than a packet. */
+#define CONTROL_FILE_PACKET "{\"type\":\"file\"}"
+/* What has to be true for ever of a request's file. */
+#define CONTROL_FILE_SEALS (F_SEAL_WRITE | F_SEAL_SHRINK)
 
 /* The socket in a sandbox's folder. */
 #define CONTROL_SOCKET "control"

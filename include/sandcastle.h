@@ -299,7 +299,7 @@ struct sandcastle_exec_options {
 /*
  * Starts a command; waits for the sandbox to be ready. *out belongs to the
  * sandbox and may be freed before it. A command ends when its first process does, and what
- * that has written is passed on; what it leaves running runs on. At most 256 at once, and 128 KiB
+ * that has written is passed on; what it leaves running runs on. At most 256 at once, and 2 MiB
  * of arguments and environment.
  */
 int sandcastle_exec(struct sandcastle_sandbox *sb, const struct sandcastle_exec_options *options,

@@ -3,6 +3,7 @@
 #ifndef LAUNCHER_OPTIONS_H
 #define LAUNCHER_OPTIONS_H
 
+#include <limits.h>
 #include <stdbool.h>
 
 #include "common/util.h"
@@ -34,7 +35,7 @@ struct option_row {
 int option_flag(struct call *call, const char *value);
 int option_text(struct call *call, const char *value);
 
-enum { COMMAND_ANY = 1 << 16 }; /* that many operands and more */
+enum { COMMAND_ANY = INT_MAX }; /* however many operands */
 
 enum command_flags {
 	COMMAND_OPTIONS_ANYWHERE = 1, /* options may stand behind operands, too */

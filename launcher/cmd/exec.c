@@ -163,7 +163,7 @@ static int send_request(struct exec *x)
 			close(fds[i]);
 	if (r == -E2BIG)
 		log_error("the arguments and environment are too long: at most %d bytes",
-			  CONTROL_MESSAGE_MAX);
+			  CONTROL_FILE_MAX);
 	else if (r < 0)
 		log_error("cannot ask the sandbox: %s", strerror(-r));
 	return r;

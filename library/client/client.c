@@ -7,9 +7,11 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/control_protocol.h"
@@ -218,7 +220,7 @@ static int send_packet(struct client *c, char *text, size_t len, const int *fds,
 {
 	union {
 		struct cmsghdr align;
-		char buf[CMSG_SPACE(CONTROL_MAX_FDS * sizeof(int))];
+		char buf[CMSG_SPACE((CONTROL_MAX_FDS + 1) * sizeof(int))];
 	} control = {.buf = ""};
 	struct iovec iov = {.iov_base = text, .iov_len = len};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
@@ -243,6 +245,36 @@ static int send_packet(struct client *c, char *text, size_t len, const int *fds,
 	return 0;
 }
 
+/* A sealed file in memory of a request that is longer than a packet. */
+static int file_of(const char *text, size_t len)
+{
+	AUTO_CLOSE int fd = memfd_create("request", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	for (size_t done = 0; fd >= 0 && done < len;) {
+		const ssize_t n = write(fd, text + done, len - done);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		done += n > 0 ? (size_t)n : 0;
+	}
+	if (fd < 0 || fcntl(fd, F_ADD_SEALS, CONTROL_FILE_SEALS) < 0)
+		return -errno;
+	return steal_fd(&fd);
+}
+
+static int send_file(struct client *c, const char *text, size_t len, const int *fds, size_t n_fds)
+{
+	char packet[] = CONTROL_FILE_PACKET;
+	AUTO_CLOSE int file = file_of(text, len);
+	int all[CONTROL_MAX_FDS + 1] = {file};
+
+	if (file < 0)
+		return file;
+	for (size_t i = 0; i < n_fds; i++)
+		all[i + 1] = fds[i];
+	return send_packet(c, packet, strlen(packet), all, n_fds + 1);
+}
+
 int client_send(struct client *c, json_t *request, const int *fds, size_t n_fds, int64_t *id)
 {
 	char *text = NULL;
@@ -257,10 +289,12 @@ int client_send(struct client *c, json_t *request, const int *fds, size_t n_fds,
 	}
 	json_decref(request);
 	len = strlen(text);
-	if (len > CONTROL_MESSAGE_MAX)
+	if (len > CONTROL_FILE_MAX)
 		r = -E2BIG;
 	else if (n_fds > CONTROL_MAX_FDS)
 		r = -EINVAL;
+	else if (len > CONTROL_MESSAGE_MAX)
+		r = send_file(c, text, len, fds, n_fds);
 	else
 		r = send_packet(c, text, len, fds, n_fds);
 	free(text);

@@ -45,7 +45,7 @@ int client_process(const struct client *c) MUST_CHECK;
 /*
  * Sends `request`, an object with "op" and the op's members, to which "type" and
  * "id" are added; taken over, also on failure. fds are borrowed. *id counts from
- * 1. -E2BIG: longer than CONTROL_MESSAGE_MAX; -EPIPE: the sandbox has ended.
+ * 1. -E2BIG: longer than CONTROL_FILE_MAX; -EPIPE: the sandbox has ended.
  */
 int client_send(struct client *c, json_t *request, const int *fds, size_t n_fds,
 		int64_t *id) MUST_CHECK;

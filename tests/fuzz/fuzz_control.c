@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include "balloon/figures.h"
@@ -109,6 +110,19 @@ static void send_packet(struct box *b, unsigned int i, void *data, size_t len, u
 	(void)!sendmsg(b->clients[i], &msg, MSG_NOSIGNAL);
 }
 
+/* The same as a file, with the seals that it needs but for one case in eight. */
+static void send_file(struct box *b, unsigned int i, const void *data, size_t len, uint8_t n)
+{
+	char packet[] = CONTROL_FILE_PACKET;
+	const int fd = memfd_create("request", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0 || write(fd, data, len) != (ssize_t)len ||
+	    (n % 8 && fcntl(fd, F_ADD_SEALS, CONTROL_FILE_SEALS) < 0))
+		abort();
+	send_packet(b, i, packet, sizeof(packet) - 1, n / 8 % 6, fd);
+	close(fd);
+}
+
 /* The input's bytes behind a head that gets them past the first check. */
 static size_t compose(struct fuzz_input *in, uint8_t kind, char *buf)
 {
@@ -195,6 +209,9 @@ static void step(struct box *b, struct fuzz_input *in)
 		connect_client(b, i);
 		break;
 	case 1:
+		len = compose(in, n, buf);
+		send_file(b, i, buf, len, n);
+		break;
 	case 2:
 	case 3:
 		len = compose(in, n, buf);

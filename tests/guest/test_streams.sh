@@ -57,6 +57,21 @@ test_input_stays_for_who_reads_it_next()
 	expect_code 0
 }
 
+# What xargs makes of many arguments is more than a packet of the control channel.
+test_long_argument_lists()
+{
+	run_sandcastle start --name broad-oak
+	expect_code 0
+	# shellcheck disable=SC2016 # for the shell in the guest
+	run sh -c 'seq 1 40000 | xargs sandcastle exec -n broad-oak sh -c "echo \$#" x'
+	expect_code 0
+	expect_same 40000 "$(awk '{ sum += $1 } END { print sum }' <<<"$out")"
+	run sh -c 'seq 1 90000 | xargs -s 1000000 sandcastle exec -n broad-oak sh -c "echo \$#" x'
+	expect_out 90000
+	run_sandcastle stop broad-oak
+	expect_code 0
+}
+
 test_input_of_run_stays_as_well()
 {
 	printf 'one\ntwo\n' >list

@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "common/control_protocol.h"
 #include "common/port.h"
 #include "library/client/rundir.h"
 
@@ -251,9 +252,9 @@ static void receive(void)
 {
 	union {
 		struct cmsghdr align;
-		char buf[CMSG_SPACE(3 * sizeof(int))];
+		char buf[CMSG_SPACE(4 * sizeof(int))];
 	} control;
-	static char text[1 << 17];
+	static char text[CONTROL_FILE_MAX];
 	struct iovec iov = {text, sizeof(text)};
 	struct msghdr msg = {.msg_iov = &iov,
 			     .msg_iovlen = 1,
@@ -261,7 +262,7 @@ static void receive(void)
 			     .msg_controllen = sizeof(control.buf)};
 	ssize_t n = recvmsg(fake.client, &msg, MSG_CMSG_CLOEXEC);
 	struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
-	int fds[3] = {-1, -1, -1};
+	int fds[4] = {-1, -1, -1, -1}, *own = fds;
 	json_t *request;
 
 	if (n <= 0) {
@@ -270,10 +271,13 @@ static void receive(void)
 	}
 	if (head)
 		memcpy(fds, CMSG_DATA(head), head->cmsg_len - CMSG_LEN(0));
+	if (n == sizeof(CONTROL_FILE_PACKET) - 1 &&
+	    memcmp(text, CONTROL_FILE_PACKET, (size_t)n) == 0)
+		n = pread(*own++, text, sizeof(text), 0);
 	request = json_loadb(text, (size_t)n, 0, NULL);
-	handle(request, fds);
+	handle(request, own);
 	json_decref(request);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
 }

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Clients of the control channel: packets in, with descriptors, and packets out. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "vmm/config/config.h"
 #include "vmm/control/control_priv.h"
@@ -202,8 +205,23 @@ void control_tell(struct control *ctl, json_t *event)
 	json_decref(event);
 }
 
+/* A descriptor that came: of a request that is a file, the file comes first. */
+static bool take_fd(struct control_request *req, bool is_file, int fd)
+{
+	if (is_file && req->file < 0) {
+		req->file = fd;
+		return true;
+	}
+	if (req->n_fds < CONTROL_MAX_FDS) {
+		req->fds[req->n_fds++] = fd;
+		return true;
+	}
+	close(fd);
+	return false;
+}
+
 /* Takes the descriptors out of a message. False: they are too many, or cut off. */
-static bool take_fds(struct msghdr *msg, struct control_request *req)
+static bool take_fds(struct msghdr *msg, bool is_file, struct control_request *req)
 {
 	struct cmsghdr *head;
 	bool good = (msg->msg_flags & MSG_CTRUNC) == 0;
@@ -217,21 +235,17 @@ static bool take_fds(struct msghdr *msg, struct control_request *req)
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(head) + i * sizeof(fd), sizeof(fd));
-			if (req->n_fds < CONTROL_MAX_FDS) {
-				req->fds[req->n_fds++] = fd;
-			} else {
-				close(fd);
-				good = false;
-			}
+			good = take_fd(req, is_file, fd) && good;
 		}
 	}
 	return good;
 }
 
-/* Serves one packet; false if it is no request. */
-static bool take_packet(struct control_client *client, size_t len, struct control_request *req)
+/* Serves one request; false if it is none. */
+static bool take_request(struct control_client *client, const char *text, size_t len,
+			 struct control_request *req)
 {
-	json_t *body = json_loadb(client->control->buf, len, JSON_REJECT_DUPLICATES, NULL);
+	json_t *body = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
 	const char *type = json_string_value(json_object_get(body, "type"));
 	const json_t *id = json_object_get(body, "id");
 	bool good;
@@ -247,14 +261,43 @@ static bool take_packet(struct control_client *client, size_t len, struct contro
 	return good;
 }
 
+/* The same for one that comes as a file. Its seals are why it can be read where it is. */
+static bool take_file(struct control_client *client, struct control_request *req)
+{
+	const int seals = req->file < 0 ? -1 : fcntl(req->file, F_GET_SEALS);
+	struct stat st;
+	void *text;
+	bool good;
+
+	if (seals < 0 || (seals & CONTROL_FILE_SEALS) != CONTROL_FILE_SEALS ||
+	    fstat(req->file, &st) < 0 || st.st_size < 1 || st.st_size > CONTROL_FILE_MAX)
+		return false;
+	text = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, req->file, 0);
+	if (text == MAP_FAILED)
+		return false;
+	good = take_request(client, text, (size_t)st.st_size, req);
+	(void)munmap(text, (size_t)st.st_size);
+	return good;
+}
+
+static void close_fds(struct control_request *req)
+{
+	for (size_t i = 0; i < req->n_fds; i++)
+		if (req->fds[i] >= 0)
+			close(req->fds[i]);
+	if (req->file >= 0)
+		close(req->file);
+}
+
 /* One packet from the socket; false if there is none. */
 static bool receive(struct control_client *client)
 {
+	static const char file[] = CONTROL_FILE_PACKET;
 	struct control *ctl = client->control;
-	struct control_request req = {.client = client};
+	struct control_request req = {.client = client, .file = -1};
 	union {
 		struct cmsghdr align;
-		char buf[CMSG_SPACE((CONTROL_MAX_FDS + 1) * sizeof(int))];
+		char buf[CMSG_SPACE((CONTROL_MAX_FDS + 2) * sizeof(int))];
 	} control;
 	struct iovec iov = {.iov_base = ctl->buf, .iov_len = sizeof(ctl->buf)};
 	struct msghdr msg = {
@@ -263,17 +306,17 @@ static bool receive(struct control_client *client)
 		.msg_control = control.buf,
 		.msg_controllen = sizeof(control.buf),
 	};
-	ssize_t n = recvmsg(client->src.fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	const ssize_t n = recvmsg(client->src.fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	const bool is_file = n == sizeof(file) - 1 && memcmp(ctl->buf, file, sizeof(file) - 1) == 0;
 	bool good;
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
-	good = n > 0 && take_fds(&msg, &req);
-	if (!good || (size_t)n > CONTROL_MESSAGE_MAX || !take_packet(client, (size_t)n, &req))
+	good = n > 0 && take_fds(&msg, is_file, &req) && n <= CONTROL_MESSAGE_MAX;
+	if (!good ||
+	    !(is_file ? take_file(client, &req) : take_request(client, ctl->buf, (size_t)n, &req)))
 		control_hang_up(client);
-	for (size_t i = 0; i < req.n_fds; i++)
-		if (req.fds[i] >= 0)
-			close(req.fds[i]);
+	close_fds(&req);
 	return true;
 }
 

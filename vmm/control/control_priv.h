@@ -97,6 +97,7 @@ struct control_request {
 	const json_t *body;
 	int fds[CONTROL_MAX_FDS]; /* closed afterwards unless taken (-1) */
 	size_t n_fds;
+	int file; /* the request itself, if it is a file, closed afterwards; -1: it is not */
 };
 
 /* ---- control.c ---- */

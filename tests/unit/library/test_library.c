@@ -779,6 +779,22 @@ Test(library, bytes_for_stdin)
 	cr_assert_eq(sandcastle_exec(sb, &x, &cmd), SANDCASTLE_E_INVALID);
 }
 
+/* More than a packet of the control channel holds. */
+Test(library, many_bytes_of_arguments)
+{
+	static char argument[100001];
+	struct sandcastle_command *cmd = NULL;
+	int code = -1;
+
+	memset(argument, 'a', sizeof(argument) - 1);
+	start();
+	cr_assert_eq(EXEC(&cmd, SANDCASTLE_STDIO_CALLBACK, "sh", "-c", "printf %s%s%s $0 $1 $2",
+			  argument, argument, argument),
+		     SANDCASTLE_OK, "%s", message());
+	cr_assert_eq(sandcastle_command_wait(cmd, -1, &code), SANDCASTLE_OK);
+	cr_assert_eq(text_len, 300000);
+}
+
 Test(library, what_is_missing)
 {
 	struct sandcastle_exec_options x = SANDCASTLE_EXEC_OPTIONS_INIT;

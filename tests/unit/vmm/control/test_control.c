@@ -7,7 +7,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "balloon/figures.h"
 #include "common/control_protocol.h"
@@ -66,6 +68,55 @@ Test(control, a_packet_that_is_too_long)
 	ask(client, text);
 	expect_hung_up(client);
 	free(text);
+}
+
+/* A request of `len` bytes in a file with these seals. */
+static int request_file(size_t len, unsigned int seals)
+{
+	static const char request[] = "{\"type\":\"request\",\"id\":1,\"op\":\"watch\"";
+	const int fd = memfd_create("request", MFD_ALLOW_SEALING);
+	char *text = malloc(len);
+
+	memset(text, ' ', len);
+	memcpy(text, request, sizeof(request) - 1);
+	text[len - 1] = '}';
+	cr_assert_eq(write(fd, text, len), (ssize_t)len);
+	cr_assert_eq(fcntl(fd, F_ADD_SEALS, seals), 0);
+	free(text);
+	return fd;
+}
+
+Test(control, a_request_as_a_file)
+{
+	const int fds[4] = {request_file(CONTROL_FILE_MAX, CONTROL_FILE_SEALS), 0, 0, 0};
+
+	send_with(client, CONTROL_FILE_PACKET, fds, 4);
+	expect(client, "{\"id\":1,\"ok\":true,\"pressure\":\"calm\",\"state\":\"starting\","
+		       "\"type\":\"reply\"}");
+	close(fds[0]);
+}
+
+Test(control, files_that_are_no_request)
+{
+	const int bad[] = {request_file(200000, F_SEAL_WRITE), request_file(200000, F_SEAL_SHRINK),
+			   request_file(CONTROL_FILE_MAX + 1, CONTROL_FILE_SEALS),
+			   memfd_create("empty", MFD_ALLOW_SEALING), open("/dev/null", O_RDONLY)};
+	const int many[] = {request_file(200000, CONTROL_FILE_SEALS), 0, 0, 0, 0};
+	int fd;
+
+	cr_assert_eq(fcntl(bad[3], F_ADD_SEALS, CONTROL_FILE_SEALS), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		fd = new_client();
+		send_with(fd, CONTROL_FILE_PACKET, &bad[i], 1);
+		expect_hung_up(fd);
+		close(fd);
+	}
+	fd = new_client();
+	send_with(fd, CONTROL_FILE_PACKET, many, 5);
+	expect_hung_up(fd);
+	close(fd);
+	send_with(client, CONTROL_FILE_PACKET, NULL, 0);
+	expect_hung_up(client);
 }
 
 Test(control, too_many_descriptors)
