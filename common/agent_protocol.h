@@ -37,7 +37,7 @@
  *     EXITED id {CODE or SIGNAL}      ->   after the last byte of stdout and stderr was sent
  *                                     <-   MAP id {MAP}, UNMAP id {MAP}
  *     MAP_DONE id                     ->
- *                                     <-   CONNECT id {PORT}
+ *                                     <-   CONNECT id {PORT, UDP}
  *     a stream connection for id      ->   joined with the guest's port
  *                                     <-   GRAPHICS_LOST
  *                                     <-   SHUTDOWN
@@ -59,7 +59,8 @@
  * host), the ends are shut down as pipes are; the guest says on stream 0 how many bytes of
  * it the command has read since its start, a u32 that wraps around, each time there is
  * something to say and before the stream ends. With a tty, stream 0 alone, both ways.
- * CONNECT has stream 0, both ways, of which each end shuts down its half.
+ * CONNECT has stream 0, both ways, of which each end shuts down its half. With UDP there are
+ * datagrams on it, each behind its length, a u16 of at most SC_DATAGRAM_MAX; the host closes it.
  */
 
 enum {
@@ -75,6 +76,8 @@ enum {
 
 	SC_BODY_MAX_HOST = 4 * 1024 * 1024,
 	SC_BODY_MAX_GUEST = 4096,
+
+	SC_DATAGRAM_MAX = 65507, /* of UDP in IPv4 */
 };
 
 enum sc_message {
@@ -129,6 +132,7 @@ enum sc_field_tag {
 	SC_FIELD_NETWORK = 23, /* struct sc_network; SETUP, absent without a network */
 	SC_FIELD_RESOLV_CONF = 24, /* [str] SETUP: what /etc/resolv.conf says; absent: nothing */
 	SC_FIELD_PORT = 25, /* [u32] CONNECT: 1 to 65535 */
+	SC_FIELD_UDP = 27, /* [u32] CONNECT: 1 for datagrams */
 	SC_FIELD_ADDRESS = 26, /* [u32] READY: the card's, 127.0.0.1 is 0x7f000001; absent: none */
 	SC_FIELD_ENTROPY = 27, /* SC_ENTROPY_BYTES random bytes; RESUME */
 	SC_FIELD_REALTIME = 28, /* struct sc_realtime; RESUME: the host's clock, now */

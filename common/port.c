@@ -36,6 +36,17 @@ static int parse_address(char *text, struct port *out)
 	return inet_pton(AF_INET, text, out->address) == 1 ? 0 : -EINVAL;
 }
 
+/* Cuts "/udp" off the end of `text`; true if it was there. */
+static bool cut_udp(char *text)
+{
+	char *slash = strrchr(text, '/');
+
+	if (!slash || strcmp(slash, "/udp") != 0)
+		return false;
+	*slash = '\0';
+	return true;
+}
+
 int port_parse(const char *text, bool guest, struct port *out)
 {
 	char copy[PORT_NAME_MAX + sizeof(":65535")], loopback[] = "127.0.0.1";
@@ -47,6 +58,7 @@ int port_parse(const char *text, bool guest, struct port *out)
 	if (strlen(text) >= sizeof(copy))
 		return -EINVAL;
 	memcpy(copy, text, strlen(text) + 1);
+	port.udp = cut_udp(copy);
 	if (guest) {
 		inside = cut_last(copy);
 		if (!inside || parse_number(inside, 1, UINT16_MAX, &number) < 0)
@@ -112,16 +124,16 @@ static int explain(const struct port *port, int error, char *why)
 
 int port_listen(const struct port *port, int *fd, char *why)
 {
-	const int on = 1;
-	AUTO_CLOSE int s =
-		socket(port->family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
+	const int on = 1, kind = port->udp ? SOCK_DGRAM : SOCK_STREAM;
+	AUTO_CLOSE int s = socket(port->family, kind | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	union address a;
 	socklen_t len = to_kernel(port, &a);
 
-	if (s < 0 || setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+	/* With that option two sockets for datagrams would have one address, and one of them all. */
+	if (s < 0 || (!port->udp && setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0) ||
 	    (port->family == AF_INET6 &&
 	     setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0) ||
-	    bind(s, &a.any, len) < 0 || listen(s, BACKLOG) < 0)
+	    bind(s, &a.any, len) < 0 || (!port->udp && listen(s, BACKLOG) < 0))
 		return explain(port, -errno, why);
 	*fd = steal_fd(&s);
 	return 0;
@@ -136,14 +148,28 @@ static bool option_is(int fd, int option, int value)
 	return getsockopt(fd, SOL_SOCKET, option, &got, &len) == 0 && got == value;
 }
 
+static bool listens(int fd)
+{
+	return option_is(fd, SO_ACCEPTCONN, 1) && option_is(fd, SO_TYPE, SOCK_STREAM) &&
+	       option_is(fd, SO_PROTOCOL, IPPROTO_TCP);
+}
+
+static bool takes_datagrams(int fd)
+{
+	union address peer;
+	socklen_t len = sizeof(peer);
+
+	return option_is(fd, SO_TYPE, SOCK_DGRAM) && option_is(fd, SO_PROTOCOL, IPPROTO_UDP) &&
+	       getpeername(fd, &peer.any, &len) < 0;
+}
+
 int port_of_socket(int fd, struct port *out)
 {
-	struct port port = {.family = AF_INET};
+	struct port port = {.udp = takes_datagrams(fd)};
 	union address a = {.any = {.sa_family = AF_UNSPEC}};
 	socklen_t len = sizeof(a);
 
-	if (!option_is(fd, SO_ACCEPTCONN, 1) || !option_is(fd, SO_TYPE, SOCK_STREAM) ||
-	    !option_is(fd, SO_PROTOCOL, IPPROTO_TCP) || getsockname(fd, &a.any, &len) < 0)
+	if ((!port.udp && !listens(fd)) || getsockname(fd, &a.any, &len) < 0)
 		return -EINVAL;
 	port.family = a.any.sa_family;
 	if (port.family == AF_INET6) {
@@ -155,6 +181,9 @@ int port_of_socket(int fd, struct port *out)
 	} else {
 		return -EINVAL;
 	}
+	/* One for datagrams that was bound to nothing. */
+	if (port.host == 0)
+		return -EINVAL;
 	*out = port;
 	return 0;
 }
@@ -171,6 +200,6 @@ void port_name(const struct port *port, char out[PORT_NAME_MAX])
 	char address[INET6_ADDRSTRLEN];
 
 	port_address(port, address);
-	snprintf(out, PORT_NAME_MAX, "%s%s%s:%u", six ? "[" : "", address, six ? "]" : "",
-		 port->host);
+	snprintf(out, PORT_NAME_MAX, "%s%s%s:%u%s", six ? "[" : "", address, six ? "]" : "",
+		 port->host, port->udp ? "/udp" : "");
 }

@@ -4,22 +4,18 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "guest-agent/service.h"
 #include "guest-agent/stream.h"
-#include "guest-agent/text.h"
 #include "guest-agent/watch.h"
-
-/* The addresses a service may listen at, in the order they are tried. */
-enum candidate { LOOPBACK4, LOOPBACK6, OWN4, OWN6, N_CANDIDATES };
 
 struct connection {
 	struct connections *owner;
 	uint32_t id;
 	uint16_t port;
-	enum candidate candidate;
+	enum service_address candidate;
 	int error; /* of the last one that was tried */
 	struct watch connecting; /* its fd is ours; -1: none, or the stream's */
 	struct stream stream;
@@ -67,16 +63,8 @@ static void forget(struct connection *conn)
 
 static void say_failed(struct connections *c, uint32_t id, uint16_t port, int error)
 {
-	struct text number = {.len = 0}, why = {.len = 0};
-	struct wire_message m;
-	int r;
+	int r = service_say_failed(c->link, id, port, error);
 
-	text_add_u32(&number, port);
-	(void)text_fail(&why, error, "connect to port", number.buf);
-	wire_begin(&m, SC_MSG_CONNECT_FAILED, id);
-	wire_put_u32(&m, SC_FIELD_ERRNO, (uint32_t)-error);
-	wire_put_str(&m, SC_FIELD_TEXT, why.buf);
-	r = link_send(c->link, &m);
 	if (r < 0 && c->error == 0)
 		c->error = r;
 }
@@ -112,51 +100,13 @@ static void join(struct connection *conn)
 		forget(conn);
 }
 
-static socklen_t address4(uint8_t const bytes[4], uint16_t port, struct sockaddr_storage *out)
-{
-	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
-
-	memcpy(&in.sin_addr, bytes, sizeof(in.sin_addr));
-	memcpy(out, &in, sizeof(in));
-	return sizeof(in);
-}
-
-static socklen_t address6(uint8_t const bytes[16], uint16_t port, struct sockaddr_storage *out)
-{
-	struct sockaddr_in6 in = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-
-	memcpy(&in.sin6_addr, bytes, sizeof(in.sin6_addr));
-	memcpy(out, &in, sizeof(in));
-	return sizeof(in);
-}
-
-/* 0: the guest has no such address. */
-static socklen_t candidate_address(const struct connection *conn, struct sockaddr_storage *out)
-{
-	static const uint8_t loopback4[4] = {127, 0, 0, 1}, loopback6[16] = {[15] = 1};
-	const struct sc_network *net = conn->owner->network;
-
-	switch (conn->candidate) {
-	case LOOPBACK4:
-		return address4(loopback4, conn->port, out);
-	case LOOPBACK6:
-		return address6(loopback6, conn->port, out);
-	case OWN4:
-		return net ? address4(net->guest4, conn->port, out) : 0;
-	case OWN6:
-		return net ? address6(net->guest6, conn->port, out) : 0;
-	default:
-		return 0;
-	}
-}
-
 static void connecting_event(struct watch *w, uint32_t events);
 
 /* 0: connected; -EINPROGRESS: it will be seen; else why not. The socket is in conn->connecting. */
 static int try_one(struct connection *conn)
 {
 	struct sockaddr_storage addr;
-	socklen_t len = candidate_address(conn, &addr);
+	socklen_t len = service_address(conn->owner->network, conn->candidate, conn->port, &addr);
 	int fd, r;
 
 	if (len == 0)
@@ -176,7 +126,7 @@ static int try_one(struct connection *conn)
 /* Tries the address at hand and those behind it. */
 static void try_rest(struct connection *conn)
 {
-	for (; conn->candidate < N_CANDIDATES; conn->candidate++) {
+	for (; conn->candidate < SERVICE_N_ADDRESSES; conn->candidate++) {
 		int r = try_one(conn);
 
 		if (r == -EINPROGRESS)

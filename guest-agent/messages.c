@@ -300,16 +300,29 @@ int signal_parse(const uint8_t *body, size_t len, int *sig)
 	return 0;
 }
 
-int connect_parse(const uint8_t *body, size_t len, uint16_t *port)
+int connect_parse(const uint8_t *body, size_t len, struct connect_request *out)
 {
 	struct wire_reader r = {.next = body, .left = len};
+	struct connect_request c = {.port = 0};
 	struct wire_field f;
-	uint16_t v;
+	int ret;
 
-	if (wire_next(&r, &f) <= 0 || r.left || f.tag != SC_FIELD_PORT || take_u16(&f, &v) < 0 ||
-	    v == 0)
+	while ((ret = wire_next(&r, &f)) > 0) {
+		uint16_t v;
+
+		ret = take_u16(&f, &v);
+		if (ret < 0 || v == 0)
+			return -EPROTO;
+		if (f.tag == SC_FIELD_PORT && c.port == 0)
+			c.port = v;
+		else if (f.tag == SC_FIELD_UDP && v == 1)
+			c.udp = true;
+		else
+			return -EPROTO;
+	}
+	if (ret < 0 || c.port == 0)
 		return -EPROTO;
-	*port = v;
+	*out = c;
 	return 0;
 }
 

@@ -72,8 +72,14 @@ int exec_parse(const uint8_t *body, size_t len, struct exec_request *out) MUST_C
 void exec_fini(struct exec_request *e); /* zeroed is fine */
 
 int signal_parse(const uint8_t *body, size_t len, int *sig) MUST_CHECK;
+
+struct connect_request {
+	uint16_t port;
+	bool udp; /* else TCP */
+};
+
 /* The body of CONNECT. */
-int connect_parse(const uint8_t *body, size_t len, uint16_t *port) MUST_CHECK;
+int connect_parse(const uint8_t *body, size_t len, struct connect_request *out) MUST_CHECK;
 int winsize_parse(const uint8_t *body, size_t len, struct winsize_request *out) MUST_CHECK;
 
 #endif

@@ -54,10 +54,13 @@ static int handle_map(struct session *s, const struct sc_header *h, const uint8_
 
 static int handle_connect(struct session *s, const struct sc_header *h, const uint8_t *body)
 {
-	uint16_t port;
-	int r = connect_parse(body, h->length, &port);
+	struct connect_request req;
+	int r = connect_parse(body, h->length, &req);
 
-	return r < 0 ? r : connections_open(&s->connections, h->id, port);
+	if (r < 0)
+		return r;
+	return req.udp ? datagrams_open(&s->datagrams, h->id, req.port)
+		       : connections_open(&s->connections, h->id, req.port);
 }
 
 /* In a process of its own: the kernel waits for what is on its way in the driver. */
@@ -148,6 +151,7 @@ int session_init(struct session *s, struct link *link, const struct user *invoke
 	}
 	commands_init(&s->commands, s->epfd, link, invoker);
 	connections_init(&s->connections, s->epfd, link, network);
+	datagrams_init(&s->datagrams, s->epfd, link, network);
 	watch_init(&s->children, s->epfd, fd, children_event);
 	watch_init(&s->control, s->epfd, link->control, control_event);
 	r = watch_set(&s->children, EPOLLIN);
@@ -162,6 +166,7 @@ void session_fini(struct session *s)
 {
 	commands_fini(&s->commands);
 	connections_fini(&s->connections);
+	datagrams_fini(&s->datagrams);
 	watch_off(&s->control);
 	if (s->clock)
 		watch_off(&s->clock_watch);
@@ -216,7 +221,7 @@ int session_run(struct session *s)
 		if (r == 0)
 			r = s->error ? s->error : s->commands.error;
 		if (r == 0)
-			r = s->connections.error;
+			r = s->connections.error ? s->connections.error : s->datagrams.error;
 	}
 	return r;
 }

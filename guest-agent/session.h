@@ -9,6 +9,7 @@
 #include "guest-agent/clock.h"
 #include "guest-agent/command.h"
 #include "guest-agent/connect.h"
+#include "guest-agent/datagrams.h"
 #include "guest-agent/link.h"
 #include "guest-agent/messages.h"
 #include "guest-agent/text.h"
@@ -25,6 +26,7 @@ struct session {
 	struct link *link;
 	struct commands commands;
 	struct connections connections;
+	struct datagrams datagrams;
 	struct watch control, children;
 	struct clock *clock; /* NULL: the clock is left alone */
 	struct watch clock_watch;

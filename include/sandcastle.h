@@ -126,9 +126,9 @@ struct sandcastle_options {
 	/* Pixels of a screen, 1 to 8192, which comes with keyboard and pointer; 0: none of it. */
 	uint32_t display_width, display_height;
 	/*
-	 * Ports that are published from the start, "[ADDR:]HOST:GUEST", NULL-terminated; NULL: none.
-	 * One that is in use is SANDCASTLE_E_START of sandcastle_wait_ready(). sandcastle_publish()
-	 * is better for a HOST of 0, any that is free: it says which that is.
+	 * Ports that are published from the start, "[ADDR:]HOST:GUEST[/udp]", NULL-terminated; NULL:
+	 * none. One that is in use is SANDCASTLE_E_START of sandcastle_wait_ready().
+	 * sandcastle_publish() is better for a HOST of 0, any that is free: it says which that is.
 	 */
 	const char *const *publish;
 	/* "host", "none", or the absolute path of a file (sandcastle(1), --battery); NULL: the host's */
@@ -227,16 +227,20 @@ int sandcastle_unshare(struct sandcastle_sandbox *sb, const char *guest);
 /* --- ports --- */
 
 /*
- * Leads a TCP port of this host to the port `guest` of the sandbox, which a program in it may
- * listen at by its loopback alone; waits for the sandbox to be ready. address is one of this
- * host's, "127.0.0.1" if NULL. *host is the port, or 0 for any free one, which it is set to then.
- * SANDCASTLE_E_SYSTEM: it is in use, or not allowed; SANDCASTLE_E_REFUSED: there are 64 already.
+ * Leads a TCP port of this host, or with _udp one for datagrams, to the port `guest` of the
+ * sandbox, which a program in it may listen at by its loopback alone; waits for the sandbox to be
+ * ready. address is one of this host's, "127.0.0.1" if NULL. *host is the port, or 0 for any free
+ * one, which it is set to then. SANDCASTLE_E_SYSTEM: it is in use, or not allowed;
+ * SANDCASTLE_E_REFUSED: there are 64 already.
  */
 int sandcastle_publish(struct sandcastle_sandbox *sb, const char *address, uint16_t *host,
 		       uint16_t guest);
+int sandcastle_publish_udp(struct sandcastle_sandbox *sb, const char *address, uint16_t *host,
+			   uint16_t guest);
 
 /* Takes it back; connections that are open stay. SANDCASTLE_E_REFUSED: nothing is published there. */
 int sandcastle_unpublish(struct sandcastle_sandbox *sb, const char *address, uint16_t host);
+int sandcastle_unpublish_udp(struct sandcastle_sandbox *sb, const char *address, uint16_t host);
 
 /* --- commands --- */
 

@@ -130,8 +130,8 @@ static int listen_at_ports(struct sandbox_config *cfg)
 		if (p->port.host == 0 && port_of_socket(p->fd, &at) == 0) {
 			port_name(&at, name);
 			log_write(line, (size_t)snprintf(line, sizeof(line),
-							 "sandcastle: %s is port %u\n", name,
-							 p->port.guest));
+							 "sandcastle: %s is port %u%s\n", name,
+							 p->port.guest, at.udp ? "/udp" : ""));
 		}
 	}
 	return 0;

@@ -16,10 +16,10 @@ static int parse(struct sandcastle_sandbox *sb, const char *address, struct port
 }
 
 /* Listens, and hands the socket over. *host is the port from then on. */
-static int publish(struct sandcastle_sandbox *sb, const char *address, uint16_t *host,
+static int publish(struct sandcastle_sandbox *sb, const char *address, bool udp, uint16_t *host,
 		   uint16_t guest)
 {
-	struct port port = {.host = *host};
+	struct port port = {.host = *host, .udp = udp};
 	char why[PORT_WHY_MAX];
 	AUTO_CLOSE int fd = -1;
 	json_t *reply = NULL;
@@ -40,8 +40,8 @@ static int publish(struct sandcastle_sandbox *sb, const char *address, uint16_t 
 	return r;
 }
 
-int sandcastle_publish(struct sandcastle_sandbox *sb, const char *address, uint16_t *host,
-		       uint16_t guest)
+static int publish_locked(struct sandcastle_sandbox *sb, const char *address, bool udp,
+			  uint16_t *host, uint16_t guest)
 {
 	int r;
 
@@ -49,14 +49,26 @@ int sandcastle_publish(struct sandcastle_sandbox *sb, const char *address, uint1
 		return SANDCASTLE_E_INVALID;
 	(void)pthread_mutex_lock(&sb->lock);
 	if (host && guest > 0)
-		r = publish(sb, address, host, guest);
+		r = publish(sb, address, udp, host, guest);
 	else
 		r = lib_fail(sb, SANDCASTLE_E_INVALID, "a port of the sandbox is 1 to 65535");
 	(void)pthread_mutex_unlock(&sb->lock);
 	return r;
 }
 
-int sandcastle_unpublish(struct sandcastle_sandbox *sb, const char *address, uint16_t host)
+int sandcastle_publish(struct sandcastle_sandbox *sb, const char *address, uint16_t *host,
+		       uint16_t guest)
+{
+	return publish_locked(sb, address, false, host, guest);
+}
+
+int sandcastle_publish_udp(struct sandcastle_sandbox *sb, const char *address, uint16_t *host,
+			   uint16_t guest)
+{
+	return publish_locked(sb, address, true, host, guest);
+}
+
+static int unpublish(struct sandcastle_sandbox *sb, const char *address, bool udp, uint16_t host)
 {
 	struct port port = {.host = host};
 	char text[INET6_ADDRSTRLEN];
@@ -72,11 +84,21 @@ int sandcastle_unpublish(struct sandcastle_sandbox *sb, const char *address, uin
 	if (r == SANDCASTLE_OK) {
 		port_address(&port, text);
 		r = lib_call(sb,
-			     json_pack("{s:s, s:s, s:i}", "op", "unpublish", "address", text,
-				       "port", (int)host),
+			     json_pack("{s:s, s:s, s:i, s:s}", "op", "unpublish", "address", text,
+				       "port", (int)host, "protocol", udp ? "udp" : "tcp"),
 			     NULL, 0, NULL, &reply);
 	}
 	json_decref(reply);
 	(void)pthread_mutex_unlock(&sb->lock);
 	return r;
+}
+
+int sandcastle_unpublish(struct sandcastle_sandbox *sb, const char *address, uint16_t host)
+{
+	return unpublish(sb, address, false, host);
+}
+
+int sandcastle_unpublish_udp(struct sandcastle_sandbox *sb, const char *address, uint16_t host)
+{
+	return unpublish(sb, address, true, host);
 }

@@ -29,9 +29,10 @@ static void print_lines(const json_t *network, const json_t *published)
 		const char *address = json_text(item, "address");
 		const bool six = strchr(address, ':') != NULL;
 
-		printf("%s%s%s:%lld -> %lld\n", six ? "[" : "", address, six ? "]" : "",
+		printf("%s%s%s:%lld -> %lld%s\n", six ? "[" : "", address, six ? "]" : "",
 		       (long long)json_integer_value(json_object_get(item, "port")),
-		       (long long)json_integer_value(json_object_get(item, "guest")));
+		       (long long)json_integer_value(json_object_get(item, "guest")),
+		       strcmp(json_text(item, "protocol"), "udp") == 0 ? "/udp" : "");
 	}
 }
 
@@ -67,7 +68,7 @@ const struct command cmd_ip = {
 	.usage = "[OPTIONS] NAME",
 	.about = "Prints the addresses that the running sandbox NAME has inside, which nothing\n"
 		 "outside reaches, and \"ADDRESS:HOST -> GUEST\" for each port of this host that\n"
-		 "leads to one of its own.\n"
+		 "leads to one of its own, \"/udp\" behind it where datagrams do.\n"
 		 "\n"
 		 "  sandcastle ip quiet-dune\n",
 	.options = options,

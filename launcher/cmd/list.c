@@ -156,8 +156,9 @@ static void print_published(const json_t *published)
 		fputs(i == 0 ? "  " : " ", stdout);
 		if (strcmp(address, "127.0.0.1") != 0)
 			printf("%s%s%s:", six ? "[" : "", address, six ? "]" : "");
-		printf("%lld:%lld", (long long)json_integer_value(json_object_get(item, "port")),
-		       (long long)json_integer_value(json_object_get(item, "guest")));
+		printf("%lld:%lld%s", (long long)json_integer_value(json_object_get(item, "port")),
+		       (long long)json_integer_value(json_object_get(item, "guest")),
+		       strcmp(json_text(item, "protocol"), "udp") == 0 ? "/udp" : "");
 	}
 	putchar('\n');
 }

@@ -51,8 +51,8 @@ static int take_back(struct client *c, const struct port *port)
 
 	port_address(port, address);
 	r = control_ask(c,
-			json_pack("{s:s, s:s, s:i}", "op", "unpublish", "address", address, "port",
-				  (int)port->host),
+			json_pack("{s:s, s:s, s:i, s:s}", "op", "unpublish", "address", address,
+				  "port", (int)port->host, "protocol", port->udp ? "udp" : "tcp"),
 			&reply);
 	json_decref(reply);
 	return r;
@@ -68,8 +68,8 @@ static int run(struct call *call)
 
 	if (port_parse(text, !p->remove, &port) < 0) {
 		log_error("'%s' is no port; write %s", text,
-			  p->remove ? "[ADDRESS:]HOST, such as 8080"
-				    : "[ADDRESS:]HOST:GUEST, such as 8080:80");
+			  p->remove ? "[ADDRESS:]HOST[/udp], such as 8080"
+				    : "[ADDRESS:]HOST:GUEST[/udp], such as 8080:80");
 		return EXIT_SANDCASTLE_FAILED;
 	}
 	r = control_open(call->argv[0], &c);
@@ -82,15 +82,17 @@ static int run(struct call *call)
 const struct command cmd_publish = {
 	.name = "publish",
 	.brief = "lead a port of the host to one of theirs, or take it back",
-	.usage = "[OPTIONS] NAME [ADDR:]HOST:GUEST\n--remove NAME [ADDR:]HOST",
+	.usage = "[OPTIONS] NAME [ADDR:]HOST:GUEST[/udp]\n--remove NAME [ADDR:]HOST[/udp]",
 	.about =
-		"Leads TCP port HOST of this host to port GUEST of the running sandbox NAME, and\n"
+		"Leads port HOST of this host to port GUEST of the running sandbox NAME, and\n"
 		"prints where it is: HOST 0 is any free one. ADDR is 127.0.0.1 if left out, which\n"
 		"only this host reaches; 0.0.0.0 is all of its addresses. The sandbox needs no\n"
-		"network for it, and the service in it may listen at its loopback alone.\n"
+		"network for it, and the service in it may listen at its loopback alone. With\n"
+		"/udp it is a port for datagrams, else one of TCP.\n"
 		"\n"
 		"  sandcastle publish quiet-dune 8080:80\n"
 		"  sandcastle publish quiet-dune 0.0.0.0:8443:443\n"
+		"  sandcastle publish quiet-dune 5353:53/udp\n"
 		"  sandcastle publish --remove quiet-dune 8080\n"
 		"\n"
 		"--remove takes back what was published so, or by --publish at the start.\n"

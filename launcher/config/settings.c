@@ -293,8 +293,8 @@ static int set_publish(struct call *call, const char *text)
 	size_t n = 0;
 
 	if (port_parse(text, true, &port) < 0) {
-		log_error("%s '%s': give [ADDRESS:]HOST:GUEST, such as 8080:80 or 0.0.0.0:8080:80; "
-			  "HOST 0 is any free port",
+		log_error("%s '%s': give [ADDRESS:]HOST:GUEST[/udp], such as 8080:80 or "
+			  "0.0.0.0:8080:80; HOST 0 is any free port",
 			  call->what, text);
 		return -EINVAL;
 	}
@@ -416,9 +416,11 @@ const struct option_row settings_rows[] = {
 	 "none (default), internet: public addresses only,\n"
 	 "user: the LAN as well, but never this host itself,\n"
 	 "or a network of yours: tap=NAME, libvirt:NAME"},
-	{"publish", 0, "[ADDR:]HOST:GUEST", set_publish, AT(publish), SETTING_FILE | SETTING_LIST,
+	{"publish", 0, "[ADDR:]HOST:GUEST[/udp]", set_publish, AT(publish),
+	 SETTING_FILE | SETTING_LIST,
 	 "lead port HOST of this host (0: any free one) to\n"
-	 "port GUEST of the sandbox; may repeat"},
+	 "port GUEST of the sandbox, of TCP unless it ends\n"
+	 "in /udp; may repeat"},
 	{"root", 0, "DIR", set_text, AT(root), SETTING_FILE | SETTING_PATH,
 	 "make the sandbox of the system below DIR instead of\n"
 	 "this host's, as debootstrap makes one"},

@@ -39,7 +39,7 @@ static void fuzz_message(unsigned int which, const uint8_t *body, size_t len)
 	struct setup_map map;
 	struct setup s;
 	char *path = NULL;
-	uint16_t port;
+	struct connect_request connect;
 	int sig;
 
 	if (which == 0 && setup_parse(body, len, &s) == 0) {
@@ -57,8 +57,8 @@ static void fuzz_message(unsigned int which, const uint8_t *body, size_t len)
 		(void)!signal_parse(body, len, &sig);
 	if (which == 3)
 		(void)!winsize_parse(body, len, &w);
-	if (which == 5)
-		(void)!connect_parse(body, len, &port);
+	if (which == 5 && connect_parse(body, len, &connect) == 0 && connect.port == 0)
+		abort();
 	if (which == 4 && map_parse(body, len, &map, &path) == 0) {
 		if (map.path[0] != '/')
 			abort();

@@ -2,7 +2,7 @@
 /*
  * The session against an agent that says anything: control bytes, streams, connections, resets.
  * There are several commands with stdio of all kinds, whose host side reads and writes too, and
- * shares that come and go with the file server behind them.
+ * shares that come and go with the file server behind them, and a published port for datagrams.
  */
 #include <endian.h>
 #include <fcntl.h>
@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "common/agent_protocol.h"
+#include "common/port.h"
 #include "devices/fs/fs.h"
 #include "tests/fuzz/fuzz_clock.h"
 #include "tests/fuzz/fuzz_input.h"
@@ -20,10 +21,21 @@
 #include "vmm/config/config.h"
 #include "vmm/session/command.h"
 #include "vmm/config/map_rules.h"
+#include "vmm/session/ports.h"
 #include "vmm/session/session.h"
 #include "vmm/session/shares.h"
 
-enum { N_SOCKS = 6, N_COMMANDS = 3, MAX_OPS = 300, Q_REQUEST = 1, LIMIT_MS = 2000 };
+enum {
+	N_SOCKS = 6,
+	N_COMMANDS = 3,
+	N_PEERS = 3,
+	N_IDS = 16,
+	FIRST_OF_PEERS = 240,
+	USE_PEER = 14,
+	MAX_OPS = 300,
+	Q_REQUEST = 1,
+	LIMIT_MS = 2000
+};
 
 struct agent;
 
@@ -42,6 +54,8 @@ struct agent {
 	struct session *session;
 	struct client clients[N_COMMANDS];
 	struct shares *shares;
+	struct ports *ports;
+	int peers[N_PEERS]; /* who sends datagrams to the port */
 	struct loop *files; /* of the shares' file server */
 	bool files_stuck; /* in a file system of the host's that does not answer */
 	unsigned int asked; /* requests for shares that were not answered */
@@ -293,6 +307,50 @@ static void start_shares(struct agent *a, const struct sandbox_config *cfg)
 		abort();
 }
 
+/* Datagrams */
+
+static void start_ports(struct agent *a)
+{
+	const struct port port = {.family = AF_INET, .udp = true, .address = {127, 0, 0, 1}};
+	char why[PORT_WHY_MAX];
+	struct sockaddr_in at;
+	socklen_t len = sizeof(at);
+	int fd;
+
+	if (ports_new(a->fv.g->loop, a->session, &a->ports) < 0 ||
+	    port_listen(&port, &fd, why) < 0 || ports_add(a->ports, fd, 53) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&at, &len) < 0)
+		abort();
+	for (unsigned int i = 0; i < N_PEERS; i++) {
+		a->peers[i] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		if (connect(a->peers[i], (struct sockaddr *)&at, len) < 0)
+			abort();
+	}
+}
+
+static void end_ports(struct agent *a)
+{
+	ports_free(a->ports);
+	for (unsigned int i = 0; i < N_PEERS; i++)
+		close(a->peers[i]);
+}
+
+/* A peer sends a datagram, of up to the largest size, or reads what has come. */
+static void use_peer(struct agent *a, uint8_t which, uint8_t n)
+{
+	static uint8_t buf[SC_DATAGRAM_MAX + 1];
+	int fd = a->peers[which % N_PEERS];
+
+	if (which & 0x80) {
+		while (recv(fd, buf, sizeof(buf), 0) >= 0)
+			;
+	} else {
+		(void)!send(fd, buf, min_size(n * 257u, SC_DATAGRAM_MAX), 0);
+	}
+	if (ports_peers(a->ports) > N_PEERS)
+		abort();
+}
+
 static void end_turn(struct loop_task *task)
 {
 	struct turn *turn = CONTAINER_OF(task, struct turn, task);
@@ -466,7 +524,9 @@ static void act_on_command(struct agent *a, uint8_t what, uint8_t i, uint8_t n)
 /* A stream for a command, and its first bytes. */
 static void open_stream(struct agent *a, uint8_t i, uint8_t n)
 {
-	const struct sc_stream_hello hello = {htole32(1 + (n >> 2) % N_COMMANDS), htole32(n & 3)};
+	/* Most for one of the commands from the start, some for what came later. */
+	const unsigned int ids = n < 0xc0 ? N_COMMANDS : N_IDS;
+	const struct sc_stream_hello hello = {htole32(1 + (n >> 2) % ids), htole32(n & 3)};
 	struct fake_sock *sock = &a->socks[i];
 
 	if (i == 0)
@@ -482,7 +542,7 @@ static void step(struct agent *a, struct fuzz_input *in)
 	uint8_t what = fuzz_u8(in), arg = fuzz_u8(in), i = arg % N_SOCKS, n = fuzz_u8(in);
 	uint8_t buf[256];
 
-	switch (what % 14) {
+	switch (what < FIRST_OF_PEERS ? what % 14 : USE_PEER) {
 	case 0:
 		connect_sock(a, i);
 		break;
@@ -520,6 +580,9 @@ static void step(struct agent *a, struct fuzz_input *in)
 	case 12:
 		a->files_stuck = arg & 0x80;
 		fuzz_clock_pass(n * 16u, 0);
+		break;
+	case USE_PEER:
+		use_peer(a, arg, n);
 		break;
 	default:
 		if (n < 250) {
@@ -567,12 +630,14 @@ static void begin(struct agent *a, const struct sandbox_config *cfg, struct fuzz
 	if (loop_new(&a->files) < 0)
 		abort();
 	start_shares(a, cfg);
+	start_ports(a);
 }
 
 static void end(struct agent *a)
 {
 	for (unsigned int i = 0; i < N_COMMANDS; i++)
 		close_client(&a->clients[i]);
+	end_ports(a);
 	drop_shares(a);
 	session_free(a->session);
 	fake_vsock_fini(&a->fv);

@@ -102,6 +102,145 @@ END
 	expect_code 0
 }
 
+# A server of datagrams in the guest, at its loopback of either family: "ping" and whatever else is
+# answered with itself, "who" with the sender's port, "flood" with more than anybody reads.
+udp_server='
+import socket, sys
+s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
+s.bind((sys.argv[1], int(sys.argv[2])))
+while True:
+	data, peer = s.recvfrom(70000)
+	if data == b"who":
+		data = str(peer[1]).encode()
+	if data == b"flood":
+		for i in range(2000):
+			s.sendto(bytes(60000), peer)
+		data = b"done"
+	s.sendto(data, peer)
+'
+
+# Its client here: one datagram and its answer, as often as it takes until there is one.
+cat_udp_client()
+{
+	cat <<'END'
+import socket, sys
+address, port = sys.argv[1].removesuffix("/udp").rsplit(":", 1)
+address = address.strip("[]")
+def peer():
+	s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+	s.connect((address, int(port)))
+	return s
+def ask(s, data, tries=60):
+	for i in range(tries):
+		s.send(data)
+		s.settimeout(2)
+		try:
+			got = s.recv(70000)
+			while got != data and data != b"who":
+				got = s.recv(70000)
+			return got
+		except (TimeoutError, ConnectionRefusedError):
+			pass
+	sys.exit("no answer to %d bytes" % len(data))
+END
+}
+
+test_datagrams()
+{
+	local at six
+
+	command -v python3 >/dev/null || skip "python3 is not installed"
+	cat_udp_client >ask.py
+	box=$(sandcastle start --publish 0:53/udp 2>told) || fail "start"
+	at=$(sed -n 's|^sandcastle: \(127\.0\.0\.1:[0-9]*/udp\) is port 53/udp$|\1|p' told)
+	[ -n "$at" ] || fail "no word of the port: $(<told)"
+	run_sandcastle exec --detach --user root "$box" -- python3 -c "$udp_server" 127.0.0.1 53
+	expect_code 0
+	cat >>ask.py <<'END'
+a, b = peer(), peer()
+ask(a, b"ping")
+ask(b, b"ping")
+if ask(a, b"who") == ask(b, b"who"):
+	sys.exit("two peers are one")
+if ask(a, b"who") != ask(a, b"who"):
+	sys.exit("one peer is two")
+for size in 0, 1, 2, 1472, 1473, 9000, 65506, 65507:
+	ask(a, bytes(size))
+# More peers than there can be at once: each has its answer.
+for i in range(150):
+	ask(peer(), b"%d" % i)
+ask(a, b"still")
+print("all right")
+END
+	run python3 ask.py "$at"
+	expect_out "all right"
+	# A service at ::1 alone, published while it runs; IPv6 outside, too.
+	run_sandcastle publish "$box" '[::1]:0:5353/udp'
+	expect_match '^\[::1\]:[0-9]*/udp$'
+	six=$out
+	run_sandcastle exec --detach "$box" -- python3 -c "$udp_server" ::1 5353
+	run python3 ask.py "$six"
+	expect_out "all right"
+	run_sandcastle ip "$box"
+	expect_out "${at%/udp} -> 53/udp
+${six%/udp} -> 5353/udp"
+	run_sandcastle ip --json "$box"
+	expect_match '"network": null'
+	expect_match '"protocol": "udp"'
+	run_sandcastle list
+	at=${at#127.0.0.1:}
+	expect_match "^$box .*  ${at%/udp}:53/udp "
+	at=127.0.0.1:$at
+	run_sandcastle publish --remove "$box" "${at%/udp}"
+	expect_one_line_error 'nothing is published at 127.0.0.1'
+	run_sandcastle publish --remove "$box" "$at"
+	expect_code 0
+	run_sandcastle publish "$box" "${at%/udp}:53/udp"
+	expect_code 0
+	run_sandcastle stop "$box"
+	expect_code 0
+}
+
+# Prints how much memory of its own the VMM of sandbox $1 has, in KiB.
+own_memory()
+{
+	local pid
+
+	pid=$(sandcastle list --json | python3 -c '
+import json, sys
+print(*[s["pid"] for s in json.load(sys.stdin) if s["name"] == sys.argv[1]])' "$1")
+	awk '/RssAnon/ {print $2}' "/proc/$pid/status"
+}
+
+# A service that answers more than anybody reads: the rest is dropped, and nothing grows.
+test_datagrams_without_end()
+{
+	local at before after
+
+	command -v python3 >/dev/null || skip "python3 is not installed"
+	cat_udp_client >ask.py
+	box=$(sandcastle start --publish 0:53/udp 2>told) || fail "start"
+	at=$(sed -n 's|^sandcastle: \(127\.0\.0\.1:[0-9]*/udp\) is port 53/udp$|\1|p' told)
+	run_sandcastle exec --detach --user root "$box" -- python3 -c "$udp_server" 127.0.0.1 53
+	cat >>ask.py <<'END'
+s = peer()
+ask(s, b"ping")
+s.send(b"flood")
+# Nobody reads of s, and the service answers others when it is through.
+ask(peer(), b"ping", 200)
+print("all right")
+END
+	run python3 ask.py "$at"
+	expect_out "all right"
+	before=$(own_memory "$box")
+	run python3 ask.py "$at"
+	expect_out "all right"
+	after=$(own_memory "$box")
+	[ $((after - before)) -lt 4096 ] || fail "grew from $before to $after KiB"
+	run_sandcastle stop "$box"
+	expect_code 0
+}
+
 test_what_is_refused()
 {
 	local at
@@ -118,6 +257,10 @@ test_what_is_refused()
 	expect_one_line_error "$at is in use"
 	run_sandcastle publish "$box" "$at:80"
 	expect_one_line_error "$at is in use"
+	run_sandcastle publish "$box" "0:81/udp"
+	expect_code 0
+	run_sandcastle publish "$box" "${out%/udp}:82/udp"
+	expect_one_line_error "$out is in use"
 	run_sandcastle publish "$box" nonsense
 	expect_one_line_error "'nonsense' is no port"
 	run_sandcastle stop "$box"

@@ -30,6 +30,7 @@ guest-agent/exec.c tests/stress/agent_exec.c
 guest-agent/link.c tests/stress/agent_exec.c
 guest-agent/main.c tests/guest/test_run.sh
 guest-agent/mounts.c tests/guest/test_share.sh
+guest-agent/service.c tests/unit/guest-agent/test_connect.c
 guest-agent/session.c tests/stress/agent_exec.c
 guest-agent/stream.c tests/stress/agent_exec.c
 guest-agent/lease.c tests/guest/test_tap_root.sh
@@ -74,6 +75,7 @@ vmm/renderer.c tests/guest/test_gpu.sh
 vmm/sandbox.c tests/guest/test_run.sh
 vmm/session tests/unit/vmm/session/test_session.c
 vmm/session/port_conn.c tests/unit/vmm/session/test_ports.c
+vmm/session/udp_peer.c tests/unit/vmm/session/test_udp_peers.c
 END_OF_TABLE
 )
 

@@ -197,7 +197,8 @@ static bool takes_back(const char *op, const json_t *request)
 		return strcmp(text_of(request, "guest"), "/shown") == 0;
 	return strcmp(op, "unpublish") == 0 &&
 	       strcmp(text_of(request, "address"), "127.0.0.1") == 0 &&
-	       json_integer_value(json_object_get(request, "port")) == 8080;
+	       json_integer_value(json_object_get(request, "port")) ==
+		       (strcmp(text_of(request, "protocol"), "udp") == 0 ? 5353 : 8080);
 }
 
 static void handle(const json_t *request, const int *fds)

@@ -14,6 +14,16 @@ static void bad_request(const struct control_request *req, const char *what)
 	control_refuse(req->client, req->id, CONTROL_E_BAD_REQUEST, 0, "%s", what);
 }
 
+/* "tcp", which may be left out, or "udp". False: it is something else. */
+static bool get_protocol(const struct control_request *req, bool *udp)
+{
+	const json_t *value = json_object_get(req->body, "protocol");
+	const char *word = value ? json_string_value(value) : "tcp";
+
+	*udp = word && strcmp(word, "udp") == 0;
+	return word && (*udp || strcmp(word, "tcp") == 0);
+}
+
 /* 0: it is missing, or is none. */
 static uint16_t get_port(const struct control_request *req, const char *key)
 {
@@ -31,7 +41,10 @@ void control_publish(struct control *ctl, struct control_request *req)
 	int r;
 
 	if (guest == 0 || req->n_fds != 1 || port_of_socket(req->fds[0], &at) < 0) {
-		bad_request(req, "guest: a port, and one descriptor of a TCP socket that listens");
+		bad_request(
+			req,
+			"guest: a port, and one descriptor of a TCP socket that listens, or of a "
+			"UDP socket that is bound");
 		return;
 	}
 	if (ctl->state == CONTROL_STOPPING) {
@@ -59,11 +72,13 @@ void control_unpublish(struct control *ctl, struct control_request *req)
 
 	if (address && strchr(address, ':'))
 		at.family = AF_INET6;
-	if (at.host == 0 || !address || inet_pton(at.family, address, at.address) != 1)
-		bad_request(req, "address and port: both as \"info\" has them");
+	if (at.host == 0 || !address || inet_pton(at.family, address, at.address) != 1 ||
+	    !get_protocol(req, &at.udp))
+		bad_request(req, "address, port, protocol: all as \"info\" has them");
 	else if (ports_remove(ctl->setup.ports, &at) < 0)
 		control_refuse(req->client, req->id, CONTROL_E_NO_PORT, 0,
-			       "nothing is published at %s, port %u", address, at.host);
+			       "nothing is published at %s, port %u%s", address, at.host,
+			       at.udp ? " of UDP" : "");
 	else
 		control_reply(req->client, req->id, NULL);
 }
@@ -77,9 +92,10 @@ json_t *control_list_ports(const struct control *ctl)
 		char address[INET6_ADDRSTRLEN];
 
 		port_address(port, address);
-		(void)json_array_append_new(list,
-					    json_pack("{s:s, s:i, s:i}", "address", address, "port",
-						      (int)port->host, "guest", (int)port->guest));
+		(void)json_array_append_new(list, json_pack("{s:s, s:i, s:i, s:s}", "address",
+							    address, "port", (int)port->host,
+							    "guest", (int)port->guest, "protocol",
+							    port->udp ? "udp" : "tcp"));
 	}
 	return list;
 }

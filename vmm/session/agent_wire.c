@@ -378,11 +378,13 @@ int agent_wire_map(struct agent_buffer *buf, const struct config_map *map, uint3
 	return end(&w);
 }
 
-int agent_wire_connect(struct agent_buffer *buf, uint16_t port, uint32_t id)
+int agent_wire_connect(struct agent_buffer *buf, uint16_t port, bool udp, uint32_t id)
 {
 	struct writer w = begin(buf, SC_MSG_CONNECT, id);
 
 	put_u32(&w, SC_FIELD_PORT, port);
+	if (udp)
+		put_u32(&w, SC_FIELD_UDP, 1);
 	return end(&w);
 }
 

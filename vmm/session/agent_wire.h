@@ -74,7 +74,7 @@ int agent_wire_winsize(struct agent_buffer *buf, uint32_t id, uint32_t rows,
 int agent_wire_map(struct agent_buffer *buf, const struct config_map *map, uint32_t index,
 		   bool remove, uint32_t id) MUST_CHECK;
 /* CONNECT to the guest's port. */
-int agent_wire_connect(struct agent_buffer *buf, uint16_t port, uint32_t id) MUST_CHECK;
+int agent_wire_connect(struct agent_buffer *buf, uint16_t port, bool udp, uint32_t id) MUST_CHECK;
 int agent_wire_graphics_lost(struct agent_buffer *buf) MUST_CHECK;
 int agent_wire_shutdown(struct agent_buffer *buf) MUST_CHECK;
 

@@ -160,7 +160,7 @@ static bool compose(struct exchange *x, struct agent_buffer *buf)
 	if (c->asked || c->over)
 		return false;
 	c->asked = true;
-	if (agent_wire_connect(buf, c->guest, x->id) == 0)
+	if (agent_wire_connect(buf, c->guest, false, x->id) == 0)
 		return true;
 	refuse(c);
 	return false;

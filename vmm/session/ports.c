@@ -11,6 +11,8 @@
 #include "common/loop.h"
 #include "vmm/config/config.h"
 #include "vmm/session/port_conn.h"
+#include "vmm/session/udp_peer.h"
+#include "vmm/session/udp_peers.h"
 
 /* When accepting failed it is tried again after that time. */
 enum { RETRY_MS = 1000 };
@@ -29,6 +31,7 @@ struct ports {
 	size_t n;
 	struct port_conn *conns;
 	unsigned int n_conns;
+	struct udp_peers *peers; /* NULL: no port of UDP was published */
 	bool paused; /* nobody is accepted for now */
 	struct loop_timer retry;
 };
@@ -38,7 +41,8 @@ static void pause_accepting(struct ports *p)
 {
 	p->paused = true;
 	for (struct published *pub = p->list; pub; pub = pub->next)
-		loop_remove(&pub->src);
+		if (!pub->port.udp)
+			loop_remove(&pub->src);
 }
 
 static void resume_accepting(struct ports *p)
@@ -106,6 +110,14 @@ static void client_came(struct loop_source *src, uint32_t events)
 	}
 }
 
+static void datagrams_came(struct loop_source *src, uint32_t events)
+{
+	struct published *pub = CONTAINER_OF(src, struct published, src);
+
+	(void)events;
+	udp_peers_receive(pub->owner->peers, src->fd, pub->port.guest);
+}
+
 int ports_new(struct loop *loop, struct session *session, struct ports **out)
 {
 	struct ports *p = calloc(1, sizeof(*p));
@@ -126,6 +138,8 @@ int ports_new(struct loop *loop, struct session *session, struct ports **out)
 static void unpublish(struct published *pub)
 {
 	loop_remove(&pub->src);
+	if (pub->port.udp && pub->owner->peers)
+		udp_peers_forget(pub->owner->peers, pub->src.fd);
 	close(pub->src.fd);
 	free(pub);
 }
@@ -140,6 +154,8 @@ void ports_free(struct ports *p)
 		p->conns = *port_conn_next(conn);
 		port_conn_free(conn);
 	}
+	udp_peers_free(p->peers);
+	p->peers = NULL;
 	while (p->list) {
 		struct published *pub = p->list;
 
@@ -156,7 +172,19 @@ static int watch(struct ports *p, struct published *pub)
 
 	if (flags < 0 || fcntl(pub->src.fd, F_SETFL, flags | O_NONBLOCK) < 0)
 		return -errno;
-	return p->paused ? 0 : loop_add(p->loop, &pub->src, EPOLLIN);
+	return p->paused && !pub->port.udp ? 0 : loop_add(p->loop, &pub->src, EPOLLIN);
+}
+
+/* What datagrams need that connections do not. */
+static int prepare(struct ports *p, int fd, const struct port *port)
+{
+	int r = 0;
+
+	if (port->udp)
+		r = udp_receive_begin(fd);
+	if (r == 0 && port->udp && !p->peers)
+		r = udp_peers_new(p->loop, p->session, &p->peers);
+	return r;
 }
 
 int ports_add(struct ports *p, int fd, uint16_t guest)
@@ -167,6 +195,8 @@ int ports_add(struct ports *p, int fd, uint16_t guest)
 
 	if (r == 0 && p->n == PORTS_MAX)
 		r = -E2BIG;
+	if (r == 0)
+		r = prepare(p, fd, &port);
 	pub = r == 0 ? calloc(1, sizeof(*pub)) : NULL;
 	if (!pub) {
 		close(fd);
@@ -174,7 +204,9 @@ int ports_add(struct ports *p, int fd, uint16_t guest)
 	}
 	port.guest = guest;
 	*pub = (struct published){
-		.src = {.fd = fd, .fn = client_came, .name = "published"},
+		.src = {.fd = fd,
+			.fn = port.udp ? datagrams_came : client_came,
+			.name = "published"},
 		.owner = p,
 		.port = port,
 	};
@@ -192,7 +224,7 @@ int ports_add(struct ports *p, int fd, uint16_t guest)
 
 static bool is_at(const struct port *a, const struct port *b)
 {
-	return a->family == b->family && a->host == b->host &&
+	return a->family == b->family && a->udp == b->udp && a->host == b->host &&
 	       memcmp(a->address, b->address, sizeof(a->address)) == 0;
 }
 
@@ -232,4 +264,9 @@ const struct port *ports_get(const struct ports *p, size_t i)
 unsigned int ports_connections(const struct ports *p)
 {
 	return p->n_conns;
+}
+
+unsigned int ports_peers(const struct ports *p)
+{
+	return udp_peers_count(p->peers);
 }

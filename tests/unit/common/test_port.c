@@ -29,6 +29,9 @@ Test(port, what_is_one)
 	expect_read("8080", false, "127.0.0.1:8080", 0);
 	expect_read("10.1.2.3:8080", false, "10.1.2.3:8080", 0);
 	expect_read("[::]:8080", false, "[::]:8080", 0);
+	expect_read("5353:53/udp", true, "127.0.0.1:5353/udp", 53);
+	expect_read("[::1]:0:53/udp", true, "[::1]:0/udp", 53);
+	expect_read("127.0.0.1:5353/udp", false, "127.0.0.1:5353/udp", 0);
 }
 
 Test(port, what_is_none)
@@ -45,7 +48,12 @@ Test(port, what_is_none)
 		"80:65536",
 		"a:80",
 		"-1:80",
-		"80:80/udp",
+		"80:80/tcp",
+		"80:80/UDP",
+		"80:80/udp/udp",
+		"80/udp:80",
+		"80:80udp",
+		"/udp",
 		"::1:1:2",
 		"[::1:8080:80",
 		"1.2.3:80:80",
@@ -84,6 +92,31 @@ Test(port, a_socket_tells_where_it_listens)
 	close(fd);
 }
 
+Test(port, one_for_datagrams)
+{
+	struct port any = {.family = AF_INET, .udp = true, .address = {127, 0, 0, 1}}, first, tcp;
+	char why[PORT_WHY_MAX] = "", name[PORT_NAME_MAX];
+	int fd, other;
+
+	cr_assert_eq(port_listen(&any, &fd, why), 0, "%s", why);
+	cr_assert_eq(port_of_socket(fd, &first), 0);
+	cr_assert(first.udp);
+	port_name(&first, name);
+	cr_assert_not_null(strstr(name, "/udp"));
+	/* Nobody else has it meanwhile. */
+	cr_assert_eq(port_listen(&first, &other, why), -EADDRINUSE);
+	cr_assert_not_null(strstr(why, name), "%s", why);
+	/* TCP has ports of its own. */
+	tcp = first;
+	tcp.udp = false;
+	if (port_listen(&tcp, &other, why) == 0) {
+		cr_assert_eq(port_of_socket(other, &tcp), 0);
+		cr_assert_not(tcp.udp);
+		close(other);
+	}
+	close(fd);
+}
+
 Test(port, an_address_of_somebody_else)
 {
 	const struct port port = {.family = AF_INET, .address = {192, 0, 2, 1}};
@@ -96,6 +129,9 @@ Test(port, an_address_of_somebody_else)
 
 Test(port, sockets_that_do_not_listen)
 {
+	struct sockaddr_in peer = {.sin_family = AF_INET,
+				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+				   .sin_port = htons(9)};
 	struct port port;
 	int ends[2], fd = socket(AF_INET, SOCK_STREAM, 0);
 
@@ -104,5 +140,11 @@ Test(port, sockets_that_do_not_listen)
 	cr_assert_eq(port_of_socket(ends[0], &port), -EINVAL);
 	close(ends[0]);
 	close(ends[1]);
+	close(fd);
+	/* One for datagrams that is bound to nothing, and one that hears one peer alone. */
+	fd = socket(AF_INET, SOCK_DGRAM, 0);
+	cr_assert_eq(port_of_socket(fd, &port), -EINVAL);
+	cr_assert_eq(connect(fd, (struct sockaddr *)&peer, sizeof(peer)), 0);
+	cr_assert_eq(port_of_socket(fd, &port), -EINVAL);
 	close(fd);
 }

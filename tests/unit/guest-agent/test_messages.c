@@ -243,6 +243,34 @@ Test(messages, signal_and_winsize)
 	cr_assert_eq(winsize_parse(b.buf, b.len, &w), -EPROTO);
 }
 
+Test(messages, connections_and_datagrams)
+{
+	struct connect_request c;
+	struct body b = {.len = 0};
+
+	cr_assert_eq(connect_parse(b.buf, 0, &c), -EPROTO);
+	add_u32(&b, SC_FIELD_PORT, 80);
+	cr_assert_eq(connect_parse(b.buf, b.len, &c), 0);
+	cr_assert(c.port == 80 && !c.udp);
+	add_u32(&b, SC_FIELD_UDP, 1);
+	cr_assert_eq(connect_parse(b.buf, b.len, &c), 0);
+	cr_assert(c.port == 80 && c.udp);
+	add_u32(&b, SC_FIELD_PORT, 80);
+	cr_assert_eq(connect_parse(b.buf, b.len, &c), -EPROTO);
+	b.len = 0;
+	add_u32(&b, SC_FIELD_UDP, 1);
+	cr_assert_eq(connect_parse(b.buf, b.len, &c), -EPROTO);
+	add_u32(&b, SC_FIELD_PORT, 65536);
+	cr_assert_eq(connect_parse(b.buf, b.len, &c), -EPROTO);
+	b.len = 0;
+	add_u32(&b, SC_FIELD_PORT, 80);
+	add_u32(&b, SC_FIELD_UDP, 2);
+	cr_assert_eq(connect_parse(b.buf, b.len, &c), -EPROTO);
+	b.len = 0;
+	add_u32(&b, SC_FIELD_PORT, 0);
+	cr_assert_eq(connect_parse(b.buf, b.len, &c), -EPROTO);
+}
+
 Test(messages, a_map_that_comes_or_goes)
 {
 	static const char *const bad[] = {"srv",       "/",	 "/srv/", "/srv//a",

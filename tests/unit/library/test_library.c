@@ -545,6 +545,11 @@ Test(library, ports)
 	cr_assert_eq(sandcastle_unpublish(sb, NULL, 8080), SANDCASTLE_OK, "%s", message());
 	cr_assert_eq(sandcastle_unpublish(sb, "::1", 8080), SANDCASTLE_E_REFUSED);
 	cr_assert_eq(sandcastle_unpublish(sb, "::g", 8080), SANDCASTLE_E_INVALID);
+	same = 0;
+	cr_assert_eq(sandcastle_publish_udp(sb, NULL, &same, 80), SANDCASTLE_OK, "%s", message());
+	cr_assert_gt(same, 0);
+	cr_assert_eq(sandcastle_unpublish_udp(sb, NULL, 8080), SANDCASTLE_E_REFUSED);
+	cr_assert_eq(sandcastle_unpublish_udp(sb, NULL, 5353), SANDCASTLE_OK, "%s", message());
 }
 
 Test(library, several_threads_on_one_handle)

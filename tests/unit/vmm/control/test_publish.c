@@ -93,6 +93,36 @@ Test(publish, a_port_comes_and_goes)
 	close(fd);
 }
 
+Test(publish, one_for_datagrams)
+{
+	const struct port any = {.family = AF_INET, .udp = true, .address = {127, 0, 0, 1}};
+	char why[PORT_WHY_MAX], text[128];
+	struct port at;
+	json_t *m;
+	int fd = -1;
+
+	cr_assert_eq(port_listen(&any, &fd, why), 0, "%s", why);
+	cr_assert_eq(port_of_socket(fd, &at), 0);
+	ask_publish(fd, "80");
+	json_decref(receive(client));
+	expect_published(1, at.host);
+	ask(client, "{\"type\":\"request\",\"id\":3,\"op\":\"info\"}");
+	m = receive(client);
+	cr_assert_str_eq(json_string_value(json_object_get(
+				 json_array_get(json_object_get(m, "published"), 0), "protocol")),
+			 "udp");
+	json_decref(m);
+	/* Without the word it is one of TCP that is taken back. */
+	snprintf(text, sizeof(text), ",\"address\":\"127.0.0.1\",\"port\":%u", at.host);
+	ask_unpublish(text);
+	expect_refusal(CONTROL_E_NO_PORT);
+	snprintf(text, sizeof(text), ",\"address\":\"127.0.0.1\",\"port\":%u,\"protocol\":\"udp\"",
+		 at.host);
+	ask_unpublish(text);
+	expect(client, "{\"id\":2,\"ok\":true,\"type\":\"reply\"}");
+	close(fd);
+}
+
 Test(publish, what_is_wrong)
 {
 	static const char *const ports[] = {"0", "65536", "-1", "\"80\"", "80.5", "null", "[]"};
@@ -104,6 +134,8 @@ Test(publish, what_is_wrong)
 		",\"address\":\"::g\",\"port\":80",
 		",\"address\":\"localhost\",\"port\":80",
 		",\"address\":80,\"port\":80",
+		",\"address\":\"127.0.0.1\",\"port\":80,\"protocol\":\"sctp\"",
+		",\"address\":\"127.0.0.1\",\"port\":80,\"protocol\":17",
 	};
 	struct port at;
 	int fd = listener(&at), null = open("/dev/null", O_RDWR | O_CLOEXEC);

@@ -358,6 +358,35 @@ Test(ports, what_can_be_published)
 	close(ends[1]);
 }
 
+Test(ports, one_for_datagrams)
+{
+	struct port udp = {.family = AF_INET, .udp = true, .address = {127, 0, 0, 1}}, tcp;
+	struct sockaddr_in in = {.sin_family = AF_INET};
+	int client = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), fd = -1;
+	char why[PORT_WHY_MAX];
+
+	get_ready();
+	cr_assert_eq(ports_peers(ports), 0);
+	cr_assert_eq(port_listen(&udp, &fd, why), 0, "%s", why);
+	cr_assert_eq(ports_add(ports, fd, 53), 0);
+	udp = *ports_get(ports, 1);
+	cr_assert(udp.udp && udp.guest == 53);
+	in.sin_port = htons(udp.host);
+	memcpy(&in.sin_addr, udp.address, sizeof(in.sin_addr));
+	cr_assert_eq(sendto(client, "q", 1, 0, (struct sockaddr *)&in, sizeof(in)), 1);
+	settle();
+	cr_assert_eq(ports_peers(ports), 1);
+	cr_assert_eq(ports_connections(ports), 0);
+	answer(STREAM0, FIRST, 0);
+	cr_assert_eq(socks[STREAM0].total, 3);
+	tcp = udp;
+	tcp.udp = false;
+	cr_assert_eq(ports_remove(ports, &tcp), -ENOENT);
+	cr_assert_eq(ports_remove(ports, &udp), 0);
+	cr_assert_eq(ports_peers(ports), 0, "its answers could not be sent");
+	close(client);
+}
+
 Test(ports, those_of_the_configuration)
 {
 	struct config_port configured[3] = {
