@@ -94,19 +94,16 @@ struct sandcastle_options {
 	const char *runtime_dir; /* where `sandcastle list` looks; NULL: /run/user/UID */
 	const char *name; /* 1 to 63 letters, digits and inner dashes; NULL: two words, by chance */
 	const char *kernel; /* absolute; NULL: the host's */
-	const char
-		*user; /* who commands run as, by name or number; NULL: the user of this process */
+	const char *user; /* who runs commands, by name or number; NULL: this process's */
 	const char *workdir; /* where commands start; NULL: / */
 	/*
 	 * "K=V", NULL-terminated, for all commands; NULL: none. Besides these they have PATH, HOME, USER,
-	 * LOGNAME, SHELL, LANG and XDG_RUNTIME_DIR. Other users of this host can read them: what is
-	 * secret goes into a command's own .env.
+	 * LOGNAME, SHELL, LANG and XDG_RUNTIME_DIR. At most 1 MiB.
 	 */
 	const char *const *env;
 	const struct sandcastle_map *maps;
 	size_t n_maps; /* at most 64 */
-	uint64_t
-		memory; /* ceiling in bytes, 128 MiB at least; 0: half of the host's, at most 8 GiB */
+	uint64_t memory; /* ceiling in bytes, from 128 MiB; 0: half the host's, at most 8 GiB */
 	uint32_t cpus; /* 1 to 64; 0: the host's, at most 4 */
 	uint32_t outlive; /* not 0: it stays when this process ends */
 	uint32_t pressure_events; /* not 0: SANDCASTLE_EVENT_PRESSURE is wanted */
@@ -430,8 +427,7 @@ struct sandcastle_stats {
 	uint64_t uptime_ms;
 	uint64_t cpu_ms; /* of the sandbox's process */
 	uint64_t resident; /* bytes of guest memory that the host has given */
-	uint64_t
-		private_bytes; /* of its process's own, besides that; the sum is what one more costs */
+	uint64_t private_bytes; /* its process's own besides; the sum is what one more costs */
 	uint32_t commands;
 	uint32_t pid; /* the sandbox's process */
 	uint64_t guest_total, guest_available; /* bytes, as the guest's kernel says; 0: not yet */

@@ -51,10 +51,10 @@ void lib_command_output(struct sandcastle_sandbox *sb, struct source *src)
 	sb->in_output = false;
 }
 
-/* A file in memory with the bytes, to be read from its start; -1 with errno. */
-static int open_bytes(const void *bytes, size_t len)
+int lib_memory_file(const void *bytes, size_t len)
 {
-	AUTO_CLOSE int fd = memfd_create("input", MFD_CLOEXEC);
+	AUTO_CLOSE int made = memfd_create("input", MFD_CLOEXEC);
+	AUTO_CLOSE int fd = made < 0 ? -1 : fcntl(made, F_DUPFD_CLOEXEC, 3);
 
 	for (size_t done = 0; fd >= 0 && done < len;) {
 		const ssize_t n = pwrite(fd, (const char *)bytes + done, len - done, (off_t)done);
@@ -79,7 +79,7 @@ static int open_stream(struct sandcastle_sandbox *sb, struct sandcastle_command 
 		if (stream != 0 || (!o->input && o->input_len > 0))
 			return lib_fail(sb, SANDCASTLE_E_INVALID,
 					"bytes are for stdin, and have to be there");
-		*theirs = open_bytes(o->input, o->input_len);
+		*theirs = lib_memory_file(o->input, o->input_len);
 		break;
 	case SANDCASTLE_STDIO_NULL:
 		*theirs = open("/dev/null", O_RDWR | O_CLOEXEC);

@@ -159,6 +159,12 @@ int lib_check_options(struct sandcastle_sandbox *sb, const struct sandcastle_opt
 /* Begins `sandcastle start`. */
 int lib_spawn(struct sandcastle_sandbox *sb, const struct sandcastle_options *options);
 
+/*
+ * A file in memory with the bytes, to be read from its start: a descriptor above 2, the caller's to
+ * close. -1 with errno.
+ */
+int lib_memory_file(const void *bytes, size_t len);
+
 /* Takes an event of the sandbox that is about a command. */
 void lib_command_event(struct sandcastle_sandbox *sb, const json_t *event);
 /* Passes output on to the callbacks; lets go of the lock meanwhile. */

@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/text.h"
 #include "library/library_priv.h"
 
 /* A list of strings of our own, for a program's arguments or environment. */
@@ -116,8 +117,9 @@ static int compose(struct sandcastle_sandbox *sb, const struct sandcastle_option
 		add(args, "--timeout=%ums", o->timeout_ms);
 	if (o->debug_console)
 		add(args, "--debug-console");
-	for (const char *const *e = o->env; e && *e; e++)
-		add(args, "--env=%s", *e);
+	/* Every user of this host can read a command line, and nobody the input of a process. */
+	if (o->env)
+		add(args, "--env-file=/dev/stdin");
 	for (size_t i = 0; i < o->n_maps; i++) {
 		int r = add_map(sb, args, &o->maps[i]);
 
@@ -191,12 +193,28 @@ static int make_pipe(struct source *src, int *theirs)
 		return -errno;
 	(void)fcntl(ends[0], F_SETFL, O_NONBLOCK);
 	src->fd = ends[0];
-	*theirs = ends[1];
-	return 0;
+	/* Below 3, where the program has closed its own, it would be lost to the child's. */
+	*theirs = fcntl(ends[1], F_DUPFD_CLOEXEC, 3);
+	close(ends[1]);
+	return *theirs < 0 ? -errno : 0;
+}
+
+/* What the command reads on its stdin: the variables, each with its NUL. -1 with errno. */
+static int open_variables(const char *const *list)
+{
+	struct buffer all = {.data = NULL};
+	int r = 0, fd;
+
+	for (const char *const *e = list; e && *e && r == 0; e++)
+		r = buffer_add(&all, *e, strlen(*e) + 1);
+	errno = ENOMEM;
+	fd = r < 0 ? -1 : lib_memory_file(all.data, all.len);
+	free(all.data);
+	return fd;
 }
 
 static int spawn(struct sandcastle_sandbox *sb, const char *program, char **args, char **env,
-		 int out, int err)
+		 const int stdio[3])
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
@@ -211,11 +229,9 @@ static int spawn(struct sandcastle_sandbox *sb, const char *program, char **args
 	(void)sigfillset(&set);
 	(void)posix_spawnattr_setsigdefault(&attr, &set);
 	(void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	r = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-	if (r == 0)
-		r = posix_spawn_file_actions_adddup2(&actions, out, 1);
-	if (r == 0)
-		r = posix_spawn_file_actions_adddup2(&actions, err, 2);
+	r = 0;
+	for (int i = 0; i < 3 && r == 0; i++)
+		r = posix_spawn_file_actions_adddup2(&actions, stdio[i], i);
 	/* Start it in /, so that the current directory is not mapped by itself. */
 	if (r == 0)
 		r = posix_spawn_file_actions_addchdir_np(&actions, "/");
@@ -232,10 +248,10 @@ static int spawn(struct sandcastle_sandbox *sb, const char *program, char **args
 }
 
 static int spawn_with_pipes(struct sandcastle_sandbox *sb, const char *program, char **args,
-			    char **env)
+			    char **env, const char *const *variables)
 {
-	AUTO_CLOSE int out = -1, err = -1;
-	int r = make_pipe(&sb->name_from, &out);
+	AUTO_CLOSE int in = open_variables(variables), out = -1, err = -1;
+	int r = in < 0 ? -errno : make_pipe(&sb->name_from, &out);
 
 	if (r == 0)
 		r = make_pipe(&sb->said_from, &err);
@@ -244,7 +260,7 @@ static int spawn_with_pipes(struct sandcastle_sandbox *sb, const char *program, 
 	if (r == 0)
 		r = lib_watch(sb, &sb->said_from);
 	if (r == 0)
-		r = spawn(sb, program, args, env, out, err);
+		r = spawn(sb, program, args, env, (const int[]){in, out, err});
 	if (r == 0)
 		return SANDCASTLE_OK;
 	lib_unwatch(sb, &sb->name_from);
@@ -272,7 +288,7 @@ int lib_spawn(struct sandcastle_sandbox *sb, const struct sandcastle_options *op
 	if (r == SANDCASTLE_OK)
 		r = compose_env(sb, options, &env);
 	if (r == SANDCASTLE_OK)
-		r = spawn_with_pipes(sb, program, args.list, env.list);
+		r = spawn_with_pipes(sb, program, args.list, env.list, options->env);
 	words_fini(&args);
 	words_fini(&env);
 	return r;

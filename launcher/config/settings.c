@@ -3,16 +3,19 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/log.h"
+#include "common/text.h"
 #include "common/units.h"
 #include "launcher/config/name.h"
 #include "launcher/config/timeline_file.h"
 
 enum {
+	ENV_FILE_MAX = 1 << 20,
 	DEFAULT_CPUS_MAX = 4,
 	MEMORY_STEP = 2 << 20,
 	DISPLAY_WIDTH = 1280,
@@ -111,6 +114,46 @@ static int set_env(struct call *call, const char *text)
 		return -EINVAL;
 	}
 	return text[key] ? put_env(s, strdup(text)) : pass_env(s, text);
+}
+
+/* One line of it, or an entry if it has them as /proc/PID/environ does, with its length. */
+static size_t entry_length(const char *at, size_t left, bool binary)
+{
+	const char *end = memchr(at, binary ? '\0' : '\n', left);
+
+	return end ? (size_t)(end - at) : left;
+}
+
+static int set_entries(struct call *call, const struct buffer *text)
+{
+	const bool binary = memchr(text->data, '\0', text->len) != NULL;
+	int r = 0;
+
+	for (size_t at = 0, len; at < text->len && r == 0; at += len + 1) {
+		const char *entry = (const char *)text->data + at;
+		AUTO_FREE char *copy = NULL;
+
+		len = entry_length(entry, text->len - at, binary);
+		if (len == 0 || (!binary && entry[0] == '#'))
+			continue;
+		copy = strndup(entry, len);
+		r = copy ? set_env(call, copy) : out_of_memory();
+	}
+	return r;
+}
+
+static int set_env_file(struct call *call, const char *path)
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	struct buffer text = {.data = NULL};
+	int r = fd < 0 ? -errno : read_whole(fd, ENV_FILE_MAX, &text);
+
+	if (r < 0)
+		log_error("%s: cannot read %s: %s", call->what, path, strerror(-r));
+	else if (text.len > 0)
+		r = set_entries(call, &text);
+	free(text.data);
+	return r;
 }
 
 static int set_cpus(struct call *call, const char *text)
@@ -398,6 +441,7 @@ const struct option_row settings_rows[] = {
 	{"env", 'e', "K[=V]", set_env, AT(env), SETTING_FILE | SETTING_LIST,
 	 "set a variable; without =V to its value here;\n"
 	 "may repeat"},
+	{"env-file", 0, "FILE", set_env_file, 0, 0, "set those of a file, one a line"},
 	{"workdir", 'w', "DIR", set_workdir, AT(workdir), SETTING_FILE,
 	 "where COMMAND starts (default: the current\n"
 	 "directory)"},

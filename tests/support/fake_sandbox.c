@@ -330,6 +330,16 @@ static void serve(int listen_fd, const char *name)
 	}
 }
 
+/* Its commands inherit what comes by standard input. */
+static void take_variables(void)
+{
+	static char all[4096];
+	const ssize_t n = read(0, all, sizeof(all) - 1);
+
+	for (char *at = all; at < all + n; at += strlen(at) + 1)
+		putenv(at);
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = "quiet-dune";
@@ -341,6 +351,8 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc; i++)
 		if (strncmp(argv[i], "--name=", 7) == 0)
 			name = argv[i] + 7;
+		else if (strcmp(argv[i], "--env-file=/dev/stdin") == 0)
+			take_variables();
 	for (int i = 1; i < argc; i++)
 		if (strncmp(argv[i], "--root=", 7) == 0) {
 			fprintf(stderr, "sandcastle: cannot open %s\n", argv[i] + 7);

@@ -784,6 +784,23 @@ Test(library, bytes_for_stdin)
 	cr_assert_eq(sandcastle_exec(sb, &x, &cmd), SANDCASTLE_E_INVALID);
 }
 
+Test(library, variables_are_nobodys_to_read)
+{
+	struct sandcastle_stats stats = {.size = sizeof(stats)};
+	struct sandcastle_command *cmd = NULL;
+	char script[128];
+
+	options.env = (const char *const[]){"TOKEN=hunter2", "TWO=a\nb", NULL};
+	start();
+	cr_assert_eq(sandcastle_wait_ready(sb, -1), SANDCASTLE_OK, "%s", message());
+	cr_assert_eq(sandcastle_stats(sb, &stats), SANDCASTLE_OK);
+	snprintf(script, sizeof(script), "echo \"$TOKEN $TWO\"; grep -c hunter2 /proc/%u/cmdline",
+		 stats.pid);
+	cr_assert_eq(EXEC(&cmd, SANDCASTLE_STDIO_CALLBACK, "sh", "-c", script), SANDCASTLE_OK);
+	cr_assert_eq(sandcastle_command_wait(cmd, -1, NULL), SANDCASTLE_OK);
+	cr_assert_str_eq(text, "hunter2 a\nb\n0\n");
+}
+
 /* More than a packet of the control channel holds. */
 Test(library, many_bytes_of_arguments)
 {

@@ -170,6 +170,37 @@ Test(run_options, environment)
 	cr_assert_not(cfg.tty);
 }
 
+static void write_file(const char *path, const char *bytes, size_t len)
+{
+	FILE *f = fopen(path, "w");
+
+	cr_assert_not_null(f);
+	cr_assert_eq(fwrite(bytes, 1, len, f), len);
+	cr_assert_eq(fclose(f), 0);
+}
+
+Test(run_options, environment_of_a_file)
+{
+	static const char binary[] = "A=one\ntwo\0#B=\0C=3";
+
+	setenv("HERE", "v=1", 1);
+	write_file("vars", "# of ours\nA=1 2\n\nB=\nHERE\nA=3", 28);
+	cr_assert_eq(PARSE("--env-file=vars", "-eB=4", "env"), 0);
+	cr_assert_str_eq(env_of("A"), "3");
+	cr_assert_str_eq(env_of("B"), "4");
+	cr_assert_str_eq(env_of("HERE"), "v=1");
+	write_file("vars", binary, sizeof(binary));
+	cr_assert_lt(PARSE("--env-file=vars", "env"), 0, "#B is no name");
+	write_file("vars", binary, 10);
+	cr_assert_eq(PARSE("--env-file=vars", "env"), 0);
+	cr_assert_str_eq(env_of("A"), "one\ntwo");
+	write_file("vars", "", 0);
+	cr_assert_eq(PARSE("--env-file=vars", "env"), 0);
+	cr_assert_lt(PARSE("--env-file=nonesuch", "env"), 0);
+	cr_assert_lt(PARSE("--env-file=/", "env"), 0);
+	cr_assert_eq(unlink("vars"), 0);
+}
+
 Test(run_options, home_is_not_shared_unasked)
 {
 	host.user.home = cwd;
