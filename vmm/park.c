@@ -2,7 +2,6 @@
 #include "vmm/park.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,43 +10,18 @@
 #include "vmm/machine.h"
 #include "vmm/session/session.h"
 
-enum { AGAIN_MS = 2, TRIES = 100 };
+enum { AGAIN_MS = 2, TRIES = 100, PASSING_TRIES = 10 };
 
 static void explain(int error)
 {
 	log_error("cannot make a template: %s",
-		  error == -EBUSY    ? "the machine's devices do not come to rest"
+		  error == -EBUSY    ? "another one is being made, or devices do not come to rest"
+		  : error == -EFBIG  ? "it would be larger than a GiB"
 		  : error == -ENOSPC ? "the disk is nearly full; a GiB of it stays free"
 				     : strerror(-error));
 }
 
-static void *keep(void *arg)
-{
-	struct park *p = arg;
-
-	p->error = template_keep(p->store, p->fd);
-	close(p->fd);
-	return NULL;
-}
-
-/* Takes the file over, also on failure. */
-static int start_keeping(struct park *p, int fd)
-{
-	sigset_t all, old;
-	int r;
-
-	p->fd = fd;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = pthread_create(&p->keeper, NULL, keep, p);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	p->keeping = r == 0;
-	if (r != 0)
-		close(fd);
-	return -r;
-}
-
-static int write_template(struct park *p, const struct state_writer *w)
+static int write_template(const struct park *p, const struct state_writer *w)
 {
 	AUTO_CLOSE int fd = template_create(p->store);
 	const uint8_t *ram;
@@ -58,7 +32,21 @@ static int write_template(struct park *p, const struct state_writer *w)
 		return fd;
 	machine_ram(p->machine, &ram, &size, &ram_fd);
 	r = snapshot_write(fd, p->store->key, ram, size, ram_fd, w->bytes.data, w->bytes.len);
-	return r < 0 ? r : start_keeping(p, steal_fd(&fd));
+	if (r == 0)
+		return template_keep(p->store, fd);
+	template_leave(p->store);
+	return r;
+}
+
+/* Of what was made in passing. A busy or full host may be another one next time; the rest stays. */
+static void note(const struct park *p)
+{
+	if (p->error == 0)
+		log_info("a template was made of this machine");
+	else
+		log_info("no template was made of this machine: %s", strerror(-p->error));
+	if (p->error < 0 && p->error != -EBUSY && p->error != -ENOSPC)
+		template_failed(p->store);
 }
 
 static void go_on(struct park *p)
@@ -77,15 +65,16 @@ static void try_to_write(struct park *p)
 
 	machine_save(p->machine, &w);
 	r = w.error;
-	if (r == -EBUSY && p->tries++ < TRIES) {
-		free(w.bytes.data);
-		loop_timer_set(&p->again, AGAIN_MS);
-		return;
-	}
 	if (r == 0)
 		r = write_template(p, &w);
 	free(w.bytes.data);
+	if (r == -EBUSY && p->tries++ < (p->in_passing ? PASSING_TRIES : TRIES)) {
+		loop_timer_set(&p->again, AGAIN_MS);
+		return;
+	}
 	p->error = r;
+	if (p->in_passing)
+		note(p);
 	go_on(p);
 }
 
@@ -115,11 +104,10 @@ int park_fini(struct park *p)
 {
 	if (!p->machine)
 		return 0;
-	if (p->keeping)
-		(void)pthread_join(p->keeper, NULL);
 	loop_timer_fini(&p->again);
 	p->machine = NULL;
-	if (p->error < 0)
-		explain(p->error);
+	if (p->in_passing || p->error == 0)
+		return 0;
+	explain(p->error);
 	return p->error;
 }

@@ -3,7 +3,6 @@
 #ifndef VMM_PARK_H
 #define VMM_PARK_H
 
-#include <pthread.h>
 #include <stdbool.h>
 
 #include "common/loop.h"
@@ -17,28 +16,23 @@ struct park {
 	struct machine *machine;
 	struct session *session;
 	const struct template_store *store; /* borrowed */
+	bool in_passing; /* nobody asked for it: it is not worth a second try, nor an error */
 	void (*failed)(void *owner); /* the machine cannot go on; a line was logged */
 	void *owner;
 
 	struct loop_timer again; /* devices are at work */
 	unsigned int tries;
-	int fd; /* what was written */
-	pthread_t keeper; /* waits for the disk */
-	bool keeping;
-	int error; /* of making it; the keeper's while it is at work */
+	int error; /* of making it */
 };
 
 /* The other fields are set. -errno. */
 int park_init(struct park *p, struct loop *loop) MUST_CHECK;
 /*
  * The guest has said that it is parked. It goes on by itself in a moment, whether a template was
- * made of it or not; that is on the disk some time later.
+ * made of it or not.
  */
 void park_parked(struct park *p);
-/*
- * Waits until the template is on the disk. 0: it is, or none was to be made; -errno: a line says
- * why not.
- */
+/* 0: there is a template now, or none was asked for; -errno: a line says why not. */
 int park_fini(struct park *p);
 
 #endif

@@ -459,6 +459,7 @@ static int add_services(struct sandbox *sb)
 		.base_files = machine_base_files(sb->machine),
 		.kernel = sb->setup->kernel->release,
 		.tied = sb->setup->tie_fd >= 0,
+		.cloned = sb->cloned,
 		.ops = &control_ops,
 		.owner = sb,
 	};
@@ -574,9 +575,7 @@ static void tear_down(struct sandbox *sb)
 		abandon(sb);
 	if (park_fini(&sb->park) < 0)
 		sb->exit_code = EXIT_SANDCASTLE_FAILED;
-	/* Whatever the reason, the next one starts its kernel. */
-	if (sb->cloned && !sb->was_ready)
-		template_remove(&sb->store);
+	sandbox_judge_template(sb);
 	/* The session speaks through the machine's vsock, so it goes first. */
 	foreground_fini(&sb->foreground);
 	command_free(sb->main);

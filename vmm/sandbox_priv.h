@@ -52,5 +52,7 @@ struct machine_setup;
 int sandbox_build_machine(struct sandbox *sb, struct machine_setup *setup) MUST_CHECK;
 /* Once the session is there, and before the machine starts. */
 int sandbox_prepare_session(struct sandbox *sb) MUST_CHECK;
+/* At the end. A clone that came to nothing by itself was the last one of its template. */
+void sandbox_judge_template(const struct sandbox *sb);
 
 #endif

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/exit_codes.h"
 #include "common/log.h"
@@ -40,14 +41,18 @@ int sandbox_build_machine(struct sandbox *sb, struct machine_setup *setup)
 
 	template_store_init(&sb->store, sb->setup);
 	if (sb->cfg->make_template && sb->store.dir < 0) {
+		close(setup->kvm_fd);
 		log_error(
 			"a sandbox with these options cannot be cloned: no template has a network "
 			"or a display, and it needs a folder of your own on a disk of this host");
 		return -EOPNOTSUPP;
 	}
 	r = sb->cfg->make_template ? 1 : clone_machine(sb, setup);
-	if (r > 0)
+	if (r > 0) {
+		sb->park.in_passing = !sb->cfg->make_template && sb->store.dir >= 0 &&
+				      template_is_due(&sb->store);
 		return machine_build(setup, &sb->machine);
+	}
 	close(setup->kvm_fd);
 	sb->cloned = r == 0;
 	if (sb->cloned)
@@ -68,7 +73,7 @@ int sandbox_prepare_session(struct sandbox *sb)
 {
 	if (sb->cloned)
 		return session_adopt(sb->session);
-	if (!sb->cfg->make_template)
+	if (!sb->cfg->make_template && !sb->park.in_passing)
 		return 0;
 	sb->park.machine = sb->machine;
 	sb->park.session = sb->session;
@@ -77,4 +82,15 @@ int sandbox_prepare_session(struct sandbox *sb)
 	sb->park.owner = sb;
 	session_park(sb->session);
 	return park_init(&sb->park, sb->loop);
+}
+
+void sandbox_judge_template(const struct sandbox *sb)
+{
+	static const char *const its_fault[] = {"failed", "panicked", "rebooted", "powered-off"};
+
+	if (!sb->cloned || sb->was_ready || !sb->reason)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(its_fault); i++)
+		if (strcmp(sb->reason, its_fault[i]) == 0)
+			template_failed(&sb->store);
 }

@@ -4,11 +4,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <nettle/sha2.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
@@ -27,10 +29,18 @@
 enum {
 	KEY_FORMAT = 1, /* of the lines below */
 	MAX_AGE_S = 7 * 24 * 3600,
+	/* So long none is made of what made one that was of no use. */
+	BAD_S = 24 * 3600,
+	SEEN_MAX = 16,
+	SEEN_LINE = TEMPLATE_NAME + 20, /* "NAME TIME\n", the time in 19 places */
 };
 
 #define KEPT_BYTES (1ull << 30)
 #define FREE_BYTES (1ull << 30) /* so much is left on the disk */
+
+#define SEEN	       "seen"
+#define TEMPORARY      "tmp"
+#define TEMPORARY_SEEN "seen.tmp"
 
 char *template_dir(void)
 {
@@ -81,13 +91,33 @@ static int add_kernel(struct sha256_ctx *key, const struct sandbox_setup *setup)
 	return add_file(key, "elf", setup->kernel->elf_fd);
 }
 
-static int make_key(const struct sandbox_setup *setup, uint8_t out[SNAPSHOT_KEY])
+/* The host's boot: what its page cache has not written to the disk yet ends with it. */
+static int add_boot(struct sha256_ctx *key)
+{
+	AUTO_CLOSE int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	char id[64];
+	const ssize_t n = fd < 0 ? -1 : read(fd, id, sizeof(id));
+
+	if (n < 0)
+		return -errno;
+	sha256_update(key, (size_t)n, (const uint8_t *)id);
+	return 0;
+}
+
+static void name_of(struct sha256_ctx *key, uint8_t digest[SNAPSHOT_KEY], char name[TEMPLATE_NAME])
+{
+	sha256_digest(key, SNAPSHOT_KEY, digest);
+	hex_write(digest, (TEMPLATE_NAME - 1) / 2, name);
+}
+
+static int make_key(const struct sandbox_setup *setup, struct template_store *out)
 {
 	AUTO_CLOSE int exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	const struct sandbox_config *cfg = setup->config;
 	const struct index_header *index = setup->base->index->head;
 	char stamp[2 * INDEX_STAMP + 1];
-	struct sha256_ctx key;
+	struct sha256_ctx key, any_boot;
+	uint8_t digest[SNAPSHOT_KEY];
 	struct utsname host;
 	int r;
 
@@ -105,7 +135,11 @@ static int make_key(const struct sandbox_setup *setup, uint8_t out[SNAPSHOT_KEY]
 	r = add_file(&key, "program", exe);
 	if (r == 0)
 		r = add_kernel(&key, setup);
-	sha256_digest(&key, SNAPSHOT_KEY, out);
+	any_boot = key;
+	name_of(&any_boot, digest, out->kind);
+	if (r == 0)
+		r = add_boot(&key);
+	name_of(&key, out->key, out->name);
 	return r;
 }
 
@@ -164,9 +198,8 @@ static bool can_be_cloned(const struct sandbox_config *cfg)
 void template_store_init(struct template_store *store, const struct sandbox_setup *setup)
 {
 	*store = (struct template_store){.dir = -1};
-	if (!can_be_cloned(setup->config) || make_key(setup, store->key) < 0)
+	if (!can_be_cloned(setup->config) || make_key(setup, store) < 0)
 		return;
-	hex_write(store->key, (TEMPLATE_NAME - 1) / 2, store->name);
 	store->dir = open_folder();
 	if (store->dir < 0)
 		log_debug("no templates: %s", strerror(-store->dir));
@@ -226,7 +259,7 @@ int template_open(const struct template_store *store, uint64_t ram_size, struct 
 	return 0;
 }
 
-int template_create(const struct template_store *store)
+static int create_file(const struct template_store *store)
 {
 	struct statvfs st;
 	int fd;
@@ -237,6 +270,24 @@ int template_create(const struct template_store *store)
 		return -ENOSPC;
 	fd = openat(store->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	return fd < 0 ? -errno : fd;
+}
+
+/* One at a time is made, as each is much to write. */
+int template_create(const struct template_store *store)
+{
+	int fd;
+
+	if (flock(store->dir, LOCK_EX | LOCK_NB) < 0)
+		return -EBUSY;
+	fd = create_file(store);
+	if (fd < 0)
+		template_leave(store);
+	return fd;
+}
+
+void template_leave(const struct template_store *store)
+{
+	(void)flock(store->dir, LOCK_UN);
 }
 
 /* Room for one more */
@@ -303,16 +354,23 @@ static void make_room(const struct template_store *store)
 {
 	struct template_info kept[TEMPLATE_LIST_MAX];
 	size_t n = list_in(store->dir, kept);
+	struct timespec up;
 	uint64_t bytes = 0;
+	int64_t booted;
 
+	clock_gettime(CLOCK_BOOTTIME, &up);
+	booted = time(NULL) - up.tv_sec;
 	for (size_t i = 0; i < n; i++)
 		bytes += kept[i].bytes;
-	while (n > 1 && (n > TEMPLATES_KEPT || bytes > KEPT_BYTES)) {
+	for (;;) {
 		size_t oldest = 0;
 
 		for (size_t i = 1; i < n; i++)
 			if (kept[i].used < kept[oldest].used)
 				oldest = i;
+		if (n == 0 ||
+		    (n <= TEMPLATES_KEPT && bytes <= KEPT_BYTES && kept[oldest].used >= booted))
+			break;
 		/* Who has it mapped keeps it. */
 		(void)unlinkat(store->dir, kept[oldest].name, 0);
 		bytes -= kept[oldest].bytes;
@@ -320,25 +378,88 @@ static void make_room(const struct template_store *store)
 	}
 }
 
+/* A link does not take the place of a file that is there, but renaming one does. */
+static int give_name(const struct template_store *store, int fd)
+{
+	char path[32];
+	struct stat st;
+	int r;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if ((uint64_t)st.st_blocks * 512 > KEPT_BYTES)
+		return -EFBIG;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	/* Of one who was killed: the lock is ours. */
+	(void)unlinkat(store->dir, TEMPORARY, 0);
+	if (linkat(AT_FDCWD, path, store->dir, TEMPORARY, AT_SYMLINK_FOLLOW) < 0)
+		return -errno;
+	if (renameat(store->dir, TEMPORARY, store->dir, store->name) == 0)
+		return 0;
+	r = -errno;
+	(void)unlinkat(store->dir, TEMPORARY, 0);
+	return r;
+}
+
 int template_keep(const struct template_store *store, int fd)
 {
-	char path[32], temporary[32];
-	int r = 0;
+	const int r = give_name(store, fd);
 
-	if (fsync(fd) < 0)
-		return -errno;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	snprintf(temporary, sizeof(temporary), "tmp-%d", getpid());
-	(void)unlinkat(store->dir, temporary, 0);
-	/* A link does not take the place of one that is there. */
-	if (linkat(AT_FDCWD, path, store->dir, temporary, AT_SYMLINK_FOLLOW) < 0)
-		return -errno;
-	if (renameat(store->dir, temporary, store->dir, store->name) < 0) {
-		r = -errno;
-		(void)unlinkat(store->dir, temporary, 0);
-		return r;
+	if (r == 0)
+		make_room(store);
+	template_leave(store);
+	return r;
+}
+
+/* What was started */
+
+/* The lines of the file, which are all whole; how many. */
+static size_t read_seen(const struct template_store *store, char lines[SEEN_MAX][SEEN_LINE])
+{
+	AUTO_CLOSE int fd =
+		openat(store->dir, SEEN, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	const ssize_t n = fd < 0 ? 0 : read(fd, lines, SEEN_MAX * SEEN_LINE);
+
+	return n < 0 ? 0 : (size_t)n / SEEN_LINE;
+}
+
+/* That of this kind of machine comes first from now on. What cannot be written is seen next time. */
+static void write_seen(const struct template_store *store, int64_t bad)
+{
+	char lines[SEEN_MAX + 1][SEEN_LINE], kept[SEEN_MAX][SEEN_LINE];
+	const size_t n = read_seen(store, kept);
+	AUTO_CLOSE int fd = -1;
+	size_t out = 1;
+
+	(void)unlinkat(store->dir, TEMPORARY_SEEN, 0);
+	fd = openat(store->dir, TEMPORARY_SEEN, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return;
+	snprintf(lines[0], SEEN_LINE, "%s %019" PRId64, store->kind, bad);
+	lines[0][SEEN_LINE - 1] = '\n';
+	for (size_t i = 0; i < n && out < SEEN_MAX; i++)
+		if (memcmp(kept[i], store->kind, TEMPLATE_NAME - 1) != 0)
+			memcpy(lines[out++], kept[i], SEEN_LINE);
+	if (write(fd, lines, out * SEEN_LINE) == (ssize_t)(out * SEEN_LINE))
+		(void)renameat(store->dir, TEMPORARY_SEEN, store->dir, SEEN);
+}
+
+bool template_is_due(const struct template_store *store)
+{
+	char lines[SEEN_MAX][SEEN_LINE];
+	const size_t n = read_seen(store, lines);
+
+	for (size_t i = 0; i < n; i++) {
+		lines[i][SEEN_LINE - 1] = '\0';
+		if (memcmp(lines[i], store->kind, TEMPLATE_NAME - 1) == 0)
+			return time(NULL) - strtoll(lines[i] + TEMPLATE_NAME, NULL, 10) > BAD_S;
 	}
-	(void)fsync(store->dir);
-	make_room(store);
-	return 0;
+	write_seen(store, 0);
+	return false;
+}
+
+void template_failed(const struct template_store *store)
+{
+	template_remove(store);
+	write_seen(store, time(NULL));
 }

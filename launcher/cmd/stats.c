@@ -98,6 +98,8 @@ static void print(const json_t *stats)
 	const json_t *memory = json_object_get(stats, "memory");
 	const json_t *guest = json_object_get(memory, "guest");
 
+	printf("%-28s %12s\n", "started as",
+	       json_is_true(json_object_get(stats, "clone")) ? "a clone" : "a kernel");
 	printf("%-28s %10.1f s\n", "up", (double)number(stats, "uptime_ms") / 1000);
 	printf("%-28s %10.1f s\n", "processor time", (double)number(stats, "cpu_ms") / 1000);
 	printf("%-28s %12llu\n", "commands", (unsigned long long)number(stats, "commands"));

@@ -101,11 +101,11 @@ const struct command cmd_template = {
 	.brief = "machines that sandboxes are cloned from: build, list, clean",
 	.usage = "build|list|clean [OPTIONS]",
 	.about = "A sandbox that is like one before it does not start a kernel: it is a clone of\n"
-		 "a machine that was started once, a template, if `build` has made one for the\n"
-		 "options it has. A change of the system, the kernel or Sandcastle itself makes\n"
-		 "the next start a cold one; then build it again.\n"
+		 "a machine that was started once, a template. The second one of a kind makes it\n"
+		 "by the way. After a change of the system, the kernel or Sandcastle itself two\n"
+		 "start a kernel again.\n"
 		 "\n"
-		 "  build     make the one of a sandbox with these options\n"
+		 "  build     make that of a sandbox with these options now\n"
 		 "  list      what there is, and how large\n"
 		 "  clean     remove all\n",
 	.options = settings_rows,

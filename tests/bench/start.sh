@@ -65,6 +65,14 @@ read_counters()
 
 failures=0
 
+# Options without which the program of directory $1 would go on from a template. One from before there
+# were any does not know them.
+cold_start()
+{
+	cold=()
+	! LD_LIBRARY_PATH=$dir/$1 "$dir/$1/program" run --help | grep -qe --no-template || cold=(--no-template)
+}
+
 # timed NAME KERNEL COMMAND...: one run, or with `quiet` set one that is not counted. Returns 1 if it failed.
 timed()
 {
@@ -109,7 +117,8 @@ sandcastle_round()
 	for b in "${!binaries[@]}"; do
 		name=sandcastle
 		[ "$b" -eq 0 ] || name="sandcastle $((b + 1))"
-		LD_LIBRARY_PATH=$dir/sandcastle$b timed "$name" "$release" "$dir/sandcastle$b/program" run \
+		cold_start "sandcastle$b"
+		LD_LIBRARY_PATH=$dir/sandcastle$b timed "$name" "$release" "$dir/sandcastle$b/program" run "${cold[@]}" \
 			--cpus 1 --memory 2G --timeout "$limit" --kernel "$kernel" -- true
 	done
 }
@@ -135,6 +144,8 @@ many_rounds()
 	local release=$1 i=0
 	local -a run=("$dir/sandcastle0/program" run --cpus 1 --memory 512M --kernel "$kernel")
 
+	cold_start sandcastle0
+	run+=("${cold[@]}")
 	local -x LD_LIBRARY_PATH=$dir/sandcastle0
 	# Else most times at once do not end (docs/testing.md, "Why one CPU").
 	[ "${LAB_MODE-}" != counted ] || local -x LD_PRELOAD=$dir/no_pv_eoi.so

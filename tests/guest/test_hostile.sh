@@ -152,9 +152,9 @@ fight()
 	local attack=$1 way began=$SECONDS limit
 
 	shift
-	run_sandcastle start --name neighbour
+	run_sandcastle start --name neighbour --no-template
 	expect_code 0
-	# The attack is to have begun by then, on a machine that may be busy: several times a start.
+	# The attack is to have begun by then, on a machine that may be busy: several times such a start.
 	limit=$((10 + 3 * (SECONDS - began)))
 	for way; do
 		case $way in

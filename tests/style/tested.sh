@@ -54,7 +54,6 @@ vmm/net/slirp_lib.c tests/unit/vmm/net/test_process.c
 vmm/kvm/x86/state.c tests/guest/test_clone.sh
 vmm/machine_state.c tests/guest/test_clone.sh
 vmm/park.c tests/guest/test_clone.sh
-vmm/sandbox_start.c tests/guest/test_clone.sh
 launcher/control_call.c tests/guest/test_control.sh
 launcher/copy tests/unit/launcher/copy/test_tar.c
 launcher/doctor tests/guest/test_errors.sh

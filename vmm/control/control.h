@@ -59,6 +59,7 @@ struct control_setup {
 	const struct fs_server *base_files, *map_files; /* for their figures */
 	const char *kernel; /* its release */
 	bool tied; /* for "info" */
+	bool cloned; /* of a template; for "stats" */
 	const struct control_ops *ops;
 	void *owner;
 };

@@ -174,14 +174,14 @@ static void got_figures(void *owner, const struct figures *memory)
 	struct control *ctl = owner;
 	json_t *files = json_pack("{s:o, s:o}", "base", files_json(ctl->setup.base_files), "maps",
 				  files_json(ctl->setup.map_files));
-	json_t *stats =
-		json_pack("{s:I, s:I, s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "uptime_ms",
-			  (json_int_t)(now_ms() - ctl->started_ns / 1000000), "cpu_ms",
-			  (json_int_t)clock_ms(CLOCK_PROCESS_CPUTIME_ID), "commands",
-			  (int)(ctl->n_commands + (ctl->main ? 1u : 0u)), "clients",
-			  (int)ctl->n_clients, "memory", figures_json(memory), "power",
-			  battery_json(ctl->setup.battery), "files", files, "display",
-			  control_display_figures(ctl), "network", control_network_figures(ctl));
+	json_t *stats = json_pack("{s:I, s:I, s:i, s:i, s:b, s:o, s:o, s:o, s:o, s:o}", "uptime_ms",
+				  (json_int_t)(now_ms() - ctl->started_ns / 1000000), "cpu_ms",
+				  (json_int_t)clock_ms(CLOCK_PROCESS_CPUTIME_ID), "commands",
+				  (int)(ctl->n_commands + (ctl->main ? 1u : 0u)), "clients",
+				  (int)ctl->n_clients, "clone", (int)ctl->setup.cloned, "memory",
+				  figures_json(memory), "power", battery_json(ctl->setup.battery),
+				  "files", files, "display", control_display_figures(ctl),
+				  "network", control_network_figures(ctl));
 
 	for (struct control_client *c = ctl->clients; c; c = c->next) {
 		if (c->stats_id < 0)

@@ -211,7 +211,7 @@ Test(template, those_used_last_are_kept)
 		template_store_init(&s[i], &setup);
 		make(&s[i]);
 		/* So that their order is that of the clock's seconds. */
-		when[0].tv_sec = when[1].tv_sec = 1000000 + (time_t)i;
+		when[0].tv_sec = when[1].tv_sec = time(NULL) - 60 + (time_t)i;
 		when[0].tv_nsec = when[1].tv_nsec = 0;
 		snprintf(path, sizeof(path), "%s/sandcastle/templates/%s", cache, s[i].name);
 		cr_assert_eq(utimensat(AT_FDCWD, path, when, 0), 0);
@@ -224,4 +224,112 @@ Test(template, those_used_last_are_kept)
 	cr_assert_eq(template_list(all), 0);
 	for (unsigned int i = 0; i < ARRAY_SIZE(s); i++)
 		template_store_fini(&s[i]);
+}
+
+Test(template, of_another_boot_are_removed)
+{
+	const struct timespec old[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+	struct template_info all[TEMPLATE_LIST_MAX];
+	struct template_store other;
+
+	make(&store);
+	cr_assert_eq(utimensat(store.dir, store.name, old, 0), 0);
+	cfg.cpus = 2;
+	template_store_init(&other, &setup);
+	make(&other);
+	cr_assert_eq(template_list(all), 1);
+	cr_assert_str_eq(all[0].name, other.name);
+	template_store_fini(&other);
+}
+
+Test(template, one_at_a_time_is_made)
+{
+	struct template_store other;
+	int fd = template_create(&store);
+
+	cr_assert_geq(fd, 0);
+	template_store_init(&other, &setup);
+	cr_assert_eq(template_create(&other), -EBUSY);
+	template_leave(&store);
+	close(fd);
+	make(&other);
+	make(&store);
+	template_store_fini(&other);
+}
+
+Test(template, what_a_killed_one_left_is_in_nobodys_way)
+{
+	struct template_info all[TEMPLATE_LIST_MAX];
+	int left = openat(store.dir, "tmp", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	cr_assert_geq(left, 0);
+	close(left);
+	make(&store);
+	cr_assert_eq(template_list(all), 1);
+	cr_assert_neq(faccessat(store.dir, "tmp", F_OK, 0), 0);
+}
+
+Test(template, the_second_start_makes_one)
+{
+	struct template_store other;
+
+	cfg.cpus = 2;
+	template_store_init(&other, &setup);
+	cr_assert_not(template_is_due(&store));
+	cr_assert_not(template_is_due(&other));
+	cr_assert(template_is_due(&store));
+	cr_assert(template_is_due(&other));
+	template_store_fini(&other);
+}
+
+Test(template, only_the_last_kinds_are_remembered)
+{
+	for (unsigned int i = 0; i < 20; i++) {
+		struct template_store other;
+
+		cfg.cpus = 10 + i;
+		template_store_init(&other, &setup);
+		cr_assert_not(template_is_due(&other));
+		template_store_fini(&other);
+	}
+	cfg.cpus = 10 + 19 - 15;
+	template_store_fini(&store);
+	template_store_init(&store, &setup);
+	cr_assert(template_is_due(&store));
+	cfg.cpus--;
+	template_store_fini(&store);
+	template_store_init(&store, &setup);
+	cr_assert_not(template_is_due(&store));
+}
+
+Test(template, a_kind_that_failed_gets_none_for_a_day)
+{
+	char text[80];
+	ssize_t n;
+	int fd;
+
+	cr_assert_not(template_is_due(&store));
+	make(&store);
+	template_failed(&store);
+	cr_assert_eq(try_open(), -ENOENT);
+	cr_assert_not(template_is_due(&store));
+	cr_assert_not(template_is_due(&store));
+	fd = openat(store.dir, "seen", O_RDWR | O_CLOEXEC);
+	n = read(fd, text, sizeof(text));
+	cr_assert_eq(n, TEMPLATE_NAME + 20);
+	snprintf(text + TEMPLATE_NAME, sizeof(text) - TEMPLATE_NAME, "%019lld",
+		 (long long)time(NULL) - 25 * 3600);
+	cr_assert_eq(pwrite(fd, text, (size_t)n - 1, 0), n - 1);
+	close(fd);
+	cr_assert(template_is_due(&store));
+}
+
+Test(template, nonsense_in_what_was_seen_is_nothing)
+{
+	int fd = openat(store.dir, "seen", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	cr_assert_eq(write(fd, "nonsense\n", 9), 9);
+	cr_assert_not(template_is_due(&store));
+	cr_assert(template_is_due(&store));
+	close(fd);
 }
