@@ -18,9 +18,14 @@ int figures_read_process(int statm_fd, struct figures *f)
 	if (sscanf(text, "%" SCNu64 " %" SCNu64 " %" SCNu64, &size, &rss, &shared) != 3)
 		return -EINVAL;
 	f->private = (rss - min_u64(rss, shared)) * page;
-	/* Guest RAM is shared memory to the kernel, though nobody shares it. */
-	shared *= page;
-	f->shared = shared - min_u64(shared, f->resident);
+	f->shared = shared * page;
+	/* Guest RAM is shared memory to the kernel, though nobody shares it; that of a clone is not. */
+	if (f->cloned) {
+		f->private -= min_u64(f->private, f->resident);
+		f->shared -= min_u64(f->shared, f->template);
+	} else {
+		f->shared -= min_u64(f->shared, f->resident);
+	}
 	return 0;
 }
 
@@ -32,14 +37,14 @@ static json_int_t number(uint64_t value)
 
 json_t *figures_json(const struct figures *f)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I, s:I},"
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I, s:I},"
 			 " s:{s:I, s:I, s:I}, s:s}",
-			 "resident", number(f->resident), "private", number(f->private), "shared",
-			 number(f->shared), "balloon", number(f->balloon), "target",
-			 number(f->target), "reported", number(f->reported), "inflated",
-			 number(f->inflated), "guest", "total", number(f->guest.total), "free",
-			 number(f->guest.free), "available", number(f->guest.available), "cache",
-			 number(f->guest.caches), "host", "total", number(f->host.total),
-			 "available", number(f->host.available), "reserve", number(f->host.reserve),
-			 "pressure", f->pressure);
+			 "resident", number(f->resident), "template", number(f->template),
+			 "private", number(f->private), "shared", number(f->shared), "balloon",
+			 number(f->balloon), "target", number(f->target), "reported",
+			 number(f->reported), "inflated", number(f->inflated), "guest", "total",
+			 number(f->guest.total), "free", number(f->guest.free), "available",
+			 number(f->guest.available), "cache", number(f->guest.caches), "host",
+			 "total", number(f->host.total), "available", number(f->host.available),
+			 "reserve", number(f->host.reserve), "pressure", f->pressure);
 }

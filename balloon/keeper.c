@@ -131,7 +131,10 @@ static int take_figures(struct keeper *k, const struct pressure_sample *host, st
 		.host = *host,
 		.pressure = policy_state_name(k->policy.state),
 	};
+	f->cloned = k->ram->blocks != NULL;
 	r = ram_resident(k->ram, &f->resident);
+	if (r == 0)
+		r = ram_template_mapped(k->ram, &f->template);
 	return r < 0 ? r : figures_read_process(k->statm_fd, f);
 }
 

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 
 enum {
+	PAGE = 4096,
 	HUGE_PAGE = 2 << 20,
 	/* So that nothing a guest gives back uses up the mappings of the process. */
 	MAX_PIECES = 4096,
@@ -263,6 +264,22 @@ static int map_extent(struct ram *ram, const struct ram_template *from, const st
 	return 0;
 }
 
+/* What this process has that is neither a file's nor shared. */
+static int read_own(const struct ram *ram, uint64_t *out)
+{
+	unsigned long long size, resident, shared;
+	char text[128];
+	ssize_t n = pread(ram->statm_fd, text, sizeof(text) - 1, 0);
+
+	if (n <= 0)
+		return n < 0 ? -errno : -EIO;
+	text[n] = '\0';
+	if (sscanf(text, "%llu %llu %llu", &size, &resident, &shared) != 3 || shared > resident)
+		return -EIO;
+	*out = (resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE);
+	return 0;
+}
+
 int ram_init_template(struct ram *ram, uint64_t size, const struct ram_template *from)
 {
 	int r;
@@ -271,7 +288,9 @@ int ram_init_template(struct ram *ram, uint64_t size, const struct ram_template 
 	if (!ram->blocks)
 		return -ENOMEM;
 	ram->statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-	r = ram->statm_fd < 0 ? -errno : map(ram, size);
+	r = ram->statm_fd < 0 ? -errno : read_own(ram, &ram->before);
+	if (r == 0)
+		r = map(ram, size);
 	/* Huge pages would give each clone 2 MiB for the first byte it writes. */
 	if (r == 0)
 		(void)madvise(ram->host, size, MADV_NOHUGEPAGE);
@@ -340,20 +359,14 @@ static int discard_template(const struct ram *ram, uint64_t start, uint64_t end)
 	return r;
 }
 
-/* What is ours alone: that of this process which is neither a file's nor shared. */
 static int resident_template(const struct ram *ram, uint64_t *out)
 {
-	unsigned long long size, resident, shared;
-	char text[128];
-	ssize_t n = pread(ram->statm_fd, text, sizeof(text) - 1, 0);
+	uint64_t own = 0;
+	int r = read_own(ram, &own);
 
-	if (n <= 0)
-		return n < 0 ? -errno : -EIO;
-	text[n] = '\0';
-	if (sscanf(text, "%llu %llu %llu", &size, &resident, &shared) != 3 || shared > resident)
-		return -EIO;
-	*out = (resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE);
-	return 0;
+	if (r == 0)
+		*out = own - min_u64(own, ram->before);
+	return r;
 }
 
 int ram_discard(const struct ram *ram, const void *host, uint64_t len)
@@ -386,4 +399,33 @@ int ram_resident(const struct ram *ram, uint64_t *out)
 		return -errno;
 	*out = (uint64_t)st.st_blocks * 512;
 	return 0;
+}
+
+/* How many of a block's pages are there, and a file's (Documentation/admin-guide/mm/pagemap.rst). */
+static int count_files_pages(int pagemap_fd, const uint8_t *block, uint64_t *pages)
+{
+	const uint64_t there = 1ull << 63, files = 1ull << 61;
+	uint64_t entries[HUGE_PAGE / PAGE];
+	const off_t at = (off_t)((uintptr_t)block / PAGE * sizeof(entries[0]));
+	const ssize_t n = pread(pagemap_fd, entries, sizeof(entries), at);
+
+	if (n < 0)
+		return -errno;
+	for (size_t i = 0; i < (size_t)n / sizeof(entries[0]); i++)
+		*pages += (entries[i] & there) && (entries[i] & files);
+	return 0;
+}
+
+int ram_template_mapped(const struct ram *ram, uint64_t *out)
+{
+	AUTO_CLOSE int fd = ram->blocks ? open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC) : -1;
+	uint64_t pages = 0;
+	int r = ram->blocks && fd < 0 ? -errno : 0;
+
+	for (uint64_t at = 0; r == 0 && ram->blocks && at < ram->size; at += HUGE_PAGE)
+		if (block_is_files(ram, at))
+			r = count_files_pages(fd, ram->host + at, &pages);
+	if (r == 0)
+		*out = pages * PAGE;
+	return r;
 }

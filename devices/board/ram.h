@@ -26,6 +26,7 @@ struct ram {
 	/* Of a template's only, else NULL: */
 	uint8_t *blocks; /* a bit for each 2 MiB: something of the file is there */
 	int statm_fd; /* what this process has, in pages */
+	uint64_t before; /* bytes that were its own before it had this RAM */
 	pid_t helper; /* the process that made the file, until ram_reap(); 0: none */
 };
 
@@ -71,7 +72,12 @@ void ram_reap(struct ram *ram);
  */
 int ram_discard(const struct ram *ram, const void *host, uint64_t len) MUST_CHECK;
 
-/* Bytes the host has given so far, less what went back. Any thread. */
+/*
+ * Bytes the host has given so far, less what went back. Of a template's RAM what is this sandbox's
+ * own; what the process allocates beside it after ram_init_template() counts as well. Any thread.
+ */
 int ram_resident(const struct ram *ram, uint64_t *out) MUST_CHECK;
+/* Bytes that are the template's own pages, mapped here and shared with all who do so; else 0. Any thread. */
+int ram_template_mapped(const struct ram *ram, uint64_t *out) MUST_CHECK;
 
 #endif

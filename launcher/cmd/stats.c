@@ -104,6 +104,7 @@ static void print(const json_t *stats)
 	printf("%-28s %10.1f s\n", "processor time", (double)number(stats, "cpu_ms") / 1000);
 	printf("%-28s %12llu\n", "commands", (unsigned long long)number(stats, "commands"));
 	print_size("memory the guest holds", memory, "resident");
+	print_size("shared with other clones", memory, "template");
 	print_size("memory of the process besides", memory, "private");
 	print_size("given back so far", memory, "reported");
 	print_size("taken by the balloon", memory, "balloon");

@@ -30,10 +30,22 @@ Test(figures, guest_ram_is_not_counted_twice)
 	close(fd);
 }
 
+Test(figures, a_clones_ram_is_its_own_memory_and_the_templates)
+{
+	struct figures f = {.cloned = true, .resident = 15 * 4096, .template = 70 * 4096};
+	int fd = file_with("5000 120 100 10 0 30 0\n");
+
+	cr_assert_eq(figures_read_process(fd, &f), 0);
+	cr_assert_eq(f.private, 5 * 4096);
+	cr_assert_eq(f.shared, 30 * 4096);
+	close(fd);
+}
+
 Test(figures, stand_where_the_protocol_has_them)
 {
 	const struct figures f = {
 		.resident = 1,
+		.template = 15,
 		.private = 2,
 		.shared = 3,
 		.balloon = 4,
@@ -47,7 +59,8 @@ Test(figures, stand_where_the_protocol_has_them)
 	json_t *json = figures_json(&f);
 	char *text = json_dumps(json, JSON_COMPACT);
 
-	cr_assert_str_eq(text, "{\"resident\":1,\"private\":2,\"shared\":3,\"balloon\":4,"
+	cr_assert_str_eq(text, "{\"resident\":1,\"template\":15,\"private\":2,\"shared\":3,"
+			       "\"balloon\":4,"
 			       "\"target\":5,\"reported\":6,\"inflated\":7,"
 			       "\"guest\":{\"total\":8,\"free\":9,\"available\":10,\"cache\":11},"
 			       "\"host\":{\"total\":12,\"available\":13,\"reserve\":14},"

@@ -215,3 +215,18 @@ Test(ram_template, what_it_writes_is_its_own)
 	cr_assert_eq(ram_resident(&clone_ram, &after), 0);
 	cr_assert_geq(after, before + 60 * PAGE);
 }
+
+Test(ram_template, pages_of_the_file_are_told_from_its_own)
+{
+	uint64_t at_first, read, written;
+	volatile uint8_t *page = clone_ram.host + PAGE;
+
+	cr_assert_eq(ram_template_mapped(&clone_ram, &at_first), 0);
+	(void)*page;
+	cr_assert_eq(ram_template_mapped(&clone_ram, &read), 0);
+	/* The host maps some around it. */
+	cr_assert_geq(read, at_first + PAGE);
+	*page = 'x';
+	cr_assert_eq(ram_template_mapped(&clone_ram, &written), 0);
+	cr_assert_eq(written, read - PAGE);
+}
