@@ -321,6 +321,29 @@ test_full_screen()
 	picture full-screen
 }
 
+# Three beside the first one, which are all there are.
+test_more_monitors()
+{
+	local i
+
+	start_drawn monitors 640 480
+	for i in 1 2 3; do
+		xdotool windowfocus "$id"
+		xdotool keydown ctrl keydown alt key m keyup alt keyup ctrl
+		expect "size $i *"
+		tell scanout "$i" 640 480
+		tell frame "$i"
+		expect "shown $i 1"
+	done
+	xdotool windowfocus "$id"
+	xdotool keydown ctrl keydown alt key m keyup alt keyup ctrl key a
+	expect 'key 0x4 1'
+	[ "$(xdotool search --name '^monitors' | wc -l)" = 4 ] || fail "not four windows"
+	picture monitors
+	tell frame 0
+	expect 'shown 0 2'
+}
+
 test_close_asks()
 {
 	start_drawn close 640 480
