@@ -226,6 +226,127 @@ test_a_host_that_moves()
 	expect_code 0
 }
 
+# An internet of IPv6 beyond the LAN, whose prefixes are one of its own kind and a public one.
+test_ipv6()
+{
+	make_outside
+	[ -e /proc/sys/net/ipv6 ] || skip "this kernel has no IPv6"
+	ip address add fd99::1/64 dev sc0 nodad
+	ip address add 2600:5::1/64 dev sc0 nodad
+	ip -n outside address add fd99::2/64 dev sc1 nodad
+	ip -n outside address add 2600:5::2/64 dev sc1 nodad
+	ip -n outside address add 2600:9::9/128 dev sc1 nodad
+	ip route add 2600:9::/64 via fd99::2
+	serve6 outside 80 ip netns exec outside
+	serve6 host 81 env
+	expect_within 120 answers 2600:9::9 80
+	expect_within 120 answers ::1 81
+	run_sandcastle run --network internet -- bash -c "$ask"'
+		link=$1
+		ask 2600:9::9 80
+		for a in 2600:5::2 fd99::2; do ask $a 80 & done
+		for a in 2600:5::1 fd99::1 ::1 $link%eth0 fe80::2%eth0; do ask $a 81 & done
+		wait' - "$(link_local_address sc0)"
+	expect_match '^2600:9::9 80: outside$'
+	expect_match '^2600:5::2 80: nobody$'
+	expect_match '^fd99::2 80: nobody$'
+	expect_match '^2600:5::1 81: nobody$'
+	expect_match '^fe80::.*%eth0 81: nobody$'
+	expect_no_match ': host$'
+	run_sandcastle run --network user -- bash -c "$ask"'
+		for a in 2600:9::9 2600:5::2 fd99::2; do ask $a 80 & done
+		for a in ::1 fe80::2%eth0; do ask $a 81 & done
+		wait'
+	expect_match '^2600:9::9 80: outside$'
+	expect_match '^2600:5::2 80: outside$'
+	expect_match '^fd99::2 80: outside$'
+	expect_no_match ': host$'
+}
+
+# serve6 NAME PORT COMMAND...: as serve, at every address of IPv6.
+serve6()
+{
+	local name=$1 port=$2
+
+	shift 2
+	"$@" perl -MIO::Socket::IP -e '
+		my $s = IO::Socket::IP->new(Listen => 64, LocalHost => "::", LocalPort => $ARGV[1], V6Only => 1,
+			ReuseAddr => 1) or die;
+		while (my $c = $s->accept) { print $c "$ARGV[0]\n"; close $c }' "$name" "$port" &
+	pids+=($!)
+}
+
+# The address of interface $1 that its link alone knows.
+link_local_address()
+{
+	ip -6 -o address show dev "$1" scope link | sed -n '1s|.*inet6 \([^/]*\)/.*|\1|p'
+}
+
+# A VPN that takes all routes and brings a resolver of its own, and goes again.
+test_a_vpn_that_comes_and_goes()
+{
+	make_outside
+	# Says by which address of the host it was asked.
+	ip netns exec outside perl -MIO::Socket::INET -e '
+		my $s = IO::Socket::INET->new(Listen => 64, LocalPort => 83, ReuseAddr => 1) or die;
+		while (my $c = $s->accept) { print $c $c->peerhost . "\n"; close $c }' &
+	pids+=($!)
+	expect_within 120 answers 9.9.9.9 83
+	box=$(sandcastle start --network internet) || fail "start"
+	run_sandcastle exec "$box" -- bash -c "$ask"'ask name.test 83'
+	expect_out 'name.test 83: 172.31.9.1'
+	ip link add vpn0 type veth peer name vpn1 netns outside
+	ip address add 10.8.0.2/32 dev vpn0
+	ip link set vpn0 up
+	ip -n outside address add 10.8.0.1/32 dev vpn1
+	ip -n outside link set vpn1 up
+	ip -n outside route add 10.8.0.2 dev vpn1
+	ip route del 9.9.9.9
+	for net in 10.8.0.1 0.0.0.0/1 128.0.0.0/1; do ip route add "$net" dev vpn0 src 10.8.0.2; done
+	resolve 10.8.0.1 'name=9.9.9.9 inside=9.9.9.9' ip netns exec outside
+	printf 'nameserver 10.8.0.1\n' >resolv.conf
+	expect_within 60 name_is_now inside.test 9.9.9.9
+	# The VPN's own network is none of the internet.
+	run_sandcastle exec "$box" -- bash -c "$ask"'ask inside.test 83; ask 10.8.0.1 83'
+	expect_out 'inside.test 83: 10.8.0.2
+10.8.0.1 83: nobody'
+	ip link del vpn0
+	ip route add 9.9.9.9 via 172.31.9.2
+	printf 'nameserver 172.31.9.2\n' >resolv.conf
+	expect_within 60 name_is_now name.test 9.9.9.9
+	run_sandcastle exec "$box" -- bash -c "$ask"'ask name.test 83'
+	expect_out 'name.test 83: 172.31.9.1'
+	run_sandcastle stop "$box"
+	expect_code 0
+}
+
+# As with a suspend: the link is gone for a while, and what was open goes on.
+test_a_link_that_goes_and_comes_back()
+{
+	make_outside
+	ip netns exec outside perl -MIO::Socket::INET -e '
+		my $s = IO::Socket::INET->new(Listen => 64, LocalPort => 84, ReuseAddr => 1) or die;
+		while (my $c = $s->accept) { while (<$c>) { print $c "back: $_"; $c->flush } }' &
+	pids+=($!)
+	expect_within 120 answers 9.9.9.9 84
+	box=$(sandcastle start --network internet --map .) || fail "start"
+	sandcastle exec -w "$PWD" "$box" -- bash -c '
+		exec 3<>/dev/tcp/9.9.9.9/84
+		echo one >&3 && head -n 1 <&3
+		until [ -e gone ]; do sleep 0.2; done
+		echo two >&3 && head -n 1 <&3' >heard 2>&1 &
+	pids+=($!)
+	expect_within 120 grep -q 'back: one' heard
+	ip link set sc0 down
+	touch gone
+	sleep 5 # the guest sends meanwhile
+	ip link set sc0 up
+	ip route replace 9.9.9.9 via 172.31.9.2
+	expect_within 240 grep -q 'back: two' heard
+	run_sandcastle stop "$box"
+	expect_code 0
+}
+
 # A package mirror and a repository out there, for programs as people use them.
 test_real_clients()
 {
