@@ -69,7 +69,7 @@ int machine_start(struct machine *m) MUST_CHECK;
 
 /*
  * Has all vCPUs leave the guest, and lets them go on: devices and loops go on with what is under way.
- * machine_pause() may give up with -ETIMEDOUT, and has let go on then what it can. Loop thread.
+ * machine_pause(): -ETIMEDOUT if some have not left within 0.9 s; call it again then. Loop thread.
  */
 int machine_pause(struct machine *m) MUST_CHECK;
 int machine_go_on(struct machine *m) MUST_CHECK;

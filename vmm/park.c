@@ -10,7 +10,7 @@
 #include "vmm/machine.h"
 #include "vmm/session/session.h"
 
-enum { AGAIN_MS = 2, TRIES = 100, PASSING_TRIES = 10 };
+enum { AGAIN_MS = 2, TRIES = 100, PASSING_TRIES = 10, PAUSES = 30 };
 
 static void explain(int error)
 {
@@ -80,7 +80,12 @@ static void try_to_write(struct park *p)
 
 static void again(struct loop_timer *timer)
 {
-	try_to_write(CONTAINER_OF(timer, struct park, again));
+	struct park *p = CONTAINER_OF(timer, struct park, again);
+
+	if (p->paused)
+		try_to_write(p);
+	else
+		park_parked(p);
 }
 
 int park_init(struct park *p, struct loop *loop)
@@ -90,14 +95,18 @@ int park_init(struct park *p, struct loop *loop)
 	return loop_timer_init(&p->again, loop, again, "park");
 }
 
+/* On a host that is very busy a vCPU's thread may need several times as long to come to its end. */
 void park_parked(struct park *p)
 {
-	if (machine_pause(p->machine) < 0) {
+	p->paused = machine_pause(p->machine) == 0;
+	if (p->paused) {
+		try_to_write(p);
+	} else if (p->pauses++ < PAUSES) {
+		loop_timer_set(&p->again, AGAIN_MS);
+	} else {
 		log_error("a virtual CPU does not come to rest");
 		p->failed(p->owner);
-		return;
 	}
-	try_to_write(p);
 }
 
 int park_fini(struct park *p)

@@ -20,8 +20,9 @@ struct park {
 	void (*failed)(void *owner); /* the machine cannot go on; a line was logged */
 	void *owner;
 
-	struct loop_timer again; /* devices are at work */
-	unsigned int tries;
+	struct loop_timer again; /* vCPUs or devices are at work */
+	unsigned int tries, pauses;
+	bool paused; /* no vCPU runs */
 	int error; /* of making it */
 };
 
