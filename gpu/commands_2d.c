@@ -37,6 +37,7 @@ static uint32_t get_display_info(struct gpu *gpu, struct gpu_request *rq)
 		info->pmodes[i].r.height = htole32(s->monitor.height);
 		info->pmodes[i].enabled = htole32(monitor_width(s) > 0);
 	}
+	monitors_seen(gpu);
 	rq->answer_len = sizeof(*info);
 	return VIRTIO_GPU_RESP_OK_DISPLAY_INFO;
 }

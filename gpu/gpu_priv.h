@@ -55,8 +55,9 @@ struct gpu_cursor {
 /* The guest was told of another size: whether its picture has it is looked at later. */
 struct gpu_follow {
 	uint64_t at; /* when, in microseconds; 0: it is not waited for */
+	bool unseen; /* its driver has not asked since */
 	bool pulled; /* the guest is told that no monitor is there until then */
-	unsigned int pulls; /* so far */
+	unsigned int pulls; /* that are over */
 };
 
 struct gpu_scanout {
@@ -285,6 +286,8 @@ int scanout_picture(const struct gpu_scanout *s, struct gpu_picture *out) MUST_C
 /* What a window says its size is becomes the monitor's when it has settled. Loop thread. */
 void monitor_resize(struct gpu *gpu, const struct window_size *size);
 void monitors_settled(struct gpu *gpu);
+/* The driver is given what monitors there are. Loop thread; gpu_work() is due. */
+void monitors_seen(struct gpu *gpu);
 /* The width that the guest is told; 0: no monitor. */
 uint32_t monitor_width(const struct gpu_scanout *s);
 /* Has a guest that did not follow look again; *until becomes sooner if that is due later. Loop thread. */

@@ -6,15 +6,16 @@
  * guest is told. Linux has the mode at once, but a compositor may keep its own: weston looks at a
  * monitor only when that comes or goes. So where the picture has another size after PATIENCE, the
  * monitor is pulled out for a while and plugged in again, which makes every program choose anew.
- * How long a program takes to notice is not known, so the second and third while are longer.
- * Then the picture stays as it is, and the window scales it.
+ * Both times run from when the guest's driver has looked, so that a host whose CPUs are busy does
+ * not eat them up. How long a program takes after that is not known: each try waits twice as long
+ * as the one before. Then the picture stays as it is, and the window scales it.
  */
 #include <endian.h>
 
 #include "gpu/gpu_priv.h"
 
-/* Microseconds; a pull lasts PULLED, then twice and four times that. */
-enum { PATIENCE = 2000000, PULLED = 400000, PULLS = 3 };
+/* Microseconds. A driver that has not looked after UNSEEN is not waited for. */
+enum { UNSEEN = 2000000, PATIENCE = 500000, PULLED = 200000, PULLS = 4 };
 
 static bool same_monitor(const struct edid_monitor *a, const struct edid_monitor *b)
 {
@@ -26,6 +27,26 @@ static void tell_guest(struct gpu *gpu)
 {
 	gpu->config.events_read |= htole32(VIRTIO_GPU_EVENT_DISPLAY);
 	virtio_device_config_changed(&gpu->vdev);
+}
+
+static void wait_for_look(struct gpu_follow *f, uint64_t now)
+{
+	f->at = now + UNSEEN;
+	f->unseen = true;
+}
+
+void monitors_seen(struct gpu *gpu)
+{
+	const uint64_t now = gpu->now();
+
+	for (unsigned int i = 0; i < GPU_SCANOUTS; i++) {
+		struct gpu_follow *f = &gpu->scanouts[i].follow;
+
+		if (!f->unseen)
+			continue;
+		f->unseen = false;
+		f->at = now + ((uint64_t)(f->pulled ? PULLED : PATIENCE) << f->pulls);
+	}
 }
 
 void monitor_resize(struct gpu *gpu, const struct window_size *size)
@@ -52,7 +73,8 @@ void monitors_settled(struct gpu *gpu)
 
 		if (s->changing && !same_monitor(&s->monitor, &s->asked)) {
 			s->monitor = s->asked;
-			s->follow = (struct gpu_follow){.at = gpu->now() + PATIENCE};
+			s->follow = (struct gpu_follow){0};
+			wait_for_look(&s->follow, gpu->now());
 			changed = true;
 		}
 		s->changing = false;
@@ -77,17 +99,14 @@ static bool step(struct gpu_scanout *s, uint64_t now)
 {
 	struct gpu_follow *f = &s->follow;
 
-	if (f->pulled) {
-		f->pulled = false;
-		f->at = f->pulls < PULLS ? now + PATIENCE : 0;
-		return true;
-	}
-	if (s->monitor.width == 0 || follows(s)) {
-		f->at = 0;
+	if (!f->pulled && (s->monitor.width == 0 || f->pulls == PULLS || follows(s))) {
+		*f = (struct gpu_follow){0};
 		return false;
 	}
-	f->pulled = true;
-	f->at = now + ((uint64_t)PULLED << f->pulls++);
+	if (f->pulled)
+		f->pulls++;
+	f->pulled = !f->pulled;
+	wait_for_look(f, now);
 	return true;
 }
 
