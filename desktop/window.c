@@ -2,6 +2,7 @@
 #include "desktop/window.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "desktop/text.h"
 
@@ -24,14 +25,31 @@ int window_open(struct window *w, unsigned int id, const char *title)
 				  SDL_WINDOW_RESIZABLE | SDL_WINDOW_ALLOW_HIGHDPI);
 	if (!w->sdl)
 		return -EIO;
+	/*
+	 * SDL's own surface there is a texture, too, but as large as the window in units of the
+	 * desktop: on a dense screen it would be blurred.
+	 */
+	if (strcmp(SDL_GetCurrentVideoDriver(), "wayland") == 0)
+		w->renderer = SDL_CreateRenderer(w->sdl, -1, 0);
 	SDL_SetWindowMinimumSize(w->sdl, LEAST, LEAST);
 	window_pixels(w, &w->told_width, &w->told_height);
 	return 0;
 }
 
+static void free_own(struct window *w)
+{
+	if (w->texture)
+		SDL_DestroyTexture(w->texture);
+	SDL_FreeSurface(w->own);
+	w->texture = NULL;
+	w->own = NULL;
+}
+
 void window_close(struct window *w)
 {
-	SDL_FreeSurface(w->own);
+	free_own(w);
+	if (w->renderer)
+		SDL_DestroyRenderer(w->renderer);
 	if (w->sdl)
 		SDL_DestroyWindow(w->sdl);
 	*w = (struct window){.id = w->id};
@@ -188,45 +206,70 @@ static struct box draw_picture(struct window *w, const struct canvas *c, const s
 	return w->stale ? all : box_cut(drawn, all);
 }
 
-/* The host's screen, or, where its pixels are others than the guest's, a surface that SDL converts. */
-static SDL_Surface *surface_to_draw(struct window *w, SDL_Surface *screen)
+/* Sets w->own, of that size. */
+static void make_own(struct window *w, int width, int height)
 {
-	const uint32_t format = screen->format->format;
+	if (w->own && (w->own->w != width || w->own->h != height))
+		free_own(w);
+	if (w->own)
+		return;
+	w->stale = true;
+	w->own = SDL_CreateRGBSurfaceWithFormat(0, width, height, 32, SDL_PIXELFORMAT_RGB888);
+	if (w->renderer)
+		w->texture = SDL_CreateTexture(w->renderer, SDL_PIXELFORMAT_RGB888,
+					       SDL_TEXTUREACCESS_STREAMING, width, height);
+}
 
-	if (format == SDL_PIXELFORMAT_RGB888 || format == SDL_PIXELFORMAT_ARGB8888)
-		return screen;
-	if (w->own && (w->own->w != screen->w || w->own->h != screen->h)) {
-		SDL_FreeSurface(w->own);
-		w->own = NULL;
+/* The host's screen, or, where its pixels are others than the guest's, a surface that is converted. */
+static SDL_Surface *surface_to_draw(struct window *w)
+{
+	SDL_Surface *screen;
+	int width, height;
+
+	if (w->renderer) {
+		window_pixels(w, &width, &height);
+		make_own(w, width, height);
+		return w->texture ? w->own : NULL;
 	}
-	if (!w->own)
-		w->own = SDL_CreateRGBSurfaceWithFormat(0, screen->w, screen->h, 32,
-							SDL_PIXELFORMAT_RGB888);
+	screen = SDL_GetWindowSurface(w->sdl);
+	if (!screen || screen->format->format == SDL_PIXELFORMAT_RGB888 ||
+	    screen->format->format == SDL_PIXELFORMAT_ARGB8888)
+		return screen;
+	make_own(w, screen->w, screen->h);
 	return w->own;
 }
 
-static void put_on_screen(struct window *w, SDL_Surface *screen, const struct box *drawn)
+static void put_on_screen(struct window *w, const struct box *drawn)
 {
 	SDL_Rect rect = {drawn->x, drawn->y, drawn->width, drawn->height};
 
 	if (box_empty(drawn))
 		return;
+	if (w->renderer) {
+		SDL_UpdateTexture(w->texture, &rect,
+				  (uint8_t *)w->own->pixels +
+					  (size_t)rect.y * (size_t)w->own->pitch +
+					  (size_t)rect.x * 4,
+				  w->own->pitch);
+		SDL_RenderCopy(w->renderer, w->texture, NULL, NULL);
+		SDL_RenderPresent(w->renderer);
+		return;
+	}
 	if (w->own)
-		SDL_BlitSurface(w->own, &rect, screen, &rect);
+		SDL_BlitSurface(w->own, &rect, SDL_GetWindowSurface(w->sdl), &rect);
 	SDL_UpdateWindowSurfaceRects(w->sdl, &rect, 1);
 }
 
 void window_draw(struct window *w, const struct view *view, const struct card *card, bool pointer)
 {
 	const bool has_picture = view->pictures[w->id].drawn;
-	SDL_Surface *screen, *surface;
+	SDL_Surface *surface;
 	struct canvas c;
 	struct box drawn;
 
 	if (!w->sdl || (!w->stale && box_empty(&w->damage)))
 		return;
-	screen = SDL_GetWindowSurface(w->sdl);
-	surface = screen ? surface_to_draw(w, screen) : NULL;
+	surface = surface_to_draw(w);
 	if (!surface)
 		return;
 	c = (struct canvas){surface->pixels, surface->w, surface->h, (size_t)surface->pitch};
@@ -244,7 +287,7 @@ void window_draw(struct window *w, const struct view *view, const struct card *c
 	}
 	if (w->banner_until > 0)
 		draw_banner(&c);
-	put_on_screen(w, screen, &drawn);
+	put_on_screen(w, &drawn);
 	w->stale = false;
 	w->damage = (struct box){0};
 }

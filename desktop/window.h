@@ -19,7 +19,9 @@ struct card {
 
 struct window {
 	SDL_Window *sdl; /* NULL: not open */
-	SDL_Surface *own; /* NULL: the screen has the guest's format of pixels */
+	SDL_Surface *own; /* drawn on in place of the screen; NULL: the screen itself is */
+	SDL_Renderer *renderer; /* what brings it there; NULL: SDL's surface of the screen */
+	SDL_Texture *texture; /* as large as `own` */
 	unsigned int id; /* of its scanout */
 	struct box box; /* where the picture is, in pixels of the window */
 	struct box damage; /* of the picture, not yet shown */

@@ -393,6 +393,33 @@ static void compare(void)
 	fflush(stdout);
 }
 
+/* Whether scanout 0 has its pattern from `left`, `top` on, pixel by pixel. */
+static bool is_at(XImage *screen, int left, int top)
+{
+	const struct scanout *s = &fake.scanouts[0];
+
+	for (int y = 0; y < s->height; y++)
+		for (int x = 0; x < s->width; x++)
+			if ((XGetPixel(screen, left + x, top + y) & 0xffffff) != pattern(x, y))
+				return false;
+	return true;
+}
+
+/* Looks for it on the whole screen, where its window is not one of X. */
+static void find_picture(void)
+{
+	const int width = DisplayWidth(fake.x, 0), height = DisplayHeight(fake.x, 0);
+	XImage *screen = XGetImage(fake.x, DefaultRootWindow(fake.x), 0, 0, (unsigned int)width,
+				   (unsigned int)height, AllPlanes, ZPixmap);
+	bool found = false;
+
+	for (int y = 0; y + fake.scanouts[0].height <= height && !found; y++)
+		for (int x = 0; x + fake.scanouts[0].width <= width && !found; x++)
+			found = is_at(screen, x, y);
+	XDestroyImage(screen);
+	say(found ? "found" : "not found");
+}
+
 static void ask_to_close(void)
 {
 	XEvent e = {.xclient = {.type = ClientMessage,
@@ -446,6 +473,8 @@ static bool command(char *line)
 		send_control(line + 8, -1);
 	} else if (!strcmp(line, "compare")) {
 		compare();
+	} else if (!strcmp(line, "find")) {
+		find_picture();
 	} else if (!strcmp(line, "window")) {
 		printf("window %lu\n", window());
 		fflush(stdout);

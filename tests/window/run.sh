@@ -5,14 +5,29 @@ set -u
 
 window=$1 fake=$2 only=${3:-}
 opener=("$window")
-for program in Xvfb xdotool; do
+for program in Xvfb xdotool weston; do
 	command -v "$program" >/dev/null || { echo "no $program"; exit 77; }
 done
 XDG_RUNTIME_DIR=$(mktemp -d)
 export XDG_RUNTIME_DIR
 unset WAYLAND_DISPLAY
-Xvfb -displayfd 3 -screen 0 1920x1080x24 -nolisten tcp 3>"$XDG_RUNTIME_DIR/display" 2>/dev/null &
-xvfb=$!
+
+# An X server with these options; sets DISPLAY and server, its process.
+start_x()
+{
+	rm -f "$XDG_RUNTIME_DIR/display"
+	Xvfb -displayfd 3 -screen 0 1920x1080x24 -nolisten tcp "$@" 3>"$XDG_RUNTIME_DIR/display" 2>/dev/null &
+	server=$!
+	for _ in {1..200}; do
+		[ ! -s "$XDG_RUNTIME_DIR/display" ] || break
+		sleep 0.05
+	done
+	DISPLAY=:$(cat "$XDG_RUNTIME_DIR/display")
+}
+
+export DISPLAY
+start_x
+xvfb=$server
 finish()
 {
 	kill "$xvfb"
@@ -20,12 +35,6 @@ finish()
 	rm -rf "$XDG_RUNTIME_DIR"
 }
 trap finish EXIT
-for _ in {1..200}; do
-	[ ! -s "$XDG_RUNTIME_DIR/display" ] || break
-	sleep 0.05
-done
-DISPLAY=:$(cat "$XDG_RUNTIME_DIR/display")
-export DISPLAY
 
 passed=0 failed=0 test='' wrong=0
 
@@ -42,11 +51,12 @@ tell()
 }
 
 # The next line of the fake that matches the pattern $1 ([[ == ]]), others in between are passed over.
+# $2 is the seconds that each may take.
 expect()
 {
 	local line
 
-	while IFS= read -r -t 10 line <&"${fake_process[0]}"; do
+	while IFS= read -r -t "${2:-10}" line <&"${fake_process[0]}"; do
 		# shellcheck disable=SC2053
 		[[ $line != $1 ]] || { last=$line; return 0; }
 		passed_over=$line
@@ -479,6 +489,79 @@ test_dead_at_each_message()
 		kill -0 "$window_process" || fail "a hang-up before \"${steps[i]}\" ended the window"
 		stop
 	done
+}
+
+# An X server to which nobody can give memory, as one over a network.
+test_without_shared_memory()
+{
+	local -x DISPLAY
+	local server
+
+	start_x -extension MIT-SHM
+	start_drawn distant 640 480
+	expect_same 640x480
+	xdotool windowsize "$id" 900 480
+	expect 'size 0 900 480'
+	expect_same 900x480
+	stop
+	kill "$server"
+	wait "$server" 2>/dev/null
+}
+
+# on_wayland SCALE: without XWayland, in a compositor whose screen is a window here, and of which one
+# unit is SCALE pixels. A pixel of the guest is one of the screen in any case.
+on_wayland()
+{
+	local opener=(env WAYLAND_DISPLAY=wayland SDL_VIDEODRIVER=wayland "$window") weston
+
+	printf '[core]\nidle-time=0\n[shell]\npanel-position=none\nanimation=none\nstartup-animation=none\n' \
+		>"$XDG_RUNTIME_DIR/weston.ini"
+	weston --backend=x11-backend.so --use-pixman --width=$((1600 / $1)) --height=$((1000 / $1)) \
+		--scale="$1" --socket=wayland --config="$XDG_RUNTIME_DIR/weston.ini" >/dev/null 2>&1 &
+	weston=$!
+	for _ in {1..600}; do
+		[ ! -S "$XDG_RUNTIME_DIR/wayland" ] || break
+		sleep 0.1
+	done
+	coproc fake_process { exec "$fake" "wayland-$1"; }
+	expect listening
+	"${opener[@]}" "wayland-$1" 2>"$XDG_RUNTIME_DIR/stderr" &
+	window_process=$!
+	expect 'focus 1' 60
+	tell hello
+	tell scanout 0 640 480
+	tell frame 0
+	expect 'shown 0 1' 60
+	expect_found
+	picture "wayland-$1"
+	xdotool mousemove 800 900 key a
+	expect 'key 0x4 1'
+	expect 'key 0x4 0'
+	stop
+	kill "$weston"
+	wait "$weston" 2>/dev/null
+}
+
+# Until the picture is somewhere on the screen.
+expect_found()
+{
+	for _ in {1..100}; do
+		tell find
+		expect '*found' || return
+		[[ $last != found ]] || return 0
+		sleep 0.1
+	done
+	fail "the picture is not on the screen"
+}
+
+test_wayland()
+{
+	on_wayland 1
+}
+
+test_wayland_on_a_dense_screen()
+{
+	on_wayland 2
 }
 
 # Not judged: what a frame costs the window, and what it holds.
