@@ -29,7 +29,15 @@ start_desktop()
 	run_sandcastle start --name "$1" --display 800x600 --map desktop.sh:/srv/desktop.sh
 	expect_code 0
 	sandcastle exec --user root "$1" -- /srv/desktop.sh "$2" >desktop.log 2>&1 &
+	open_window "$1"
+}
+
+# Sets window, its process, and id.
+open_window()
+{
+	# The command becomes the window.
 	sandcastle connect "$1" 2>window.log &
+	window=$!
 	expect_within 60 find_window "$1"
 	# There is no window manager to give it the keyboard.
 	xdotool windowfocus "$id"
@@ -128,6 +136,7 @@ test_weston_in_the_window()
 	run_sandcastle stats harbor
 	expect_match 'monitor 1 +800 x 600'
 	expect_match 'input the guest missed +0$'
+	fight_the_window harbor
 	# weston 10 does not follow by itself: it takes a monitor's mode when that is plugged in.
 	xdotool windowsize "$id" 1000 750
 	expect_within 120 guest_shows harbor 1 5 740 1000x750 224466
@@ -138,6 +147,42 @@ test_weston_in_the_window()
 	expect_within 120 second_shows harbor
 	keep two-monitors
 	stop_desktop harbor
+}
+
+# The window of sandbox $1 is stopped, goes on, is killed and is followed by another one; meanwhile
+# the guest, whose terminal has 400,400 in the middle of its black, is used as if nobody looked.
+fight_the_window()
+{
+	local colour
+
+	kill -STOP "$window"
+	run_sandcastle send --click 400,400 --text 'printf "\e[47m%4000s"' --key enter "$1"
+	expect_code 0
+	expect_within 120 guest_changed "$1"
+	window_shows 400 400 000000 || fail "a window that is stopped draws"
+	kill -CONT "$window"
+	expect_within 60 window_shows 400 400 "$colour"
+	kill -STOP "$window"
+	kill -KILL "$window"
+	wait "$window"
+	expect_within 60 no_window "$1"
+	guest_shows "$1" 1 400 400 800x600 "$colour" || fail "the guest's picture went with the window"
+	run_sandcastle exec --user root "$1" -- true
+	expect_code 0
+	open_window "$1"
+	expect_within 60 window_shows 400 400 "$colour"
+	expect_within 60 window_shows 5 590 224466
+	keep weston-again
+	xdotool mousemove --window "$id" 400 400 click 1
+	expect_typed "$1" Again
+}
+
+# Sets colour, what 400,400 has now.
+guest_changed()
+{
+	sandcastle screenshot --monitor 1 "$1" shot.png 2>/dev/null || return
+	read -r _ colour < <("$LAB_REPO/build/tests/guest/pixel" shot.png 400 400)
+	[[ $colour =~ ^[0-9a-f]{6}$ && $colour != 000000 ]]
 }
 
 # The wallpaper is at the bottom left.
