@@ -269,8 +269,8 @@ cmd_bench()
 		bench_start many 20 "${@:2}"
 		return
 		;;
-	timeline)
-		bench_start timeline 5 "${@:2}"
+	clone | timeline)
+		bench_start "$1" 5 "${@:2}"
 		return
 		;;
 	esac

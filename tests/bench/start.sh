@@ -6,10 +6,13 @@
 #                  qemu: its machines with an initrd that powers off at once;
 #                  files: the same with the host's files over virtiofsd;
 #                  many: --runs starts in a row, then as many at once, of the first program;
-#                  timeline: `sandcastle run --timeline` of that, each run's JSON after its line
+#                  timeline: `sandcastle run --timeline` of that, each run's JSON after its line;
+#                  clone: the first program's starts as a clone beside those of a kernel
 #   --kernel KIND  cloud or full
 #   --elf FILE     that kernel unpacked
 #   --runs N       of each, after one that is not counted (default 5)
+#
+# clone also prints "figure", the kernel, what, and KiB, as each is measured.
 #
 # many prints a line for each start of the row, one for all of them at once, and then "lost", the kernel and
 # how many starts or times at once failed and were taken again.
@@ -169,6 +172,63 @@ timeline_round()
 	[ -n "${quiet-}" ] || echo "$(<"$file")"
 }
 
+# clone_round RELEASE: two starts in turn.
+clone_round()
+{
+	local -a run=("$dir/sandcastle0/program" run --cpus 1 --memory 2G --timeout "$limit" --kernel "$kernel")
+
+	LD_LIBRARY_PATH=$dir/sandcastle0 timed kernel "$1" "${run[@]}" --no-template -- true
+	LD_LIBRARY_PATH=$dir/sandcastle0 timed clone "$1" "${run[@]}" -- true
+}
+
+# made_round RELEASE: a start that makes a template.
+made_round()
+{
+	LD_LIBRARY_PATH=$dir/sandcastle0 timed "kernel, and a template made" "$1" "$dir/sandcastle0/program" template build \
+		--cpus 1 --memory 2G --timeout "$limit" --kernel "$kernel"
+}
+
+# What process $1, a clone, has to itself, KiB: guest RAM, and the rest. RAM is what is mapped of the
+# template, and the parts around it that lie within its 2 GiB.
+clone_memory()
+{
+	awk -v release="$2" -v when="$3" '
+		/^[0-9a-f]+-[0-9a-f]+ / { guest = / rw-p .*\/templates\// || (guest && / rw-p 0+ 00:00 0 *$/) }
+		/^Anonymous:/ { own[guest] += $2 }
+		/^Rss:/ && guest { rss += $2 }
+		END {
+			printf "figure\t%s\tguest memory of its own, %s\t%d\n", release, when, own[1]
+			printf "figure\t%s\tthe template'"'"'s it has mapped, %s\t%d\n", release, when, rss - own[1]
+			printf "figure\t%s\tmemory of its own besides, %s\t%d\n", release, when, own[0]
+		}' "/proc/$1/smaps"
+	awk -v release="$2" -v when="$3" '/^VmPTE/ {
+		printf "figure\t%s\tpage tables, %s\t%d\n", release, when, $2 }' "/proc/$1/status"
+}
+
+clone_rounds()
+{
+	local release=$1 pid
+	local -a template
+
+	# Else some do not go on (docs/testing.md, "Why one CPU").
+	[ "${LAB_MODE-}" != counted ] || local -x LD_PRELOAD=$dir/no_pv_eoi.so
+	made_round "$release"
+	template=("$XDG_CACHE_HOME"/sandcastle/templates/[0-9a-f]*)
+	printf 'figure\t%s\ttemplate on the disk\t%d\n' "$release" "$(($(stat -c %b "${template[0]}") / 2))"
+	rounds clone_round "$release"
+	LD_LIBRARY_PATH=$dir/sandcastle0 "$dir/sandcastle0/program" run --cpus 1 --memory 2G --kernel "$kernel" -- \
+		sh -c 'echo; exec sleep 1000' >"$dir/started" &
+	pid=$!
+	until [ -s "$dir/started" ]; do
+		read -r -t 0.1 <&"$never"
+	done
+	clone_memory "$pid" "$release" "after its first command"
+	read -r -t 60 <&"$never"
+	clone_memory "$pid" "$release" "after 60 s idle"
+	kill "$pid"
+	wait "$pid"
+}
+
 # qemu_round NAME RELEASE KERNEL_FILE INITRD OPTION...
 qemu_round()
 {
@@ -239,6 +299,7 @@ measure()
 	case $what in
 	sandcastle) rounds sandcastle_round "$release" ;;
 	many) many_rounds "$release" ;;
+	clone) clone_rounds "$release" ;;
 	timeline) rounds timeline_round "$release" ;;
 	qemu)
 		rounds qemu_round "qemu microvm, unpacked kernel" "$release" "$elf" initrd -M "$microvm"
@@ -349,7 +410,7 @@ prepare()
 	mkdir "$dir/home" "$dir/cache"
 	case $what in
 	qemu | files) ;;
-	many)
+	many | clone)
 		cp build/tests/bench/libbench_no_pv_eoi.so "$dir/no_pv_eoi.so"
 		return
 		;;
