@@ -195,7 +195,7 @@ test_time_limits()
 	expect_code 124
 	expect_err_match '^sandcastle: .*time limit'
 	# So short that no guest can have answered.
-	run_sandcastle run --timeout 1s -- true
+	run_sandcastle run --no-template --timeout 1s -- true
 	expect_one_line_error 'time limit'
 }
 
