@@ -136,6 +136,8 @@ enum sc_field_tag {
 	SC_FIELD_ADDRESS = 26, /* [u32] READY: the card's, 127.0.0.1 is 0x7f000001; absent: none */
 	SC_FIELD_ENTROPY = 27, /* SC_ENTROPY_BYTES random bytes; RESUME */
 	SC_FIELD_REALTIME = 28, /* struct sc_realtime; RESUME: the host's clock, now */
+	SC_FIELD_SESSION =
+		29, /* [u32] EXEC: 1 to show it on the display, in a session made for it */
 	SC_FIELD_STEP = 22, /* struct sc_step, then its name; READY, many, the last ends now */
 };
 

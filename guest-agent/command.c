@@ -388,6 +388,7 @@ static int spawn(struct command *cmd, const struct account *who, const struct ex
 		.cwd = req->cwd ? req->cwd : who->user.home,
 		.cwd_may_fail = !req->cwd,
 		.tty = req->tty,
+		.session = req->session,
 	};
 	struct exec_child child;
 	const char **env;

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "guest-agent/desktop.h"
 #include "guest-agent/files.h"
 
 /* Where the child was when it failed. */
@@ -106,11 +107,19 @@ static const char *env_get(const char *const *env, const char *name)
 	return NULL;
 }
 
+static int may_exec(const struct exec_plan *plan, const char *path)
+{
+	(void)plan;
+	return access(path, X_OK) == 0 ? 0 : -errno;
+}
+
 /*
  * As execvp(), but with the PATH of the command's environment, and without
- * running a file of unknown format through a shell. Returns only on failure.
+ * running a file of unknown format through a shell: attempt() is made with one path after the
+ * other, until it succeeds.
  */
-static int child_run(const struct exec_plan *plan)
+static int search(const struct exec_plan *plan,
+		  int (*attempt)(const struct exec_plan *plan, const char *path))
 {
 	const char *name = plan->argv[0];
 	const char *dir = env_get(plan->env, "PATH");
@@ -119,7 +128,7 @@ static int child_run(const struct exec_plan *plan)
 	int r, result = -ENOENT;
 
 	if (strchr(name, '/'))
-		return try_exec(plan, name);
+		return attempt(plan, name);
 	if (name_len > NAME_MAX)
 		return -ENAMETOOLONG;
 	while (dir) {
@@ -130,7 +139,7 @@ static int child_run(const struct exec_plan *plan)
 			memcpy(path, dir, n);
 			path[n] = '/';
 			memcpy(path + n + (n > 0), name, name_len + 1);
-			r = try_exec(plan, path);
+			r = attempt(plan, path);
 			if (r == -EACCES)
 				result = r;
 			else if (r != -ENOENT && r != -ENOTDIR)
@@ -141,6 +150,40 @@ static int child_run(const struct exec_plan *plan)
 	return result;
 }
 
+int exec_find(const struct exec_plan *plan)
+{
+	return search(plan, may_exec);
+}
+
+int exec_become(const struct exec_plan *plan)
+{
+	int r = child_user(plan);
+
+	if (r == 0)
+		r = child_cwd(plan);
+	return r == 0 ? search(plan, try_exec) : r;
+}
+
+/*
+ * Not the program itself, but the process that makes a session for it and waits for its end. Nobody
+ * waits for the session: the program is looked for now, so that a wrong name is told as ever.
+ */
+static void child_session(const struct exec_plan *plan, struct exec_failure *f, int status_fd)
+{
+	f->step = STEP_CWD;
+	f->err = child_cwd(plan);
+	if (f->err < 0)
+		return;
+	f->step = STEP_RUN;
+	f->err = exec_find(plan);
+	if (f->err < 0)
+		return;
+	close(status_fd);
+	/* A copy of another command's pipe would hide an end of file. */
+	(void)close_range(STDERR_FILENO + 1, ~0U, 0);
+	_exit(desktop_run(plan));
+}
+
 static _Noreturn void child(const struct exec_plan *plan, int status_fd)
 {
 	struct exec_failure f = {.step = STEP_STDIO};
@@ -148,6 +191,10 @@ static _Noreturn void child(const struct exec_plan *plan, int status_fd)
 	f.err = child_stdio(plan);
 	if (f.err == 0) {
 		child_defaults();
+		if (plan->session)
+			child_session(plan, &f, status_fd);
+	}
+	if (f.err == 0) {
 		f.step = STEP_USER;
 		f.err = child_user(plan);
 	}
@@ -157,7 +204,7 @@ static _Noreturn void child(const struct exec_plan *plan, int status_fd)
 	}
 	if (f.err == 0) {
 		f.step = STEP_RUN;
-		f.err = child_run(plan);
+		f.err = search(plan, try_exec);
 	}
 	(void)!write_all(status_fd, &f, sizeof(f));
 	_exit(127);

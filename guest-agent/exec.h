@@ -20,6 +20,7 @@ struct exec_plan {
 	const char *cwd;
 	bool cwd_may_fail; /* then "/" */
 	bool tty; /* stdio[0] is a terminal, to be the session's own */
+	bool session; /* shown on the display, see desktop.h; then it counts as running at once */
 	int stdio[3]; /* what become descriptors 0, 1 and 2 */
 };
 
@@ -42,5 +43,10 @@ int exec_begin(const struct exec_plan *plan, struct exec_child *out, struct text
 int exec_await(const struct exec_plan *plan, struct exec_child *child, struct text *why) MUST_CHECK;
 /* Instead: it is not wanted any more. */
 void exec_abandon(struct exec_child *child);
+
+/* In a child as root: becomes the plan's program, as its user and in its directory. -errno. */
+int exec_become(const struct exec_plan *plan) MUST_CHECK;
+/* Whether there is such a program: 0, or the -errno of running it. */
+int exec_find(const struct exec_plan *plan) MUST_CHECK;
 
 #endif

@@ -50,3 +50,24 @@ int graphics_rebind(const char *path)
 		closedir(dir);
 	return r;
 }
+
+/* A device's features are a line of digits, of which the first is VIRTIO_GPU_F_VIRGL. */
+bool graphics_is_3d(const char *path)
+{
+	device_name names[MAX_DEVICES];
+	char file[NAME_MAX + sizeof("/features") + 1], digit = '0';
+	DIR *dir = opendir(path);
+	const size_t n = dir ? list_devices(dir, names) : 0;
+
+	if (n > 0) {
+		AUTO_CLOSE int fd = -1;
+
+		snprintf(file, sizeof(file), "%s/features", names[0]);
+		fd = openat(dirfd(dir), file, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || read(fd, &digit, 1) != 1)
+			digit = '0';
+	}
+	if (dir)
+		closedir(dir);
+	return digit == '1';
+}

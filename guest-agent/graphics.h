@@ -3,6 +3,8 @@
 #ifndef GUEST_AGENT_GRAPHICS_H
 #define GUEST_AGENT_GRAPHICS_H
 
+#include <stdbool.h>
+
 #include "common/util.h"
 
 /* The directory of the driver in sysfs; not there without a display. */
@@ -14,5 +16,8 @@
  * can do now. Takes as long as the kernel does. The first error, -ENOENT without such a driver.
  */
 int graphics_rebind(const char *dir) MUST_CHECK;
+
+/* Whether the first device of the driver in `dir` has the host's GPU to draw with. */
+bool graphics_is_3d(const char *dir);
 
 #endif

@@ -210,7 +210,7 @@ static int take_u16(const struct wire_field *f, uint16_t *out)
 static int take_exec_field(struct arena *a, const struct wire_field *f, struct exec_request *e,
 			   size_t *n_arg)
 {
-	uint16_t tty;
+	uint16_t flag;
 
 	switch (f->tag) {
 	case SC_FIELD_ARG:
@@ -224,9 +224,14 @@ static int take_exec_field(struct arena *a, const struct wire_field *f, struct e
 	case SC_FIELD_USER:
 		return take_str(a, f, &e->user);
 	case SC_FIELD_TTY:
-		if (take_u16(f, &tty) < 0 || tty > 1)
+		if (take_u16(f, &flag) < 0 || flag > 1)
 			return -EPROTO;
-		e->tty = tty;
+		e->tty = flag;
+		return 0;
+	case SC_FIELD_SESSION:
+		if (take_u16(f, &flag) < 0 || flag > 1)
+			return -EPROTO;
+		e->session = flag;
 		return 0;
 	case SC_FIELD_ROWS:
 		return take_u16(f, &e->winsize.rows);

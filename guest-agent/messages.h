@@ -63,6 +63,7 @@ struct exec_request {
 	const char *cwd; /* NULL: the home directory */
 	const char *user; /* NULL: the invoking user */
 	bool tty;
+	bool session; /* on the display, in a session made for it */
 	struct winsize_request winsize;
 	char *strings;
 };

@@ -430,6 +430,7 @@ static int add_main(struct sandbox *sb)
 		.env = sb->cfg->env,
 		.workdir = sb->cfg->workdir,
 		.run_as = sb->cfg->run_as,
+		.session = sb->cfg->session_app,
 		.tty = sb->cfg->tty,
 	};
 	int r;

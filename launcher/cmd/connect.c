@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <limits.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "common/beside.h"
 #include "common/log.h"
 #include "launcher/commands.h"
 #include "launcher/control_call.h"
 #include "launcher/options.h"
-
-#define WINDOW "sandcastle-window"
+#include "launcher/window.h"
 
 /* A sandbox of that name runs and has a display; logs why not. */
 static int check(const char *name)
@@ -32,17 +27,8 @@ static int check(const char *name)
 
 static int run(struct call *call)
 {
-	char path[PATH_MAX];
-
-	if (check(call->argv[0]) < 0)
-		return EXIT_SANDCASTLE_FAILED;
-	program_beside(WINDOW, path, sizeof(path));
-	execlp(path, WINDOW, call->argv[0], (char *)NULL);
-	if (errno == ENOENT)
-		log_error("the window is a program of its own, which is not installed: apt install "
-			  "sandcastle-desktop");
-	else
-		log_error("cannot start %s: %s", path, strerror(errno));
+	if (check(call->argv[0]) == 0)
+		window_become(call->argv[0]);
 	return EXIT_SANDCASTLE_FAILED;
 }
 

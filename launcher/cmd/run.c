@@ -7,6 +7,7 @@
 #include "launcher/commands.h"
 #include "launcher/launch.h"
 #include "launcher/config/settings.h"
+#include "launcher/window.h"
 #include "vmm/config/timeline.h"
 
 /* What is not there to be read is still open: a command without descriptor 0 is a surprise. */
@@ -25,7 +26,7 @@ static int close_stdin(const struct sandbox_config *cfg)
 
 static int run(struct call *call)
 {
-	AUTO_CLOSE int tie_fd = -1;
+	AUTO_CLOSE int tie_fd = -1, window_fd = -1;
 	struct sandbox_config cfg;
 	struct timeline tl;
 	int r, code = EXIT_SANDCASTLE_FAILED;
@@ -33,8 +34,9 @@ static int run(struct call *call)
 	timeline_init(&tl);
 	launch_prepare();
 	r = launch_parse(call, &cfg);
-	if (r == 0 && close_stdin(&cfg) == 0 && launch_tie(&cfg, &tie_fd) == 0)
-		code = launch(&cfg, tie_fd, &tl, NULL, NULL);
+	if (r == 0 && close_stdin(&cfg) == 0 && launch_tie(&cfg, &tie_fd) == 0 &&
+	    (!cfg.window || window_prepare(&window_fd) == 0))
+		code = launch(&cfg, tie_fd, &tl, window_tell, &window_fd);
 	else if (r > 0)
 		code = 0;
 	sandbox_config_fini(&cfg);

@@ -111,6 +111,12 @@ static int refuse_command(const char *word)
 	return -EINVAL;
 }
 
+static int refuse_session(void)
+{
+	log_error("a session shows one program, which `sandcastle run` starts; `start` has none");
+	return -EINVAL;
+}
+
 static int copy_command(struct sandbox_config *cfg, int argc, char **argv)
 {
 	if (argc == 0 || !argv[0][0]) {
@@ -171,6 +177,8 @@ static int parse_twice(struct settings *s, int argc, char **argv)
 	if (r < 0)
 		return r;
 	config_prefer_later_maps(cfg, n_file_maps);
+	if (serves(s) && cfg->session_app)
+		return refuse_session();
 	if (serves(s))
 		return s->call.argc > 0 ? refuse_command(s->call.argv[0]) : 0;
 	return cfg->argv ? 0 : copy_command(cfg, s->call.argc, s->call.argv);

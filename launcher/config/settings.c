@@ -376,6 +376,28 @@ static int set_gpu(struct call *call, const char *text)
 	return -EINVAL;
 }
 
+/* A session without a display would be nothing. */
+static int set_session(struct call *call, const char *text)
+{
+	struct settings *s = CONTAINER_OF(call, struct settings, call);
+
+	s->cfg->session_app = strcmp(text, "app") == 0;
+	if (s->cfg->session_app || strcmp(text, "none") == 0)
+		return settings_string(&s->cfg->session, text);
+	log_error("%s '%s': give app (the command's program fills the display) or none", call->what,
+		  text);
+	return -EINVAL;
+}
+
+static int set_window(struct call *call, const char *text)
+{
+	struct settings *s = CONTAINER_OF(call, struct settings, call);
+
+	(void)text;
+	s->cfg->window = true;
+	return set_session(call, "app");
+}
+
 static int set_map(struct call *call, const char *text)
 {
 	struct settings *s = CONTAINER_OF(call, struct settings, call);
@@ -480,6 +502,10 @@ const struct option_row settings_rows[] = {
 	{"gpu", 0, "auto|on|off", set_gpu, AT(gpu), SETTING_FILE,
 	 "have the host's GPU render what a guest with a\n"
 	 "display draws, if there is one (default: auto)"},
+	{"session", 0, "none|app", set_session, AT(session), SETTING_FILE,
+	 "app: COMMAND is a graphical program, which fills\n"
+	 "the display; `screenshot` and `send` reach it"},
+	{"window", 0, NULL, set_window, 0, 0, "--session app, in a window that opens by itself"},
 	{"no-stdin", 'n', NULL, set_flag, AT(no_stdin), 0,
 	 "give COMMAND nothing to read, and no terminal"},
 	{"timeline", 0, "FILE", set_timeline, AT(timeline), 0,
@@ -544,7 +570,8 @@ int settings_init(struct settings *s, const struct run_host *host, struct sandbo
 		return -ENOMEM;
 	if (cfg->tty && (pass_env(s, "TERM") < 0 || pass_env(s, "COLORTERM") < 0))
 		return -ENOMEM;
-	if (settings_string(&cfg->network, "none") < 0 || settings_string(&cfg->gpu, "auto") < 0)
+	if (settings_string(&cfg->network, "none") < 0 || settings_string(&cfg->gpu, "auto") < 0 ||
+	    settings_string(&cfg->session, "none") < 0)
 		return -ENOMEM;
 	return copy_user(cfg, &host->user);
 }
@@ -555,6 +582,8 @@ int settings_finish(struct settings *s)
 	int r = map_check_all(cfg);
 
 	cfg->tty &= !cfg->no_stdin;
+	if (cfg->session_app && !cfg->display.enabled)
+		cfg->display = (struct config_display){true, DISPLAY_WIDTH, DISPLAY_HEIGHT};
 	if (r == 0 && !cfg->name) {
 		cfg->name = name_generate();
 		cfg->name_is_generated = true;

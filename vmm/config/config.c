@@ -57,6 +57,7 @@ void sandbox_config_fini(struct sandbox_config *cfg)
 	free(cfg->timeline);
 	free(cfg->network);
 	free(cfg->gpu);
+	free(cfg->session);
 	free(cfg->resolv_conf);
 	sandbox_config_init(cfg);
 }

@@ -86,6 +86,9 @@ struct sandbox_config {
 	struct config_display display;
 	char *gpu; /* --gpu: "auto", "on" or "off" */
 	enum gpu_choice gpu_choice; /* the same */
+	char *session; /* --session: "none" or "app" */
+	bool session_app; /* the same: argv is shown on the display, which there is then */
+	bool window; /* --window: the host shows the display at once */
 	char *timeline; /* --timeline FILE; NULL: none */
 	bool debug_console;
 	char *network; /* --network: "none", "internet", "user", "tap=NAME" or "libvirt:NAME" */

@@ -344,6 +344,8 @@ int agent_wire_exec(struct agent_buffer *buf, const struct command_spec *spec, u
 		put_str(&w, SC_FIELD_ENV, *env);
 	put_str(&w, SC_FIELD_CWD, spec->workdir);
 	put_str(&w, SC_FIELD_USER, spec->run_as);
+	if (spec->session)
+		put_u32(&w, SC_FIELD_SESSION, 1);
 	if (spec->tty) {
 		put_u32(&w, SC_FIELD_TTY, 1);
 		put_u32(&w, SC_FIELD_ROWS, spec->rows);

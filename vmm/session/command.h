@@ -51,6 +51,7 @@ struct command_spec {
 	char *const *env; /* NULL-terminated "K=V", or NULL */
 	const char *workdir; /* in the guest; NULL: the home directory */
 	const char *run_as; /* name or uid; NULL: the invoking user */
+	bool session; /* shown on the display, in a session made for it */
 	bool tty;
 	uint16_t rows, columns; /* with tty */
 	pid_t job; /* whose terminal stdio[0] may be; 0: this process's */

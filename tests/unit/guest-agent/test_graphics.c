@@ -61,3 +61,17 @@ Test(graphics, a_guest_without_a_display)
 {
 	cr_assert_eq(graphics_rebind("/nowhere"), -ENOENT);
 }
+
+Test(graphics, features_say_whether_the_gpu_draws, .init = enter_scratch, .fini = leave_scratch)
+{
+	cr_assert_not(graphics_is_3d("."), "no device");
+	cr_assert_eq(mkdir("virtio0", 0755), 0);
+	cr_assert_not(graphics_is_3d("."), "no features");
+	cr_assert_eq(file_replace("virtio0/features", "0100\n"), 0);
+	cr_assert_not(graphics_is_3d("."));
+	cr_assert_eq(file_replace("virtio0/features", "1100\n"), 0);
+	cr_assert(graphics_is_3d("."));
+	cr_assert_eq(unlink("virtio0/features"), 0);
+	cr_assert_eq(rmdir("virtio0"), 0);
+	cr_assert_not(graphics_is_3d("/nowhere"));
+}

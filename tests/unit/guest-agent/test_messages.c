@@ -190,7 +190,14 @@ Test(messages, exec)
 	cr_assert(e.tty);
 	cr_assert_eq(e.winsize.rows, 24);
 	cr_assert_eq(e.winsize.columns, 65535);
+	cr_assert_not(e.session);
 	exec_fini(&e);
+	add_u32(&b, SC_FIELD_SESSION, 1);
+	cr_assert_eq(exec_parse(b.buf, b.len, &e), 0);
+	cr_assert(e.session);
+	exec_fini(&e);
+	add_u32(&b, SC_FIELD_SESSION, 2);
+	cr_assert_eq(exec_parse(b.buf, b.len, &e), -EPROTO);
 }
 
 Test(messages, exec_refuses)

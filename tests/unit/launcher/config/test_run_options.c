@@ -54,6 +54,28 @@ static int parse(const char *const *words)
 
 #define PARSE(...) parse((const char *const[]){"run", __VA_ARGS__, NULL})
 
+Test(run_options, a_session_has_a_display)
+{
+	cr_assert_eq(PARSE("xterm"), 0);
+	cr_assert_not(cfg.session_app);
+	cr_assert_not(cfg.display.enabled);
+	cr_assert_eq(PARSE("--session", "app", "xterm"), 0);
+	cr_assert(cfg.session_app);
+	cr_assert(cfg.display.enabled);
+	cr_assert_not(cfg.window);
+	cr_assert_eq(PARSE("--display", "640x400", "--window", "xterm"), 0);
+	cr_assert(cfg.session_app);
+	cr_assert(cfg.window);
+	cr_assert_eq(cfg.display.width, 640);
+	cr_assert_eq(PARSE("--session", "none", "xterm"), 0);
+	cr_assert_not(cfg.session_app);
+}
+
+Test(run_options, a_session_that_is_none, .init = cr_redirect_stderr)
+{
+	cr_assert_eq(PARSE("--session", "kiosk", "xterm"), -EINVAL);
+}
+
 Test(run_options, defaults)
 {
 	cr_assert_eq(PARSE("make", "--size", "-j2"), 0);

@@ -259,9 +259,10 @@ Test(agent_wire, exec_lists_what_the_command_needs)
 	tty.columns = 80;
 	tty.env = NULL;
 	tty.workdir = tty.run_as = NULL;
+	tty.session = true;
 	cr_assert_eq(agent_wire_exec(&buf, &tty, 1), 0);
 	spell(buf.data, buf.len, text, sizeof(text));
-	cr_assert_str_eq(text, "15=printf;15=;15=a b;18:1;19:24;20:80;");
+	cr_assert_str_eq(text, "15=printf;15=;15=a b;29:1;18:1;19:24;20:80;");
 	agent_buffer_fini(&buf);
 }
 
