@@ -38,11 +38,17 @@ static int read_supply(int class_fd, const char *name, struct supply *s)
 	return 0;
 }
 
-static int by_name(const void *a, const void *b)
+/* There are a few. qsort() would ask for the host's memory, a call that the thread has given up. */
+static void sort_by_name(struct supply_set *set)
 {
-	const struct supply *x = a, *y = b;
+	for (unsigned int i = 1; i < set->n; i++)
+		for (unsigned int j = i;
+		     j > 0 && strcmp(set->supplies[j - 1].name, set->supplies[j].name) > 0; j--) {
+			const struct supply s = set->supplies[j];
 
-	return strcmp(x->name, y->name);
+			set->supplies[j] = set->supplies[j - 1];
+			set->supplies[j - 1] = s;
+		}
 }
 
 int supply_read_sysfs(int class_fd, struct supply_set *out)
@@ -67,6 +73,6 @@ int supply_read_sysfs(int class_fd, struct supply_set *out)
 		    read_supply(fd, entry->d_name, &out->supplies[out->n]) == 0)
 			out->n++;
 	closedir(dir);
-	qsort(out->supplies, out->n, sizeof(out->supplies[0]), by_name);
+	sort_by_name(out);
 	return 0;
 }

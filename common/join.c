@@ -2,9 +2,8 @@
 #include "common/join.h"
 
 #include <errno.h>
-#include <time.h>
 
-static struct timespec slice_from_now(void)
+struct timespec join_slice_from_now(void)
 {
 	struct timespec t;
 
@@ -22,7 +21,7 @@ int join_within(pthread_t thread, unsigned int *slices)
 	int r = pthread_tryjoin_np(thread, NULL);
 
 	while ((r == EBUSY || r == ETIMEDOUT) && *slices > 0) {
-		const struct timespec end = slice_from_now();
+		const struct timespec end = join_slice_from_now();
 
 		--*slices;
 		r = pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &end);

@@ -4,6 +4,7 @@
 #define COMMON_JOIN_H
 
 #include <pthread.h>
+#include <time.h>
 
 #include "common/util.h"
 
@@ -19,5 +20,8 @@ enum { JOIN_SLICE_MS = 50 };
  * it is still there, and may be joined later.
  */
 int join_within(pthread_t thread, unsigned int *slices) MUST_CHECK;
+
+/* When a slice that begins now is over, by CLOCK_MONOTONIC. */
+struct timespec join_slice_from_now(void);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "common/window_wire.h"
 #include "devices/board/guest_mem.h"
@@ -78,6 +79,8 @@ int virtio_gpu_new(const struct gpu_setup *setup, struct virtio_device **out_dev
 bool gpu_host_has_one(char *why, size_t size);
 void gpu_render_start(struct gpu *gpu, const struct gpu_host *host);
 int gpu_render_wait(struct gpu *gpu, unsigned int limit_ms);
+/* The process; 0: there is none. */
+pid_t gpu_render_pid(const struct gpu *gpu);
 /*
  * All of that without a guest, for who wants to know: 0 or as gpu_render_wait(); says[] is the
  * driver's name, or why not.

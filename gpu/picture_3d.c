@@ -321,6 +321,11 @@ int gpu_render_wait(struct gpu *gpu, unsigned int limit_ms)
 	return 0;
 }
 
+pid_t gpu_render_pid(const struct gpu *gpu)
+{
+	return gpu->three_d.render.pid;
+}
+
 void gpu_on_loss(struct gpu *gpu, struct loop *loop, struct loop_task *task)
 {
 	gpu->three_d.loss_loop = loop;

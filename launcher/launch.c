@@ -26,6 +26,9 @@
 /* A generated name may be taken: there are a thousand of them. */
 enum { NAME_TRIES = 64 };
 
+/* For the main thread, four with loops and vCPUs, which seldom allocate. */
+enum { HEAPS = 8 };
+
 void launch_prepare(void)
 {
 	struct rlimit files;
@@ -171,6 +174,12 @@ static void keep_large_buffers_off_the_heap(void)
 	(void)mallopt(M_MMAP_THRESHOLD, 64 << 10);
 }
 
+/* Else the C library counts the host's CPUs when threads are many, a call that they have given up. */
+static void set_number_of_heaps(void)
+{
+	(void)mallopt(M_ARENA_MAX, HEAPS);
+}
+
 int launch(struct sandbox_config *cfg, int tie_fd, struct timeline *tl, launch_ready_fn ready,
 	   void *owner)
 {
@@ -186,6 +195,7 @@ int launch(struct sandbox_config *cfg, int tie_fd, struct timeline *tl, launch_r
 	FILE *record = NULL;
 
 	keep_large_buffers_off_the_heap();
+	set_number_of_heaps();
 	tl->detailed = cfg->timeline != NULL;
 	timeline_mark(tl, TIMELINE_SET_UP, "options");
 	if (cfg->timeline && timeline_file_open(cfg->timeline, &record) < 0)

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "launcher/commands.h"
-#include "vmm/net/process.h"
+#include "vmm/net/keeper.h"
 
 /* A file opened as number 0, 1 or 2 would be taken for the command's stdio. */
 static void fill_stdio(void)
@@ -19,9 +19,9 @@ static void fill_stdio(void)
 
 int main(int argc, char **argv)
 {
-	/* How a sandbox starts its network process; nothing a person types. */
-	if (argc == 2 && strcmp(argv[1], NET_PROCESS_WORD) == 0)
-		return net_process_main(NET_PROCESS_CABLE);
+	/* How a sandbox starts its network; nothing a person types. */
+	if (argc == 2 && strcmp(argv[1], NET_KEEPER_WORD) == 0)
+		return net_keeper_main(NET_KEEPER_LINE);
 	fill_stdio();
 	return commands_main(argc, argv);
 }

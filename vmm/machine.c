@@ -19,7 +19,6 @@
 #include "battery/battery.h"
 #include "battery/source.h"
 #include "common/agent_protocol.h"
-#include "common/join.h"
 #include "common/log.h"
 #include "devices/acpi_events.h"
 #include "devices/board/bus.h"
@@ -34,18 +33,13 @@
 #include "vmm/config/timeline.h"
 #include "vmm/guest_kernel.h"
 #include "vmm/kvm/x86/layout.h"
-#include "vmm/net/process.h"
 #include "vmm/net/supervisor.h"
 #include "vmm/renderer.h"
 #include "vmm/snapshot/snapshot.h"
 #include "vmm/session/shares.h"
 
-enum {
-	/* How long all threads together have to come to rest: 0.9 s. */
-	STOP_SLICES = 900 / JOIN_SLICE_MS,
-	/* Before a network process that has ended is followed by the first other one. */
-	NET_PAUSE_MS = 100,
-};
+/* Before a network process that has ended is followed by the first other one. */
+enum { NET_PAUSE_MS = 100 };
 
 static const char *const side_names[SIDES] = {
 	[SIDE_FILES] = "files",
@@ -93,7 +87,8 @@ static bool vcpu_faulted(void *owner)
 	return base || maps;
 }
 
-static const struct vcpu_ops vcpu_ops = {.ended = vcpu_ended, .faulted = vcpu_faulted};
+static const struct vcpu_ops vcpu_ops = {
+	.begins = machine_begin_vcpu, .ended = vcpu_ended, .faulted = vcpu_faulted};
 
 static void log_output(void *owner, const void *buf, size_t len)
 {
@@ -334,18 +329,22 @@ static int add_card(struct machine *m, const struct sandbox_config *cfg, int cab
 /* Behind the card is a process that may end before its time. */
 static int add_net_process(struct machine *m, const struct sandbox_config *cfg)
 {
+	const struct net_setup net = {.mode = cfg->network_mode, .own = cfg->addresses};
 	struct net_supervisor_setup setup = {
 		.loop = m->loop,
-		.net = {.mode = cfg->network_mode, .own = cfg->addresses},
-		.start = net_process_start,
+		.ask = net_keeper_ask,
 		.pause_ms = NET_PAUSE_MS,
 	};
-	int r = net_process_start(&setup.net, &m->net_cable, &setup.pid);
+	pid_t pid;
+	int r = net_keeper_start(&net, &m->net_line, &pid);
 
+	if (r == 0)
+		r = net_keeper_ask(m->net_line, &m->net_cable);
 	if (r == 0)
 		r = add_card(m, cfg, m->net_cable);
 	if (r < 0)
 		return r;
+	setup.line = m->net_line;
 	setup.card = m->card;
 	setup.card_loop = m->sides[SIDE_NET].loop;
 	return net_supervisor_new(&setup, &m->net_supervisor);
@@ -469,9 +468,14 @@ int machine_build(const struct machine_setup *setup, struct machine **out)
 	m->loop = setup->loop;
 	m->log = setup->log;
 	m->timeline = setup->timeline;
+	m->net_line = -1;
 	for (unsigned int i = 0; i < SIDES; i++)
 		m->sides[i] = (struct side_loop){
-			.name = side_names[i], .failed = side_failed, .owner = m};
+			.name = side_names[i],
+			.failed = side_failed,
+			.first = machine_begin_side,
+			.owner = m,
+		};
 	m->sides[SIDE_FILES].last = forget_files;
 
 	r = vm_new(setup->kvm_fd, setup->config->memory,
@@ -552,59 +556,9 @@ const struct fs_server *machine_base_files(const struct machine *m)
 	return m->base.server;
 }
 
-static bool side_is_needed(const struct machine *m, enum side side)
-{
-	/* With --battery none nothing would ever wake it. */
-	return side == SIDE_POWER ? m->power != NULL : m->sides[side].loop != NULL;
-}
-
-int machine_start(struct machine *m)
-{
-	int r = threads_small_stacks();
-
-	for (unsigned int i = 0; r == 0 && i < SIDES; i++)
-		if (side_is_needed(m, i))
-			r = side_loop_start(&m->sides[i]);
-	for (unsigned int i = 0; r == 0 && i < m->n_vcpus; i++) {
-		r = vcpu_start(m->vcpus[i]);
-		vcpu_add_clock(m->vcpus[i], m->timeline);
-	}
-	if (r < 0)
-		log_error("cannot start the machine's threads: %s", strerror(-r));
-	return r;
-}
-
 void machine_power_button(struct machine *m)
 {
 	acpi_events_raise(m->acpi_events, ACPI_EVENT_POWER_BUTTON);
-}
-
-int machine_join_vcpus(struct machine *m, unsigned int *slices)
-{
-	int r = 0;
-
-	for (unsigned int i = 0; r == 0 && i < m->n_vcpus; i++)
-		r = vcpu_join(m->vcpus[i], slices);
-	return r;
-}
-
-int machine_stop(struct machine *m)
-{
-	unsigned int slices = STOP_SLICES;
-	int r;
-
-	/* All before the first is waited for, or the others would go on with the guest. */
-	for (unsigned int i = 0; i < m->n_vcpus; i++)
-		vcpu_ask_to_stop(m->vcpus[i]);
-	for (unsigned int i = 0; i < SIDES; i++)
-		side_loop_ask_to_stop(&m->sides[i]);
-	r = machine_join_vcpus(m, &slices);
-	for (unsigned int i = 0; r == 0 && i < SIDES; i++)
-		r = side_loop_join(&m->sides[i], &slices);
-	for (unsigned int i = 0; r == 0 && i < m->n_vcpus && m->timeline->detailed; i++)
-		vcpu_add_counters(m->vcpus[i], m->timeline);
-	timeline_mark(m->timeline, TIMELINE_TEAR_DOWN, "stop the threads");
-	return r;
 }
 
 void machine_free(struct machine *m)
@@ -625,6 +579,8 @@ void machine_free(struct machine *m)
 	for (unsigned int i = 0; i < SIDES; i++)
 		side_loop_fini(&m->sides[i]);
 	net_supervisor_free(m->net_supervisor);
+	if (m->net_line >= 0)
+		close(m->net_line);
 	if (m->acpi_events)
 		m->acpi_events->ops->destroy(m->acpi_events);
 	if (m->serial)

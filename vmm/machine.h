@@ -64,8 +64,12 @@ void machine_files(const struct machine *m, struct shares_files *out);
 /* That of the base image, for its figures. */
 const struct fs_server *machine_base_files(const struct machine *m);
 
-/* The seal point: starts threads and vCPUs. Logs on failure. */
-int machine_start(struct machine *m) MUST_CHECK;
+/*
+ * The seal point: starts threads and vCPUs, each of which makes only the calls that
+ * vmm/confine/policy.def has for it, as the caller does from here on. `is_parked`: the guest will be
+ * looked into by machine_save(), until machine_go_on(). Logs on failure.
+ */
+int machine_start(struct machine *m, bool is_parked) MUST_CHECK;
 
 /*
  * Has all vCPUs leave the guest, and lets them go on: devices and loops go on with what is under way.

@@ -11,6 +11,7 @@
 #include "vmm/kvm/vcpu.h"
 #include "vmm/kvm/vm.h"
 #include "vmm/machine.h"
+#include "vmm/start_line.h"
 #include "vmm/threads.h"
 
 struct net_supervisor;
@@ -50,6 +51,7 @@ struct machine {
 	struct vsock *vsock;
 
 	struct side_loop sides[SIDES]; /* those of what the machine does not have stay empty */
+	int net_line; /* to the keeper of network processes; -1: there is none */
 	int net_cable; /* to the network process, until it is ready; the card's own */
 	struct net_device *card; /* NULL: there is no network */
 	struct net_supervisor *net_supervisor; /* NULL: there is no process behind it */
@@ -61,12 +63,14 @@ struct machine {
 	struct vcpu *vcpus[CONFIG_MAX_CPUS];
 	unsigned int n_vcpus;
 
+	struct start_line start;
 	struct end_notice end;
 };
 
 /* Takes over what the snapshot has; the rest of struct machine_setup has been done. */
 int machine_load(struct machine *m, const struct snapshot *from) MUST_CHECK;
-/* Joins vCPUs that were asked to stop. */
-int machine_join_vcpus(struct machine *m, unsigned int *slices) MUST_CHECK;
+/* What vCPUs and side loops do first: they are confined, and wait for the others. */
+int machine_begin_vcpu(void *machine) MUST_CHECK;
+int machine_begin_side(struct side_loop *side) MUST_CHECK;
 
 #endif

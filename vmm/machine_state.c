@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* A machine as bytes: what of it is written, in which order, and how it goes on from there. */
 #include <errno.h>
+#include <string.h>
 
 #include "common/join.h"
 #include "common/log.h"
 #include "common/state.h"
+#include "vmm/confine/policy.h"
 #include "vmm/kvm/state.h"
 #include "vmm/machine_priv.h"
 #include "vmm/snapshot/snapshot.h"
@@ -24,35 +26,32 @@ static unsigned int list_devices(const struct machine *m, struct device *out[MAX
 	return n;
 }
 
-static int start_vcpus(struct machine *m)
-{
-	int r = 0;
-
-	for (unsigned int i = 0; r == 0 && i < m->n_vcpus; i++) {
-		vcpu_let_go_on(m->vcpus[i]);
-		r = vcpu_start(m->vcpus[i]);
-	}
-	return r;
-}
-
 int machine_go_on(struct machine *m)
 {
 	int r;
 
 	kvm_state_resumed(m->vcpus, m->n_vcpus);
-	r = start_vcpus(m);
-	if (r < 0)
-		log_error("cannot start the machine's threads: %s", strerror(-r));
-	return r;
+	/* What looks into a parked guest is given up before it is the guest's turn again. */
+	r = policy_load(POLICY_LOOP, m->start.renderer);
+	if (r < 0) {
+		log_error("cannot confine the sandbox's process again: %s", strerror(-r));
+		return r;
+	}
+	for (unsigned int i = 0; i < m->n_vcpus; i++)
+		vcpu_go_on(m->vcpus[i]);
+	return 0;
 }
 
 int machine_pause(struct machine *m)
 {
 	unsigned int slices = PAUSE_SLICES;
+	int r = 0;
 
 	for (unsigned int i = 0; i < m->n_vcpus; i++)
-		vcpu_ask_to_stop(m->vcpus[i]);
-	return machine_join_vcpus(m, &slices);
+		vcpu_ask_to_pause(m->vcpus[i]);
+	for (unsigned int i = 0; r == 0 && i < m->n_vcpus; i++)
+		r = vcpu_wait_paused(m->vcpus[i], &slices);
+	return r;
 }
 
 void machine_save(struct machine *m, struct state_writer *w)

@@ -534,7 +534,7 @@ static int build(struct sandbox *sb, int kvm_fd)
 			return r;
 	}
 	timeline_mark(tl, TIMELINE_SET_UP, "session, timers");
-	r = machine_start(sb->machine);
+	r = machine_start(sb->machine, sb->park.machine != NULL);
 	timeline_mark(tl, TIMELINE_SET_UP, "threads");
 	session_set_timeline(sb->session, tl);
 	if (r == 0 && sb->cloned)

@@ -2,6 +2,7 @@
 #include "vmm/threads.h"
 
 #include <signal.h>
+#include <sys/prctl.h>
 
 #include "common/join.h"
 #include "common/loop.h"
@@ -13,7 +14,9 @@ static void *side_thread(void *arg)
 	struct side_loop *side = arg;
 	int r;
 
-	pthread_setname_np(pthread_self(), side->name);
+	(void)prctl(PR_SET_NAME, side->name);
+	if (side->first && side->first(side) < 0)
+		return NULL;
 	r = loop_run(side->loop);
 	if (r < 0)
 		side->failed(side->owner, side->name, -r);

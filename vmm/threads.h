@@ -15,6 +15,8 @@ struct side_loop {
 	const char *name; /* of the thread, at most 15 characters */
 	/* The loop's epoll failed with `error`, a positive errno, and the thread ends. On that thread. */
 	void (*failed)(void *owner, const char *name, int error);
+	/* The first that the thread does; it ends unless this says 0. NULL: nothing. On that thread. */
+	int (*first)(struct side_loop *side);
 	/* The last that the thread does when it was asked to stop; NULL: nothing. */
 	void (*last)(void *owner);
 	void *owner;
@@ -24,7 +26,7 @@ struct side_loop {
 	bool started;
 };
 
-/* Makes the loop; name, failed, last and owner are the caller's to set before. */
+/* Makes the loop; name, failed, first, last and owner are the caller's to set before. */
 int side_loop_init(struct side_loop *side) MUST_CHECK;
 /* From here on the loop belongs to its thread, which gets no signals. */
 int side_loop_start(struct side_loop *side) MUST_CHECK;

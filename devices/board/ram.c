@@ -229,6 +229,8 @@ void ram_fini(struct ram *ram)
 		close(ram->fd);
 	if (ram->blocks && ram->statm_fd >= 0)
 		close(ram->statm_fd);
+	if (ram->blocks && ram->pagemap_fd >= 0)
+		close(ram->pagemap_fd);
 	free(ram->blocks);
 	*ram = (struct ram){.fd = -1};
 }
@@ -288,7 +290,8 @@ int ram_init_template(struct ram *ram, uint64_t size, const struct ram_template 
 	if (!ram->blocks)
 		return -ENOMEM;
 	ram->statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-	r = ram->statm_fd < 0 ? -errno : read_own(ram, &ram->before);
+	ram->pagemap_fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	r = ram->statm_fd < 0 || ram->pagemap_fd < 0 ? -errno : read_own(ram, &ram->before);
 	if (r == 0)
 		r = map(ram, size);
 	/* Huge pages would give each clone 2 MiB for the first byte it writes. */
@@ -418,13 +421,12 @@ static int count_files_pages(int pagemap_fd, const uint8_t *block, uint64_t *pag
 
 int ram_template_mapped(const struct ram *ram, uint64_t *out)
 {
-	AUTO_CLOSE int fd = ram->blocks ? open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC) : -1;
 	uint64_t pages = 0;
-	int r = ram->blocks && fd < 0 ? -errno : 0;
+	int r = 0;
 
 	for (uint64_t at = 0; r == 0 && ram->blocks && at < ram->size; at += HUGE_PAGE)
 		if (block_is_files(ram, at))
-			r = count_files_pages(fd, ram->host + at, &pages);
+			r = count_files_pages(ram->pagemap_fd, ram->host + at, &pages);
 	if (r == 0)
 		*out = pages * PAGE;
 	return r;

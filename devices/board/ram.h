@@ -26,6 +26,7 @@ struct ram {
 	/* Of a template's only, else NULL: */
 	uint8_t *blocks; /* a bit for each 2 MiB: something of the file is there */
 	int statm_fd; /* what this process has, in pages */
+	int pagemap_fd; /* what each of its pages is */
 	uint64_t before; /* bytes that were its own before it had this RAM */
 	pid_t helper; /* the process that made the file, until ram_reap(); 0: none */
 };

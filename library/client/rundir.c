@@ -122,9 +122,8 @@ int rundir_create(const char *top, const char *name, struct rundir *out)
 	int r = 0;
 
 	rd.name = strdup(name);
-	if (!rd.name)
-		return -ENOMEM;
-	rd.top_fd = lock_top(top, true);
+	rd.top = strdup(top);
+	rd.top_fd = rd.name && rd.top ? lock_top(top, true) : -ENOMEM;
 	if (rd.top_fd < 0)
 		r = rd.top_fd;
 	else if (is_alive(rd.top_fd, name))
@@ -151,17 +150,11 @@ int rundir_create(const char *top, const char *name, struct rundir *out)
 }
 
 /* Removes TOP itself if it is empty: a sandbox leaves nothing behind. TOP is locked. */
-static void remove_top(int top_fd)
+static void remove_top(int top_fd, const char *top)
 {
-	char link[32], path[4096];
-	ssize_t n;
+	AUTO_CLOSE int above = openat(top_fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", top_fd);
-	n = readlink(link, path, sizeof(path) - 1);
-	if (n <= 0)
-		return;
-	path[n] = '\0';
-	(void)rmdir(path);
+	(void)unlinkat(above, strrchr(top, '/') + 1, AT_REMOVEDIR);
 }
 
 void rundir_remove(struct rundir *rd)
@@ -177,9 +170,10 @@ void rundir_remove(struct rundir *rd)
 		close(rd->dir_fd);
 	}
 	if (rd->top_fd >= 0) {
-		remove_top(rd->top_fd);
+		remove_top(rd->top_fd, rd->top);
 		close(rd->top_fd);
 	}
+	free(rd->top);
 	free(rd->name);
 	*rd = (struct rundir){.top_fd = -1, .dir_fd = -1, .listen_fd = -1};
 }
@@ -192,7 +186,7 @@ int rundir_open(const char *top, const char *name)
 	if (top_fd < 0)
 		return top_fd;
 	if (!is_host_name(name) || !is_alive(top_fd, name)) {
-		remove_top(top_fd);
+		remove_top(top_fd, top);
 		return -ENOENT;
 	}
 	fd = openat(top_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -261,7 +255,7 @@ int rundir_list(const char *top, char ***names)
 	if (dir)
 		closedir(dir);
 	if (top_fd >= 0 && n == 0)
-		remove_top(top_fd);
+		remove_top(top_fd, top);
 	if (r < 0) {
 		rundir_list_free(list);
 		return r;

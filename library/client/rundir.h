@@ -28,7 +28,7 @@ char *rundir_top(void) MUST_CHECK;
 
 /* A sandbox's own folder. */
 struct rundir {
-	char *name;
+	char *name, *top; /* TOP's path */
 	int top_fd; /* TOP */
 	int dir_fd; /* TOP/NAME, locked */
 	int listen_fd; /* TOP/NAME/control: listening, non-blocking */

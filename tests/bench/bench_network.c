@@ -17,7 +17,7 @@
 
 #include "vmm/config/config.h"
 #include "vmm/net/addresses.h"
-#include "vmm/net/process.h"
+#include "vmm/net/keeper.h"
 #include "vmm/net/tap.h"
 
 enum { HEADER = sizeof(struct virtio_net_hdr_v1), FRAME_MAX = HEADER + 14 + 65535, TURN = 128 };
@@ -50,24 +50,43 @@ static bool carry(int from, int to)
 	return n > 0 || (n < 0 && errno == EAGAIN);
 }
 
+/* The keeper's only child; 0: it has none. */
+static int process_of(pid_t keeper)
+{
+	char path[64];
+	int pid = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)keeper, (int)keeper);
+	f = fopen(path, "re");
+	/* NOLINTNEXTLINE(cert-err34-c): the kernel's own number */
+	if (f && fscanf(f, "%d", &pid) != 1)
+		pid = 0;
+	if (f)
+		fclose(f);
+	return pid;
+}
+
 int main(int argc, char **argv)
 {
 	static const uint8_t mac[6] = {2, 1, 2, 3, 4, 5};
 	struct net_setup setup = {.mode = NETWORK_INTERNET};
 	struct net_filter host = {.n_host = 0};
 	struct pollfd p[2] = {{.events = POLLIN}, {.events = POLLIN}};
-	pid_t pid;
+	pid_t keeper;
+	int line;
 
-	if (argc == 2 && strcmp(argv[1], NET_PROCESS_WORD) == 0)
-		return net_process_main(NET_PROCESS_CABLE);
+	if (argc == 2 && strcmp(argv[1], NET_KEEPER_WORD) == 0)
+		return net_keeper_main(NET_KEEPER_LINE);
 	if (argc != 2 || net_addresses_choose(&host, &setup.own) < 0)
 		return 1;
 	memcpy(setup.own.mac, mac, sizeof(mac));
 	p[0].fd = make_tap(argv[1]);
-	if (p[0].fd < 0 || net_process_start(&setup, &p[1].fd, &pid) < 0 ||
-	    net_process_wait(p[1].fd) < 0 || fcntl(p[1].fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
+	if (p[0].fd < 0 || net_keeper_start(&setup, &line, &keeper) < 0 ||
+	    net_keeper_ask(line, &p[1].fd) < 0 || net_process_wait(p[1].fd) < 0 ||
+	    fcntl(p[1].fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
 		return 1;
-	printf("%d %d\n", (int)pid, (int)getpid());
+	printf("%d %d\n", process_of(keeper), (int)getpid());
 	fflush(stdout);
 	while (poll(p, 2, -1) > 0)
 		for (int i = 0; i < 2; i++)

@@ -12,7 +12,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 passed=0 failed=0 skipped=0
 
 TEST_TOP=$(mktemp -d "${TMPDIR:-/tmp}/guest-tests.XXXXXX")
-export TEST_TOP
+SANDCASTLE_POLICY_LOG=$TEST_TOP/refused
+export TEST_TOP SANDCASTLE_POLICY_LOG
 trap 'remove "$TEST_TOP"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
@@ -95,6 +96,12 @@ one()
 		remove "$TEST_TOP/dir"
 		(run_test "$file" "$function") >"$TEST_TOP/output" 2>&1 </dev/null
 		status=$?
+	fi
+	# What a build with SANDCASTLE_POLICY_TRAP says: a line is missing in vmm/confine/policy.def.
+	if [ -s "$SANDCASTLE_POLICY_LOG" ]; then
+		sort "$SANDCASTLE_POLICY_LOG" | uniq -c >>"$TEST_TOP/output"
+		: >"$SANDCASTLE_POLICY_LOG"
+		status=1
 	fi
 	tenths=$(((${EPOCHREALTIME/[.,]/} - ${start/[.,]/}) / 100000))
 	took=$((tenths / 10)).$((tenths % 10))

@@ -388,13 +388,13 @@ content
 installed"
 }
 
-# The children of process $1 that are network processes.
+# The network process of VMM $1: the child of its keeper.
 network_processes()
 {
-	local pid
+	local keeper
 
-	for pid in $(pgrep -P "$1"); do
-		tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q network-process && echo "$pid"
+	for keeper in $(pgrep -P "$1"); do
+		tr '\0' ' ' <"/proc/$keeper/cmdline" | grep -q network-process && pgrep -P "$keeper"
 	done
 }
 

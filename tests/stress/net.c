@@ -99,15 +99,14 @@ static int start_process(int cable)
 }
 
 /* On the supervisor's thread. */
-static int start(const struct net_setup *setup, int *cable, pid_t *pid)
+static int ask(int line, int *cable)
 {
 	int ends[2];
 
-	(void)setup;
+	(void)line;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return -errno;
 	require(send(ends[1], "", 1, 0) == 1, "the answer");
-	*pid = 0;
 	*cable = ends[0];
 	return start_process(ends[1]);
 }
@@ -214,7 +213,7 @@ static void build(struct stress *s)
 int main(void)
 {
 	struct stress s = {.g = fake_guest_new()};
-	struct net_supervisor_setup setup = {.start = start, .pause_ms = 1};
+	struct net_supervisor_setup setup = {.ask = ask, .pause_ms = 1};
 	struct net_supervisor *supervisor;
 	pthread_t card, side;
 

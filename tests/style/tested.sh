@@ -49,9 +49,13 @@ launcher/config/path.c tests/unit/launcher/config/test_map.c
 launcher/config/run_host.c tests/guest/test_run.sh
 launcher/config/settings.c tests/unit/launcher/config/test_run_options.c
 launcher/config/xml_lib.c tests/unit/launcher/config/test_config_wsb.c
+vmm/confine/policy_gen.c tests/unit/vmm/confine/test_policy.c
+vmm/confine/policy_table.c tests/unit/vmm/confine/test_policy.c
+vmm/confine/policy_trap.c tests/guest/run.sh
 vmm/confine/seal.c tests/unit/vmm/net/test_process.c
 vmm/net/slirp_lib.c tests/unit/vmm/net/test_process.c
 vmm/kvm/x86/state.c tests/guest/test_clone.sh
+vmm/machine_run.c tests/guest/test_run.sh
 vmm/machine_state.c tests/guest/test_clone.sh
 vmm/park.c tests/guest/test_clone.sh
 launcher/control_call.c tests/guest/test_control.sh

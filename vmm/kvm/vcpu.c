@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 #include "common/join.h"
 #include "common/log.h"
@@ -92,6 +93,8 @@ int vcpu_new(struct vm *vm, unsigned int index, unsigned int n, struct bus *mmio
 	vcpu->ops = ops;
 	vcpu->owner = owner;
 	vcpu->fd = -1;
+	pthread_mutex_init(&vcpu->lock, NULL);
+	pthread_cond_init(&vcpu->changed, NULL);
 	sigaction(SIG_KICK, &kick, NULL);
 
 	r = open_vcpu(vcpu);
@@ -197,6 +200,26 @@ static bool handle_fault(struct vcpu *vcpu, unsigned int *unexplained)
 	return false;
 }
 
+/* Rests while it is to. */
+static void rest(struct vcpu *vcpu)
+{
+	pthread_mutex_lock(&vcpu->lock);
+	vcpu->paused = vcpu->pausing;
+	pthread_cond_broadcast(&vcpu->changed);
+	while (vcpu->pausing && !atomic_load(&vcpu->stopping))
+		pthread_cond_wait(&vcpu->changed, &vcpu->lock);
+	vcpu->paused = false;
+	pthread_mutex_unlock(&vcpu->lock);
+}
+
+static void name_thread(const struct vcpu *vcpu)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "vcpu%u", vcpu->index);
+	(void)prctl(PR_SET_NAME, name);
+}
+
 /*
  * KVM finishes an access that handle_exit() answered when it is entered again: so the loop
  * is left only there, by KVM_RUN itself, and the vCPU's state is whole then.
@@ -206,6 +229,9 @@ static void *vcpu_thread(void *arg)
 	struct vcpu *vcpu = arg;
 	unsigned int unexplained = 0;
 
+	name_thread(vcpu);
+	if (vcpu->ops->begins(vcpu->owner) < 0)
+		return NULL;
 	for (;;) {
 		if (ioctl(vcpu->fd, KVM_RUN, 0) == 0) {
 			unexplained = 0;
@@ -221,6 +247,7 @@ static void *vcpu_thread(void *arg)
 			}
 			if (atomic_load(&vcpu->stopping))
 				break;
+			rest(vcpu);
 		} else if (errno != EAGAIN) {
 			vcpu->ops->ended(vcpu->owner, vcpu->index, VCPU_KVM_ERROR, (uint64_t)errno);
 			break;
@@ -232,7 +259,6 @@ static void *vcpu_thread(void *arg)
 int vcpu_start(struct vcpu *vcpu)
 {
 	sigset_t all, old;
-	char name[16];
 	int r;
 
 	/* Signals belong to the loop thread; a vCPU takes the kick alone. */
@@ -244,22 +270,65 @@ int vcpu_start(struct vcpu *vcpu)
 	if (r != 0)
 		return -r;
 	vcpu->started = true;
-	snprintf(name, sizeof(name), "vcpu%u", vcpu->index);
-	pthread_setname_np(vcpu->thread, name);
 	return 0;
 }
 
-void vcpu_ask_to_stop(struct vcpu *vcpu)
+static void kick(struct vcpu *vcpu)
 {
-	if (!vcpu->started)
-		return;
-	atomic_store(&vcpu->stopping, true);
 	/*
 	 * KVM looks at immediate_exit after it has blocked on its way in: a kick
 	 * that lands just before KVM_RUN is not lost.
 	 */
 	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
 	pthread_kill(vcpu->thread, SIG_KICK);
+}
+
+void vcpu_ask_to_stop(struct vcpu *vcpu)
+{
+	if (!vcpu->started)
+		return;
+	pthread_mutex_lock(&vcpu->lock);
+	atomic_store(&vcpu->stopping, true);
+	pthread_cond_broadcast(&vcpu->changed);
+	pthread_mutex_unlock(&vcpu->lock);
+	kick(vcpu);
+}
+
+void vcpu_ask_to_pause(struct vcpu *vcpu)
+{
+	bool ask;
+
+	pthread_mutex_lock(&vcpu->lock);
+	vcpu->pausing = true;
+	ask = !vcpu->paused;
+	pthread_mutex_unlock(&vcpu->lock);
+	if (ask)
+		kick(vcpu);
+}
+
+int vcpu_wait_paused(struct vcpu *vcpu, unsigned int *slices)
+{
+	bool paused;
+
+	pthread_mutex_lock(&vcpu->lock);
+	while (!vcpu->paused && *slices > 0) {
+		const struct timespec end = join_slice_from_now();
+
+		--*slices;
+		(void)pthread_cond_clockwait(&vcpu->changed, &vcpu->lock, CLOCK_MONOTONIC, &end);
+	}
+	paused = vcpu->paused;
+	pthread_mutex_unlock(&vcpu->lock);
+	return paused ? 0 : -ETIMEDOUT;
+}
+
+void vcpu_go_on(struct vcpu *vcpu)
+{
+	vcpu->run->immediate_exit = 0;
+	pthread_mutex_lock(&vcpu->lock);
+	vcpu->pausing = false;
+	pthread_cond_broadcast(&vcpu->changed);
+	pthread_mutex_unlock(&vcpu->lock);
 }
 
 int vcpu_join(struct vcpu *vcpu, unsigned int *slices)
@@ -269,12 +338,6 @@ int vcpu_join(struct vcpu *vcpu, unsigned int *slices)
 	if (r == 0)
 		vcpu->started = false;
 	return r;
-}
-
-void vcpu_let_go_on(struct vcpu *vcpu)
-{
-	atomic_store(&vcpu->stopping, false);
-	vcpu->run->immediate_exit = 0;
 }
 
 void vcpu_add_clock(const struct vcpu *vcpu, struct timeline *tl)
@@ -303,5 +366,7 @@ void vcpu_free(struct vcpu *vcpu)
 		munmap(vcpu->run, vcpu->run_size);
 	if (vcpu->fd >= 0)
 		close(vcpu->fd);
+	pthread_cond_destroy(&vcpu->changed);
+	pthread_mutex_destroy(&vcpu->lock);
 	free(vcpu);
 }

@@ -27,6 +27,8 @@ void vcpu_end_text(unsigned int index, enum vcpu_end why, uint64_t detail, char 
 
 /* What a vCPU tells its owner, on its own thread. */
 struct vcpu_ops {
+	/* The first that its thread does. The guest does not run unless it says 0. */
+	int (*begins)(void *owner);
 	/* At most once. */
 	void (*ended)(void *owner, unsigned int index, enum vcpu_end end, uint64_t detail);
 	/*
@@ -59,8 +61,14 @@ void vcpu_ask_to_stop(struct vcpu *vcpu);
  * -ETIMEDOUT: it is still at work. Never started or joined twice is fine.
  */
 int vcpu_join(struct vcpu *vcpu, unsigned int *slices) MUST_CHECK;
-/* Lets one that was asked to stop and was joined be started again, where it left the guest. */
-void vcpu_let_go_on(struct vcpu *vcpu);
+/*
+ * Asks it to leave the guest until vcpu_go_on(), and does not wait; vcpu_wait_paused() does, as
+ * vcpu_join(). Its state is whole then and may be looked at. To ask twice is fine.
+ */
+void vcpu_ask_to_pause(struct vcpu *vcpu);
+int vcpu_wait_paused(struct vcpu *vcpu, unsigned int *slices) MUST_CHECK;
+/* Lets a paused one go on where it left the guest. */
+void vcpu_go_on(struct vcpu *vcpu);
 /*
  * Notes in `tl` what it did: its thread's clock once it was started, KVM's counters
  * (left out where KVM has none). Not while the other end uses `tl`.

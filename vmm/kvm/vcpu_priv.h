@@ -23,6 +23,9 @@ struct vcpu {
 	pthread_t thread;
 	bool started;
 	atomic_bool stopping;
+	pthread_mutex_t lock; /* of the next two */
+	pthread_cond_t changed;
+	bool pausing, paused; /* it is to leave the guest for a while; it has */
 	uint64_t cpuid_sum; /* of the table that was set: another CPU has another */
 	bool locked_bus; /* its own thread's: the guest was seen to lock the host's bus */
 };

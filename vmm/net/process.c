@@ -390,24 +390,10 @@ int net_process_seal(void)
 	return r < 0 ? r : seal_calls(calls, ARRAY_SIZE(calls));
 }
 
-static int receive_setup(struct net_process *p)
-{
-	struct net_setup setup;
-
-	if (recv(p->cable, &setup, sizeof(setup), 0) != sizeof(setup) ||
-	    (setup.mode != NETWORK_INTERNET && setup.mode != NETWORK_USER))
-		return -EPROTO;
-	p->filter.mode = setup.mode;
-	p->filter.own = setup.own;
-	return 0;
-}
-
 static int prepare(struct net_process *p)
 {
-	int r = receive_setup(p);
+	int r = hostaddr_watch(&p->address_watch);
 
-	if (r == 0)
-		r = hostaddr_watch(&p->address_watch);
 	if (r < 0) {
 		log_error("the network process cannot start: %s", strerror(-r));
 		return r;
@@ -440,52 +426,24 @@ bool net_process_possible(void)
 	return slirp_lib_open(&lib) == 0;
 }
 
-int net_process_main(int cable)
+int net_process_run(const struct net_setup *setup, int cable)
 {
 	struct net_process *p = calloc(1, sizeof(*p));
 	int code;
 
-	/* The VMM's end of the cable says when it is over; this is for a VMM that is killed. */
+	/* The VMM's end of the cable says when it is over; this is for one that does not look. */
 	if (!p || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		return 1;
 	signal(SIGPIPE, SIG_IGN);
 	p->cable = cable;
+	p->filter.mode = setup->mode;
+	p->filter.own = setup->own;
 	code = prepare(p) < 0 || send(cable, "", 1, MSG_NOSIGNAL) < 0 ? 1 : serve(p);
 	if (p->slirp)
 		p->lib.cleanup(p->slirp);
 	free(p->fds);
 	free(p);
 	return code;
-}
-
-static int spawn(int cable, pid_t *pid)
-{
-	char *const argv[] = {"sandcastle", NET_PROCESS_WORD, NULL};
-	char *const env[] = {NULL};
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
-	int r = posix_spawn_file_actions_init(&actions);
-
-	if (r != 0)
-		return -r;
-	r = posix_spawnattr_init(&attr);
-	if (r != 0)
-		goto out_actions;
-	/* Ctrl-C at the terminal is for the sandbox; it ends with that. */
-	r = posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP);
-	if (r == 0)
-		r = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDWR,
-						     0);
-	if (r == 0)
-		r = posix_spawn_file_actions_adddup2(&actions, STDIN_FILENO, STDOUT_FILENO);
-	if (r == 0)
-		r = posix_spawn_file_actions_adddup2(&actions, cable, NET_PROCESS_CABLE);
-	if (r == 0)
-		r = posix_spawn(pid, "/proc/self/exe", &actions, &attr, argv, env);
-	posix_spawnattr_destroy(&attr);
-out_actions:
-	posix_spawn_file_actions_destroy(&actions);
-	return -r;
 }
 
 int net_process_wait(int cable)
@@ -498,19 +456,4 @@ int net_process_wait(int cable)
 		return -ETIMEDOUT;
 	}
 	return recv(cable, &word, 1, MSG_DONTWAIT) == 1 ? 0 : -ECHILD;
-}
-
-int net_process_start(const struct net_setup *setup, int *cable, pid_t *pid)
-{
-	int ends[2], r;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
-		return -errno;
-	r = send(ends[0], setup, sizeof(*setup), 0) < 0 ? -errno : spawn(ends[1], pid);
-	close(ends[1]);
-	if (r < 0)
-		close(ends[0]);
-	else
-		*cable = ends[0];
-	return r;
 }

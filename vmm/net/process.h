@@ -18,7 +18,7 @@
  * has given up files, the user's terminal, other programs and most system calls before
  * the first frame comes. The cable between both is a SOCK_SEQPACKET socket with one frame
  * a message, behind a struct virtio_net_hdr_v1 (devices/net.h); the first message
- * is a struct net_setup, and the process tells now and then how many frames its filter
+ * is the process's word that it is ready, and it tells now and then how many frames its filter
  * dropped (NET_REPORT). The process ends when the VMM's end of the cable does.
  */
 
@@ -26,15 +26,6 @@ struct net_setup {
 	uint32_t mode; /* enum network_mode */
 	struct net_addresses own;
 };
-
-/* The word that makes the program the network process instead of a command. */
-#define NET_PROCESS_WORD "network-process"
-
-/* The descriptor number of the cable in that process. */
-enum { NET_PROCESS_CABLE = 3 };
-
-/* Starts the process, a child; *cable is the VMM's end, the caller's to close. -errno. */
-int net_process_start(const struct net_setup *setup, int *cable, pid_t *pid) MUST_CHECK;
 
 /*
  * Waits until the process has sealed itself and takes frames. -ECHILD: it ended
@@ -48,7 +39,7 @@ int net_process_seal(void) MUST_CHECK;
 /* Whether what it needs is installed on this host. */
 bool net_process_possible(void);
 
-/* What the process does, from its main() to its end. Returns its exit code. */
-int net_process_main(int cable);
+/* What the process does, from its beginning to its end. Returns its exit code. */
+int net_process_run(const struct net_setup *setup, int cable);
 
 #endif

@@ -2,11 +2,10 @@
 #include "vmm/net/supervisor.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "common/loop.h"
@@ -22,7 +21,6 @@ struct net_supervisor {
 	struct net_supervisor_setup setup;
 	unsigned int restarts;
 	uint64_t pause_ms; /* before the next one */
-	pid_t pid; /* 0: there is none */
 	struct loop_source
 		cable; /* of a process that has not answered yet; its fd is ours, or -1 */
 	struct loop_timer timer; /* the pause's end, or that of the wait for an answer */
@@ -30,23 +28,18 @@ struct net_supervisor {
 	struct loop_task plug; /* to the card's */
 };
 
-/* It may be stuck, or not quite dead. */
-static void end_process(struct net_supervisor *s)
+/* The keeper ends the process itself before it starts another one. */
+static void drop_cable(struct net_supervisor *s)
 {
 	loop_remove(&s->cable);
 	if (s->cable.fd >= 0)
 		close(s->cable.fd);
 	s->cable.fd = -1;
-	if (s->pid <= 0)
-		return;
-	(void)kill(s->pid, SIGKILL);
-	(void)waitpid(s->pid, NULL, 0);
-	s->pid = 0;
 }
 
 static void restart_later(struct net_supervisor *s)
 {
-	end_process(s);
+	drop_cable(s);
 	if (s->restarts == NET_RESTARTS_MAX) {
 		log_warn("the network process has ended too often; the sandbox stays without a "
 			 "network");
@@ -107,7 +100,7 @@ static void timer_fired(struct loop_timer *timer)
 		restart_later(s);
 		return;
 	}
-	r = s->setup.start(&s->setup.net, &s->cable.fd, &s->pid);
+	r = s->setup.ask(s->setup.line, &s->cable.fd);
 	if (r == 0)
 		r = loop_add(s->setup.loop, &s->cable, EPOLLIN);
 	if (r < 0)
@@ -124,7 +117,6 @@ int net_supervisor_new(const struct net_supervisor_setup *setup, struct net_supe
 	if (!s)
 		return -ENOMEM;
 	s->setup = *setup;
-	s->pid = setup->pid;
 	s->pause_ms = setup->pause_ms;
 	s->cable = (struct loop_source){.fd = -1, .fn = process_answers, .name = "net-process"};
 	s->gone.fn = process_is_gone;
@@ -143,9 +135,7 @@ void net_supervisor_free(struct net_supervisor *s)
 {
 	if (!s)
 		return;
-	loop_remove(&s->cable);
-	if (s->cable.fd >= 0)
-		close(s->cable.fd);
+	drop_cable(s);
 	loop_timer_fini(&s->timer);
 	free(s);
 }

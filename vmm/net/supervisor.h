@@ -4,10 +4,9 @@
 #define VMM_NET_SUPERVISOR_H
 
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "common/util.h"
-#include "vmm/net/process.h"
+#include "vmm/net/keeper.h"
 
 struct loop;
 struct net_device;
@@ -17,31 +16,28 @@ struct net_supervisor;
  * DOC: a process that ends before its time
  *
  * The card loses its cable, and the guest sees a link that is down. Another process is
- * started, after a pause that doubles each time, and when it has sealed itself its cable is
+ * asked for, after a pause that doubles each time, and when it has sealed itself its cable is
  * plugged in: the link is up again, with the same addresses; connections of before are gone.
  * A guest that can make the process crash gets NET_RESTARTS_MAX tries in a sandbox's life.
  *
  * On the loop of `loop`, but for the card, which is spoken to on its own.
  */
 
-enum { NET_RESTARTS_MAX = 16 };
-
-/* As net_process_start(). */
-typedef int (*net_start_fn)(const struct net_setup *setup, int *cable, pid_t *pid);
+/* As net_keeper_ask(). */
+typedef int (*net_ask_fn)(int line, int *cable);
 
 struct net_supervisor_setup {
 	struct loop *loop, *card_loop; /* ours, whose thread makes and frees; the card's */
-	struct net_device *card;
-	struct net_setup net;
-	pid_t pid; /* of the process that the card is plugged into */
-	net_start_fn start;
-	uint64_t pause_ms; /* before the first start */
+	struct net_device *card; /* it is plugged into a process */
+	int line; /* to the keeper; borrowed */
+	net_ask_fn ask;
+	uint64_t pause_ms; /* before the first other process */
 };
 
 /* Before the card's loop runs. */
 int net_supervisor_new(const struct net_supervisor_setup *setup,
 		       struct net_supervisor **out) MUST_CHECK;
-/* When the card's loop has stopped. Forgets the process, which ends with its cable. NULL is fine. */
+/* When the card's loop has stopped. The process ends with its cable. NULL is fine. */
 void net_supervisor_free(struct net_supervisor *s);
 
 #endif

@@ -231,7 +231,19 @@ void vcpu_ask_to_stop(struct vcpu *vcpu)
 	(void)vcpu;
 }
 
-void vcpu_let_go_on(struct vcpu *vcpu)
+void vcpu_ask_to_pause(struct vcpu *vcpu)
+{
+	(void)vcpu;
+}
+
+int vcpu_wait_paused(struct vcpu *vcpu, unsigned int *slices)
+{
+	(void)vcpu;
+	(void)slices;
+	return 0;
+}
+
+void vcpu_go_on(struct vcpu *vcpu)
 {
 	(void)vcpu;
 }

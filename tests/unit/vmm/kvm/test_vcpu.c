@@ -13,6 +13,7 @@ static struct {
 	atomic_uint ended, faults;
 	enum vcpu_end why;
 	uint64_t detail;
+	int begins; /* what the vCPU's thread is told at first */
 	unsigned int mendable; /* so many faults are mended */
 } owner;
 
@@ -31,7 +32,13 @@ static bool on_fault(void *arg)
 	return atomic_fetch_add(&owner.faults, 1) < owner.mendable;
 }
 
-static const struct vcpu_ops ops = {.ended = on_ended, .faulted = on_fault};
+static int on_begin(void *arg)
+{
+	cr_assert_eq(arg, &owner);
+	return owner.begins;
+}
+
+static const struct vcpu_ops ops = {.begins = on_begin, .ended = on_ended, .faulted = on_fault};
 
 static struct vm vm = {.kvm_fd = FAKE_KVM_FD, .vm_fd = FAKE_VM_FD};
 
@@ -182,4 +189,81 @@ Test(vcpu, a_signal_that_was_not_meant_is_passed_over)
 	static const struct fake_exit exits[] = {{.error = EINTR}, {.error = EAGAIN}};
 
 	cr_expect(goes_on_after(exits, ARRAY_SIZE(exits)));
+}
+
+static struct vcpu *start(struct bus **bus)
+{
+	struct vcpu *vcpu;
+
+	cr_assert_eq(bus_new(bus), 0);
+	cr_assert_eq(vcpu_new(&vm, 1, 2, *bus, *bus, &ops, &owner, &vcpu), 0);
+	cr_assert_eq(vcpu_start(vcpu), 0);
+	return vcpu;
+}
+
+static void stop(struct vcpu *vcpu, struct bus *bus)
+{
+	unsigned int slices = 200;
+
+	vcpu_ask_to_stop(vcpu);
+	cr_assert_eq(vcpu_join(vcpu, &slices), 0);
+	vcpu_free(vcpu);
+	bus_free(bus);
+}
+
+static void wait_for_entry(size_t n)
+{
+	while (atomic_load(&fake_kvm.entered) < n)
+		sched_yield();
+}
+
+Test(vcpu, one_that_may_not_begin_never_enters_the_guest)
+{
+	unsigned int slices = 200;
+	struct vcpu *vcpu;
+	struct bus *bus;
+
+	owner.begins = -EPERM;
+	vcpu = start(&bus);
+	cr_assert_eq(vcpu_join(vcpu, &slices), 0);
+	cr_expect_eq(atomic_load(&fake_kvm.entered), 0);
+	vcpu_free(vcpu);
+	bus_free(bus);
+}
+
+Test(vcpu, one_that_pauses_goes_on_where_it_was)
+{
+	struct vcpu *vcpu;
+	struct bus *bus;
+	size_t entered;
+
+	vcpu = start(&bus);
+	wait_for_entry(1);
+	for (int i = 0; i < 3; i++) {
+		unsigned int slices = 200;
+
+		vcpu_ask_to_pause(vcpu);
+		vcpu_ask_to_pause(vcpu);
+		cr_assert_eq(vcpu_wait_paused(vcpu, &slices), 0);
+		entered = atomic_load(&fake_kvm.entered);
+		sched_yield();
+		cr_expect_eq(atomic_load(&fake_kvm.entered), entered);
+		vcpu_go_on(vcpu);
+		wait_for_entry(entered + 1);
+	}
+	stop(vcpu, bus);
+}
+
+Test(vcpu, one_that_pauses_can_be_stopped)
+{
+	unsigned int slices = 200;
+	struct vcpu *vcpu;
+	struct bus *bus;
+
+	vcpu = start(&bus);
+	wait_for_entry(1);
+	vcpu_ask_to_pause(vcpu);
+	cr_assert_eq(vcpu_wait_paused(vcpu, &slices), 0);
+	stop(vcpu, bus);
+	cr_expect_eq(atomic_load(&owner.ended), 0);
 }
