@@ -5,6 +5,7 @@
 #include "tests/fuzz/fuzz_input.h"
 #include "vmm/net/checksum.h"
 #include "vmm/net/filter.h"
+#include "vmm/net/refusal.h"
 
 static struct net_filter filter = {
 	.own = {.mac = {2, 0, 0, 0, 0, 1},
@@ -14,7 +15,8 @@ static struct net_filter filter = {
 		.dns4 = {10, 0, 2, 3},
 		.net6 = {0xfd, 0, 0x5c, 0xa5},
 		.guest6 = {0xfd, 0, 0x5c, 0xa5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x15},
-		.dns6 = {0xfd, 0, 0x5c, 0xa5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3}},
+		.dns6 = {0xfd, 0, 0x5c, 0xa5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3},
+		.gateway6 = {0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2}},
 };
 
 /* What no frame of a guest may be, said in other words than the filter's own. */
@@ -48,6 +50,16 @@ static void look_at_ipv6(const uint8_t *ip, size_t len)
 		abort();
 }
 
+/* What the guest is told of a frame that goes nowhere is something that it may be told. */
+static void look_at_refusal(const uint8_t *frame, size_t len)
+{
+	uint8_t answer[NET_REFUSAL_MAX];
+	size_t n = net_refusal(&filter, frame, len, answer);
+
+	if (n > sizeof(answer) || (n > 0 && net_filter_in(&filter, answer, n) != NET_PASS))
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static uint8_t frame[NET_FRAME_MAX + 16];
@@ -62,11 +74,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		(void)net_checksum_fill(frame, len, data[1], data[2]);
 	if (data[0] & 4 && len >= 12)
 		memcpy(frame + 6, filter.own.mac, 6);
-	if (net_filter_out(&filter, frame, len) == NET_PASS) {
+	switch (net_filter_out(&filter, frame, len)) {
+	case NET_PASS:
 		if (frame[12] == 8 && frame[13] == 0)
 			look_at_ipv4(frame + 14, len - 14);
 		else if (frame[12] == 0x86)
 			look_at_ipv6(frame + 14, len - 14);
+		break;
+	case NET_DROP_ADDRESS:
+		look_at_refusal(frame, len);
+		break;
+	default:
+		break;
 	}
 	(void)net_filter_in(&filter, frame, len);
 	return 0;

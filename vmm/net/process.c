@@ -20,6 +20,7 @@
 #include "vmm/confine/seal.h"
 #include "vmm/net/checksum.h"
 #include "vmm/net/hostaddr.h"
+#include "vmm/net/refusal.h"
 #include "vmm/net/slirp_lib.h"
 
 enum {
@@ -130,27 +131,43 @@ static bool has_room(struct net_process *p)
 	return n > 0;
 }
 
+/* Tries to put a frame, whose checksums are made, on the cable. False: errno says why not. */
+static bool send_frame(struct net_process *p, const void *frame, size_t len)
+{
+	struct virtio_net_hdr_v1 h = {.flags = VIRTIO_NET_HDR_F_DATA_VALID};
+	struct iovec iov[2] = {{.iov_base = &h, .iov_len = sizeof(h)},
+			       {.iov_base = (void *)(uintptr_t)frame, .iov_len = len}};
+	const struct msghdr mh = {.msg_iov = iov, .msg_iovlen = 2};
+
+	return sendmsg(p->cable, &mh, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+}
+
 /*
  * A frame for the guest. Where there is no room it waits, since a frame lost on
  * this side of the wire costs TCP a second; a guest that takes none at all loses them.
  */
 static ssize_t send_packet(const void *frame, size_t len, void *opaque)
 {
-	/* libslirp made the checksums itself. */
-	struct virtio_net_hdr_v1 h = {.flags = VIRTIO_NET_HDR_F_DATA_VALID};
-	struct iovec iov[2] = {{.iov_base = &h, .iov_len = sizeof(h)},
-			       {.iov_base = (void *)(uintptr_t)frame, .iov_len = len}};
-	const struct msghdr mh = {.msg_iov = iov, .msg_iovlen = 2};
 	struct net_process *p = opaque;
 
 	if (net_filter_in(&p->filter, frame, len) != NET_PASS) {
 		p->dropped++;
 		return (ssize_t)len;
 	}
-	while (sendmsg(p->cable, &mh, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+	while (!send_frame(p, frame, len))
 		if ((errno != EAGAIN && errno != ENOBUFS) || !has_room(p))
 			break;
 	return (ssize_t)len;
+}
+
+/* Tells the guest that its frame went nowhere; where there is no room for that it is not told. */
+static void refuse(struct net_process *p, const uint8_t *frame, size_t len)
+{
+	uint8_t answer[NET_REFUSAL_MAX];
+	size_t n = net_refusal(&p->filter, frame, len, answer);
+
+	if (n > 0)
+		(void)send_frame(p, answer, n);
 }
 
 static const SlirpCb callbacks = {
@@ -208,6 +225,7 @@ static void take_frame(struct net_process *p, size_t len)
 {
 	struct virtio_net_hdr_v1 h;
 	uint8_t *frame = p->frame + HEADER;
+	enum net_verdict v;
 
 	if (len < HEADER)
 		return;
@@ -216,10 +234,14 @@ static void take_frame(struct net_process *p, size_t len)
 	if ((h.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) &&
 	    !net_checksum_fill(frame, len, h.csum_start, h.csum_offset))
 		return;
-	if (net_filter_out(&p->filter, frame, len) == NET_PASS)
+	v = net_filter_out(&p->filter, frame, len);
+	if (v == NET_PASS) {
 		p->lib.input(p->slirp, frame, (int)len);
-	else
-		p->dropped++;
+		return;
+	}
+	p->dropped++;
+	if (v == NET_DROP_ADDRESS)
+		refuse(p, frame, len);
 }
 
 /* Where there is no room for it the next one says as much. */

@@ -125,6 +125,7 @@ static void send_syn(const char *addr, uint16_t port)
 
 	put_ethernet(f, 0x0800);
 	memcpy(f, &h, HEADER);
+	f[HEADER] = 0x52; /* to one, not to all */
 	f[IP] = 0x45;
 	f[IP + 3] = 40;
 	f[IP + 8] = 64;
@@ -213,6 +214,21 @@ Test(net_process, the_hosts_loopback_is_not_reached)
 	cr_assert(gateway_answers());
 	cr_expect_lt(accept(s, NULL, NULL), 0);
 	close(s);
+}
+
+Test(net_process, the_guest_is_told_what_it_does_not_reach)
+{
+	uint8_t got[2048];
+	size_t n;
+
+	send_syn("127.0.0.1", 1);
+	while ((n = take(got, sizeof(got))) > 0)
+		if (n >= TCP + 8 && got[IP + 9] == 1)
+			break;
+	cr_assert_gt(n, 0, "no ICMP");
+	cr_expect_eq(got[TCP], 3);
+	cr_expect_eq(got[TCP + 1], 13);
+	cr_expect(gateway_answers());
 }
 
 Test(net_process, frames_that_are_none_end_nothing)
