@@ -191,7 +191,7 @@ test_a_killed_sandbox_leaves_nothing()
 
 test_time_limits()
 {
-	run_sandcastle run --timeout 30s -- sleep 1000
+	run_sandcastle run --timeout 15s -- sleep 1000
 	expect_code 124
 	expect_err_match '^sandcastle: .*time limit'
 	# So short that no guest can have answered.
@@ -228,13 +228,13 @@ test_the_cloud_kernel()
 	expect_same written "$(cat f)"
 }
 
-# 1 GiB; a quarter of it where the CPU is emulated, which is slow and now and then kills a guest.
+# 1 GiB; an eighth of it where the CPU is emulated, which is slow and now and then kills a guest.
 test_a_gibibyte_both_ways()
 {
 	local pid anon before=0 most=0 pieces=16
 
 	export TEST_LIMIT=400
-	[ "${LAB_MODE-}" != emulated ] || pieces=4
+	[ "${LAB_MODE-}" != emulated ] || pieces=2
 	# The first start of a host makes the base image, in a process of the same name.
 	run_sandcastle run true
 	expect_code 0
