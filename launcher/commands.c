@@ -7,9 +7,10 @@
 #include "common/log.h"
 
 const struct command *const commands[] = {
-	&cmd_run,  &cmd_start, &cmd_exec,  &cmd_cp,	    &cmd_share,	 &cmd_publish, &cmd_ip,
-	&cmd_list, &cmd_stats, &cmd_logs,  &cmd_screenshot, &cmd_send,	 &cmd_connect, &cmd_attach,
-	&cmd_wait, &cmd_stop,  &cmd_image, &cmd_template,   &cmd_config, &cmd_doctor,  NULL,
+	&cmd_run,      &cmd_start,   &cmd_exec,	  &cmd_open,  &cmd_cp,	 &cmd_share,
+	&cmd_publish,  &cmd_ip,	     &cmd_list,	  &cmd_stats, &cmd_logs, &cmd_screenshot,
+	&cmd_send,     &cmd_connect, &cmd_attach, &cmd_wait,  &cmd_stop, &cmd_image,
+	&cmd_template, &cmd_config,  &cmd_doctor, NULL,
 };
 
 static const char help_head[] =

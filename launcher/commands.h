@@ -8,6 +8,7 @@
 
 extern const struct command cmd_run;
 extern const struct command cmd_start;
+extern const struct command cmd_open;
 extern const struct command cmd_exec;
 extern const struct command cmd_cp;
 extern const struct command cmd_share;

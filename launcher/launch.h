@@ -38,4 +38,7 @@ int launch(struct sandbox_config *cfg, int tie_fd, struct timeline *tl, launch_r
  */
 int launch_tie(const struct sandbox_config *cfg, int *fd) MUST_CHECK;
 
+/* What `run` does with its call, and `open` with its. Returns the exit code. */
+int run_in_sandbox(struct call *call);
+
 #endif

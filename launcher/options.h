@@ -39,6 +39,7 @@ enum { COMMAND_ANY = INT_MAX }; /* however many operands */
 
 enum command_flags {
 	COMMAND_OPTIONS_ANYWHERE = 1, /* options may stand behind operands, too */
+	COMMAND_OPENS = 4, /* its operand is a file to open, see launcher/config/open_file.h */
 	COMMAND_PARSES = 2, /* run() is given the command line as it is, argv[0] included */
 };
 

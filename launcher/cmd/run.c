@@ -24,7 +24,7 @@ static int close_stdin(const struct sandbox_config *cfg)
 	return -errno;
 }
 
-static int run(struct call *call)
+int run_in_sandbox(struct call *call)
 {
 	AUTO_CLOSE int tie_fd = -1, window_fd = -1;
 	struct sandbox_config cfg;
@@ -67,5 +67,5 @@ const struct command cmd_run = {
 	.max = COMMAND_ANY,
 	.flags = COMMAND_PARSES,
 	.size = sizeof(struct call),
-	.run = run,
+	.run = run_in_sandbox,
 };

@@ -70,6 +70,9 @@ _sandcastle_operand()
 		_sandcastle_names -S :
 		_sandcastle_value FILE
 		;;
+	'['*']')
+		_sandcastle_operand "${1:1:-1}"
+		;;
 	*)
 		_sandcastle_value "$1"
 		;;

@@ -214,9 +214,9 @@ int map_add_pair(struct sandbox_config *cfg, const struct map_base *base, const 
 		   (struct field){guest, guest ? strlen(guest) : 0}, mode);
 }
 
-int map_add_same(struct sandbox_config *cfg, const char *path)
+int map_add_exact(struct sandbox_config *cfg, const char *host, const char *guest)
 {
-	struct config_map map = {.fd = -1, .host = strdup(path), .guest = strdup(path)};
+	struct config_map map = {.fd = -1, .host = strdup(host), .guest = strdup(guest)};
 	int r = -ENOMEM;
 
 	if (!map.host || !map.guest)
@@ -227,6 +227,11 @@ int map_add_same(struct sandbox_config *cfg, const char *path)
 		r = append_map(cfg, &map);
 	config_map_fini(&map);
 	return r;
+}
+
+int map_add_same(struct sandbox_config *cfg, const char *path)
+{
+	return map_add_exact(cfg, path, path);
 }
 
 static int by_guest_path(const void *a, const void *b)

@@ -46,6 +46,9 @@ int map_add_pair(struct sandbox_config *cfg, const struct map_base *base, const 
 /* Adds the host folder `path` (resolved, absolute) read-only at the same path. */
 int map_add_same(struct sandbox_config *cfg, const char *path) MUST_CHECK;
 
+/* Adds the host file or folder `host` (as above) read-only at `guest` (absolute, normalised). */
+int map_add_exact(struct sandbox_config *cfg, const char *host, const char *guest) MUST_CHECK;
+
 /* Sorts cfg's maps, parents first, and refuses what overlaps (vmm/config/config.h). */
 int map_check_all(struct sandbox_config *cfg) MUST_CHECK;
 

@@ -9,6 +9,7 @@
 #include "launcher/config/checkout.h"
 #include "launcher/config/config_apply.h"
 #include "launcher/config/map.h"
+#include "launcher/config/open_file.h"
 #include "launcher/config/settings.h"
 
 /*
@@ -134,10 +135,17 @@ static int copy_command(struct sandbox_config *cfg, int argc, char **argv)
 	return -ENOMEM;
 }
 
+/* An operand is a file to open, and no command. */
+static bool opens(const struct settings *s)
+{
+	return s->call.command->flags & COMMAND_OPENS;
+}
+
 static int apply_file(struct settings *s)
 {
 	/* A command on the command line takes the place of the file's. */
-	const unsigned int flags = s->call.argc == 0 ? CONFIG_APPLY_COMMANDS : 0;
+	const bool commands = s->call.argc == 0 || opens(s);
+	const unsigned int flags = commands ? CONFIG_APPLY_COMMANDS : 0;
 	struct config_file file;
 	int r = config_file_read(s->config, &file);
 
@@ -153,6 +161,16 @@ static bool serves(const struct settings *s)
 	return s->call.command->max == 0;
 }
 
+/* The file to open, if that is not the configuration itself. */
+static int copy_file(struct settings *s)
+{
+	if (s->call.argc > 1 || (s->config && s->call.argc == 1 && s->config != s->call.argv[0])) {
+		log_error("open takes one file; write `sandcastle open FILE` for each");
+		return -EINVAL;
+	}
+	return s->config || s->call.argc == 0 ? 0 : copy_command(s->cfg, 1, s->call.argv);
+}
+
 /*
  * The command line is gone through twice, first for --config alone: what the
  * file says has to be there for the other options to take its place.
@@ -165,9 +183,12 @@ static int parse_twice(struct settings *s, int argc, char **argv)
 
 	s->call.only = SETTING_FIRST;
 	r = options_parse(&s->call, argc, argv);
+	if (r == 0 && opens(s) && !s->config && s->call.argc == 1 &&
+	    open_is_config(s->call.argv[0]))
+		s->config = s->call.argv[0];
 	if (r == 0 && s->config)
 		r = apply_file(s);
-	if (r == 0 && s->config && !serves(s))
+	if (r == 0 && s->config && !serves(s) && !opens(s))
 		r = config_commands_to_argv(cfg);
 	if (r != 0)
 		return r;
@@ -181,6 +202,8 @@ static int parse_twice(struct settings *s, int argc, char **argv)
 		return refuse_session();
 	if (serves(s))
 		return s->call.argc > 0 ? refuse_command(s->call.argv[0]) : 0;
+	if (opens(s))
+		return copy_file(s);
 	return cfg->argv ? 0 : copy_command(cfg, s->call.argc, s->call.argv);
 }
 
@@ -197,7 +220,9 @@ int run_options_parse(const struct call *call, const struct run_host *host,
 	if (r == 0)
 		r = parse_twice(&s, call->argc, call->argv);
 	/* With a file, the sandbox sees what the file says, wherever it is started from. */
-	if (r == 0 && !s.config)
+	if (r == 0 && opens(&s))
+		r = open_apply(&s);
+	else if (r == 0 && !s.config)
 		r = place_cwd(&s);
 	return r == 0 ? settings_finish(&s) : r;
 }

@@ -45,6 +45,7 @@ for_whom()
 declare -A length=([many/many_at_once]=11 [desktop/weston_in_the_window]=6 [desktop/xorg_follows_the_window]=4
 	[install_root/the_debian_package]=5 [run/a_gibibyte_both_ways]=5
 	[image_root/no_secret_of_the_host]=4 [control/a_sandbox_that_stays]=4 [cp/both_ways]=3
+	[session/an_editor_fills_the_display]=3 [session/one_file_is_opened]=3
 	[image/programs_work_as_on_the_host]=3 [network_root/real_clients]=4)
 
 # list WHO REGEX: the tests by their names, the longest first, else in the order they stand there.

@@ -79,8 +79,9 @@ Test(man, options)
 	char first[32], letter[32];
 
 	for (const struct command *const *c = commands; *c; c++) {
-		/* Those of `start` and `template` are said to be those of `run`. */
+		/* Those of `start`, `open` and `template` are said to be those of `run`. */
 		if (!(*c)->options || strcmp((*c)->name, "start") == 0 ||
+		    strcmp((*c)->name, "open") == 0 ||
 		    strcmp((*c)->name, "template") == 0)
 			continue;
 		snprintf(first, sizeof(first), ".Ss %s", (*c)->name);
