@@ -27,6 +27,8 @@ set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 # Those that are loaded by name (common/lazy_lib.h).
 set(CPACK_DEBIAN_HEADLESS_PACKAGE_DEPENDS "libarchive13, libxml2, libslirp0")
 set(CPACK_DEBIAN_DESKTOP_PACKAGE_DEPENDS "sandcastle (= ${PROJECT_VERSION})")
+# A sandbox has the host's programs: these show one in it (docs/desktop.md).
+set(CPACK_DEBIAN_DESKTOP_PACKAGE_RECOMMENDS "sway, xwayland, dbus-daemon, udev, foot, shared-mime-info")
 # A sandbox boots the host's own kernel; a host that has booted has one, a container has not.
 set(CPACK_DEBIAN_HEADLESS_PACKAGE_RECOMMENDS linux-image-amd64)
 # The library: who links to it depends on this package, and ldconfig learns of it.

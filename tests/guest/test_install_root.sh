@@ -14,8 +14,7 @@ test_the_debian_package()
 	expect_code 0
 	mapfile -t files < <(dpkg -L sandcastle)
 	for file in /usr/bin/sandcastle /usr/share/man/man1/sandcastle.1 /usr/share/man/man5/sandcastle.sandbox.5 \
-		/usr/share/bash-completion/completions/sandcastle /usr/share/mime/packages/sandcastle.xml \
-		/usr/share/applications/sandcastle.desktop /usr/include/sandcastle.h /usr/lib/libsandcastle.so.0 \
+		/usr/share/bash-completion/completions/sandcastle /usr/include/sandcastle.h /usr/lib/libsandcastle.so.0 \
 		/usr/lib/pkgconfig/sandcastle.pc /usr/share/man/man3/sandcastle.3; do
 		[[ " ${files[*]} " == *" $file "* ]] || fail "the package lacks $file"
 	done

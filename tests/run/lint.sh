@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Sourced by ./dev: ./dev lint. A function check_NAME and a word in lint_checks is one more check.
 
-lint_checks=(format graph prose tested headers tidy cppcheck scripts)
+lint_checks=(format graph prose tested headers tidy cppcheck scripts desktop)
 
 c_sources()
 {
@@ -54,6 +54,18 @@ check_scripts()
 check_graph()
 {
 	tests/style/graph.sh
+}
+
+# What the desktop package installs. A service menu and a file manager's action are no entries by the
+# specification that desktop-file-validate knows.
+check_desktop()
+{
+	local code=0
+
+	desktop-file-validate desktop/sandcastle.desktop desktop/sandcastle-sendto.desktop || code=1
+	appstreamcli validate --no-net --no-color desktop/*.metainfo.xml || code=1
+	xmllint --noout desktop/*.xml desktop/icons/*.svg || code=1
+	return "$code"
 }
 
 # Each header compiles by itself, whatever was included before it.
