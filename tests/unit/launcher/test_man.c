@@ -81,8 +81,7 @@ Test(man, options)
 	for (const struct command *const *c = commands; *c; c++) {
 		/* Those of `start`, `open` and `template` are said to be those of `run`. */
 		if (!(*c)->options || strcmp((*c)->name, "start") == 0 ||
-		    strcmp((*c)->name, "open") == 0 ||
-		    strcmp((*c)->name, "template") == 0)
+		    strcmp((*c)->name, "open") == 0 || strcmp((*c)->name, "template") == 0)
 			continue;
 		snprintf(first, sizeof(first), ".Ss %s", (*c)->name);
 		read_section("sandcastle.1", first, ".S", section, sizeof(section));
