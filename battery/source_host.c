@@ -26,7 +26,7 @@ enum {
 
 struct host_source {
 	struct power_source source;
-	int class_fd;
+	int class_fd, devices_fd;
 	struct udev *udev;
 	struct udev_monitor *monitor;
 	struct loop_source uevent;
@@ -46,7 +46,7 @@ static bool drifts(const struct power_state *state)
 static void refresh(struct host_source *h, bool announced)
 {
 	struct power_state state;
-	int r = supply_read_sysfs(h->class_fd, &h->source.set);
+	int r = supply_read_sysfs(h->class_fd, h->devices_fd, &h->source.set);
 
 	h->read_at = now_ms();
 	if (r < 0) {
@@ -127,6 +127,8 @@ static void host_destroy(struct power_source *source)
 	udev_unref(h->udev);
 	if (h->class_fd >= 0)
 		close(h->class_fd);
+	if (h->devices_fd >= 0)
+		close(h->devices_fd);
 	free(h);
 }
 
@@ -142,6 +144,9 @@ static int start(struct host_source *h, struct loop *loop)
 	/* A kernel without the class: a machine on mains, as the device starts out. */
 	if (h->class_fd < 0)
 		return errno == ENOENT ? 0 : -errno;
+	h->devices_fd = open("/sys/devices", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (h->devices_fd < 0)
+		return -errno;
 	if (watch_uevents(h, loop) < 0)
 		log_info("the kernel's events cannot be heard here: "
 			 "the guest sees changes of the host's power when it looks");
@@ -166,7 +171,7 @@ int power_source_host_new(struct loop *loop, struct device *battery, struct powe
 		return -ENOMEM;
 	h->source.ops = &host_ops;
 	h->source.battery = battery;
-	h->class_fd = -1;
+	h->class_fd = h->devices_fd = -1;
 	h->look = (struct loop_source){
 		.fd = battery_look_fd(battery),
 		.fn = guest_looked,

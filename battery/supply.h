@@ -75,9 +75,10 @@ void supply_summarise(const struct supply_set *set, struct supply_slots *slots,
 
 /*
  * Reads all supplies of a /sys/class/power_supply opened as class_fd; sorted by
- * name. More than SUPPLY_MAX are left out. -errno if the directory itself
- * cannot be read. May take as long as the host's firmware takes.
+ * name. Links to "../../devices/..." are followed below devices_fd, /sys/devices: out of a class
+ * that is a mount of its own none leads. More than SUPPLY_MAX are left out. -errno if the class
+ * itself cannot be read. May take as long as the host's firmware takes.
  */
-int supply_read_sysfs(int class_fd, struct supply_set *out) MUST_CHECK;
+int supply_read_sysfs(int class_fd, int devices_fd, struct supply_set *out) MUST_CHECK;
 
 #endif

@@ -19,9 +19,23 @@ static void read_attr(int dir_fd, struct supply *s, enum supply_attr attr)
 	value[strcspn(value, "\n")] = '\0';
 }
 
-static int read_supply(int class_fd, const char *name, struct supply *s)
+static int open_supply(int class_fd, int devices_fd, const char *name)
 {
-	AUTO_CLOSE int dir_fd = openat(class_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+	static const char devices[] = "../../devices/";
+	const size_t prefix = sizeof(devices) - 1;
+	char link[1024];
+	const ssize_t n = readlinkat(class_fd, name, link, sizeof(link) - 1);
+
+	if (n <= (ssize_t)prefix || memcmp(link, devices, prefix) != 0)
+		return openat(class_fd, name, flags);
+	link[n] = '\0';
+	return openat(devices_fd, link + prefix, flags);
+}
+
+static int read_supply(int class_fd, int devices_fd, const char *name, struct supply *s)
+{
+	AUTO_CLOSE int dir_fd = open_supply(class_fd, devices_fd, name);
 
 	if (dir_fd < 0)
 		return -errno;
@@ -51,7 +65,7 @@ static void sort_by_name(struct supply_set *set)
 		}
 }
 
-int supply_read_sysfs(int class_fd, struct supply_set *out)
+int supply_read_sysfs(int class_fd, int devices_fd, struct supply_set *out)
 {
 	/* A description of its own: the offset of class_fd is not ours to move. */
 	int fd = openat(class_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -70,7 +84,7 @@ int supply_read_sysfs(int class_fd, struct supply_set *out)
 	out->n = 0;
 	while (out->n < SUPPLY_MAX && (entry = readdir(dir)))
 		if (entry->d_name[0] != '.' && strlen(entry->d_name) < SUPPLY_NAME_MAX &&
-		    read_supply(fd, entry->d_name, &out->supplies[out->n]) == 0)
+		    read_supply(fd, devices_fd, entry->d_name, &out->supplies[out->n]) == 0)
 			out->n++;
 	closedir(dir);
 	sort_by_name(out);

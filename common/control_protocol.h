@@ -13,7 +13,7 @@ enum {
 	CONTROL_PROTOCOL = 1,
 	CONTROL_MESSAGE_MAX = 128 * 1024, /* bytes of JSON in a packet */
 	CONTROL_FILE_MAX = 2 * 1024 * 1024, /* of a request that comes as a file */
-	CONTROL_MAX_FDS = 3, /* that come with a request, its own file not counted */
+	CONTROL_MAX_FDS = 4, /* that come with a request, its own file not counted */
 	CONTROL_MAX_CLIENTS = 256,
 	CONTROL_MAX_COMMANDS = 256,
 	CONTROL_MAX_INPUT = 1024, /* events of one "input" */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/job.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,23 +9,17 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "common/util.h"
-
 struct job_state {
 	int group, terminal, foreground;
 };
 
 /* proc(5): after the name, which may hold anything, come state, ppid, pgrp, session, tty_nr, tpgid. */
-static bool read_state(pid_t pid, struct job_state *out)
+static bool read_state(int stat_fd, struct job_state *out)
 {
-	char path[32], text[1024];
+	char text[1024];
 	const char *after;
-	AUTO_CLOSE int fd = -1;
-	ssize_t n;
+	const ssize_t n = pread(stat_fd, text, sizeof(text) - 1, 0);
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 	if (n <= 0)
 		return false;
 	text[n] = '\0';
@@ -48,16 +41,16 @@ static bool is_terminal(int fd, int tty_nr)
 	       st.st_rdev == makedev((n & 0xfff00) >> 8, (n & 0xff) | (n >> 12 & 0xfff00));
 }
 
-bool job_has_terminal(int fd, pid_t pid)
+bool job_has_terminal(int fd, int stat_fd)
 {
 	struct job_state state;
 	pid_t foreground;
 
-	if (pid == 0) {
+	if (stat_fd == 0) {
 		foreground = tcgetpgrp(fd);
 		return foreground < 0 || foreground == getpgrp();
 	}
-	if (!read_state(pid, &state))
+	if (!read_state(stat_fd, &state))
 		return false;
 	return !is_terminal(fd, state.terminal) || state.group == state.foreground;
 }

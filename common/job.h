@@ -4,14 +4,13 @@
 #define COMMON_JOB_H
 
 #include <stdbool.h>
-#include <sys/types.h>
 
 /*
- * Whether terminal fd is `pid`'s to read now: its job is in the foreground there, or the
- * terminal is not the one it is controlled by. 0: this process; another one that has gone has
- * nothing to read.
+ * Whether terminal fd is a process's to read now: its job is in the foreground there, or the
+ * terminal is not the one it is controlled by. stat_fd is that process's /proc/PID/stat, as whoever
+ * is confined sees none; 0: this process. A process that has gone has nothing to read.
  */
-bool job_has_terminal(int fd, pid_t pid);
+bool job_has_terminal(int fd, int stat_fd);
 
 /*
  * Stops this process as SIGTSTP does when nobody handles it; returns when it was continued, or

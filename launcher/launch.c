@@ -209,6 +209,8 @@ int launch(struct sandbox_config *cfg, int tie_fd, struct timeline *tl, launch_r
 			.kernel = &kernel,
 			.agent = &agent,
 			.listen_fd = l.rd.listen_fd,
+			.run_fd = l.rd.dir_fd,
+			.runs_fd = l.rd.top_fd,
 			.tie_fd = tie_fd,
 			.timeline = tl,
 			.ops = &ops,

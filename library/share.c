@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/mounts.h"
 #include "library/library_priv.h"
 
 /* Writes the path of an open file, free of links, to a buffer of `size` bytes. */
@@ -42,20 +43,24 @@ static int open_host(struct sandcastle_sandbox *sb, const struct sandcastle_map 
 
 static int share(struct sandcastle_sandbox *sb, const struct sandcastle_map *map)
 {
-	AUTO_CLOSE int fd = -1;
+	AUTO_CLOSE int fd = -1, mount = -1;
 	char host[PATH_MAX] = "";
 	json_t *reply = NULL;
 	int r = open_host(sb, map, host, sizeof(host), &fd);
 
 	if (r == SANDCASTLE_OK)
 		r = lib_wait_ready(sb);
+	/* Where none can be made the sandbox says what that means for it. */
+	if (r == SANDCASTLE_OK &&
+	    mount_detach_elsewhere(fd, map->mode == SANDCASTLE_MAP_WRITABLE, &mount) < 0)
+		mount = -1;
 	if (r == SANDCASTLE_OK)
 		r = lib_call(sb,
 			     json_pack("{s:s, s:o, s:o, s:b}", "op", "share", "host",
 				       control_bytes_new(host), "guest",
 				       control_bytes_new(map->guest ? map->guest : host), "write",
 				       map->mode == SANDCASTLE_MAP_WRITABLE),
-			     &fd, 1, NULL, &reply);
+			     mount >= 0 ? &mount : &fd, 1, NULL, &reply);
 	json_decref(reply);
 	return r;
 }

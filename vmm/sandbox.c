@@ -206,6 +206,8 @@ static void session_ready(struct session *session, void *owner)
 
 	(void)session;
 	sb->was_ready = true;
+	/* Nothing more is made of this machine, or judged by it. */
+	template_store_fini(&sb->store);
 	control_ready(sb->control);
 	if (sb->setup->ops->ready)
 		sb->setup->ops->ready(sb->setup->owner);
@@ -459,6 +461,7 @@ static int add_services(struct sandbox *sb)
 		.card = machine_card(sb->machine),
 		.base_files = machine_base_files(sb->machine),
 		.kernel = sb->setup->kernel->release,
+		.confinement = &sb->confinement,
 		.tied = sb->setup->tie_fd >= 0,
 		.cloned = sb->cloned,
 		.ops = &control_ops,
@@ -534,6 +537,10 @@ static int build(struct sandbox *sb, int kvm_fd)
 			return r;
 	}
 	timeline_mark(tl, TIMELINE_SET_UP, "session, timers");
+	r = sandbox_confine(sb);
+	timeline_mark(tl, TIMELINE_SET_UP, "confinement");
+	if (r < 0)
+		return r;
 	r = machine_start(sb->machine, sb->park.machine != NULL);
 	timeline_mark(tl, TIMELINE_SET_UP, "threads");
 	session_set_timeline(sb->session, tl);

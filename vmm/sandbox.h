@@ -25,10 +25,12 @@ struct sandbox_ops {
 
 struct sandbox_setup {
 	struct sandbox_config *config; /* the descriptors of its maps and ports are taken over */
-	const struct base_image *base;
-	const struct kernel_image *kernel;
+	struct base_image *base; /* its root is closed once the machine is built, */
+	struct kernel_image *kernel; /* and its file */
 	const struct agent_image *agent;
 	int listen_fd; /* the control socket (vmm/control/control.h), borrowed; -1: none */
+	/* The folder of that, locked, and the one it is in, borrowed; both stay usable by their numbers. */
+	int run_fd, runs_fd; /* -1: none */
 	int tie_fd; /* readable when the sandbox is to end, borrowed; -1: none */
 	struct timeline *timeline; /* where the time went is added to it */
 	const struct sandbox_ops *ops;

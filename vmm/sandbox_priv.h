@@ -4,6 +4,7 @@
 #define VMM_SANDBOX_PRIV_H
 
 #include "common/loop.h"
+#include "vmm/confine/confine.h"
 #include "vmm/foreground.h"
 #include "vmm/park.h"
 #include "vmm/sandbox.h"
@@ -21,6 +22,7 @@ struct sandbox {
 	struct ports *ports;
 	struct control *control;
 	struct template_store store;
+	struct confinement confinement; /* what is in force once the machine runs */
 	struct park park;
 	bool cloned; /* it goes on from a template, */
 	bool was_ready; /* and came to something */
@@ -52,6 +54,8 @@ struct machine_setup;
 int sandbox_build_machine(struct sandbox *sb, struct machine_setup *setup) MUST_CHECK;
 /* Once the session is there, and before the machine starts. */
 int sandbox_prepare_session(struct sandbox *sb) MUST_CHECK;
+/* When all is built, and there is one thread: gives up all but what is held. Logs on failure. */
+int sandbox_confine(struct sandbox *sb) MUST_CHECK;
 /* At the end. A clone that came to nothing by itself was the last one of its template. */
 void sandbox_judge_template(const struct sandbox *sb);
 

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/own_fd.h"
 #include "common/text.h"
 #include "image/base/base.h"
 #include "image/kernel/cache.h"
@@ -381,18 +382,21 @@ static void make_room(const struct template_store *store)
 /* A link does not take the place of a file that is there, but renaming one does. */
 static int give_name(const struct template_store *store, int fd)
 {
-	char path[32];
+	const int folder = own_fd_folder();
+	char name[16];
 	struct stat st;
 	int r;
 
+	if (folder < 0)
+		return folder;
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	if ((uint64_t)st.st_blocks * 512 > KEPT_BYTES)
 		return -EFBIG;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	snprintf(name, sizeof(name), "%d", fd);
 	/* Of one who was killed: the lock is ours. */
 	(void)unlinkat(store->dir, TEMPORARY, 0);
-	if (linkat(AT_FDCWD, path, store->dir, TEMPORARY, AT_SYMLINK_FOLLOW) < 0)
+	if (linkat(folder, name, store->dir, TEMPORARY, AT_SYMLINK_FOLLOW) < 0)
 		return -errno;
 	if (renameat(store->dir, TEMPORARY, store->dir, store->name) == 0)
 		return 0;

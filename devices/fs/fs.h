@@ -81,6 +81,11 @@ int fs_server_add_export(struct fs_server *server,
  */
 int fs_server_remove_export(struct fs_server *server, const char *name) MUST_CHECK;
 
+enum { FS_MAX_WRITABLE = 128 };
+
+/* The descriptors, the server's, of its writable exports' folders and files; how many. */
+size_t fs_server_writable(const struct fs_server *server, int fds[FS_MAX_WRITABLE]);
+
 /* What a guest makes the host keep for it. */
 struct fs_figures {
 	uint32_t nodes, max_nodes; /* files it knows */

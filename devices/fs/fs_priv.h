@@ -344,6 +344,8 @@ int fs_readable(struct fs_server *s, struct fs_node *node, int *own) MUST_CHECK;
 int fs_reopen_fd(const struct fs_server *s, int fd, int flags, mode_t mode) MUST_CHECK;
 int fs_node_stat(struct fs_server *s, struct fs_node *node, struct stat *st) MUST_CHECK;
 uint64_t fs_guest_ino(struct fs_server *s, dev_t dev, uint64_t ino);
+/* A user or group of the host, as the guest sees it. */
+uint32_t fs_owner(uint32_t id);
 void fs_fill_attr(struct fs_server *s, const struct fs_node *node, const struct stat *st,
 		  struct fuse_attr *attr);
 /* Fills *out and counts the lookup it stands for. */

@@ -184,6 +184,17 @@ uint64_t fs_guest_ino(struct fs_server *s, dev_t dev, uint64_t ino)
 	return (uint64_t)i << INO_BITS | ino;
 }
 
+/*
+ * Whoever the process's user namespace does not know is shown as this one, which is nearly always
+ * root (docs/decisions/0010-confinement.md).
+ */
+uint32_t fs_owner(uint32_t id)
+{
+	enum { SOMEBODY = 65534 };
+
+	return id == SOMEBODY ? 0 : id;
+}
+
 void fs_fill_attr(struct fs_server *s, const struct fs_node *node, const struct stat *st,
 		  struct fuse_attr *attr)
 {
@@ -205,8 +216,8 @@ void fs_fill_attr(struct fs_server *s, const struct fs_node *node, const struct 
 		.ctimensec = (uint32_t)st->st_ctim.tv_nsec,
 		.mode = mode,
 		.nlink = (uint32_t)st->st_nlink,
-		.uid = st->st_uid,
-		.gid = st->st_gid,
+		.uid = fs_owner(st->st_uid),
+		.gid = fs_owner(st->st_gid),
 		/* A host's device number means nothing, or worse, in the guest. */
 		.rdev = 0,
 		.blksize = (uint32_t)st->st_blksize,

@@ -74,9 +74,9 @@ static int check_owner(const struct fs_request *rq, const struct stat *st)
 
 	if (rq->hdr.uid == 0)
 		return 0;
-	if ((in->valid & FATTR_UID) && in->uid != st->st_uid)
+	if ((in->valid & FATTR_UID) && in->uid != fs_owner(st->st_uid))
 		return -EPERM;
-	if ((in->valid & FATTR_GID) && in->gid != st->st_gid)
+	if ((in->valid & FATTR_GID) && in->gid != fs_owner(st->st_gid))
 		return -EPERM;
 	return 0;
 }

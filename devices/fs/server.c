@@ -490,6 +490,19 @@ int fs_server_add_export(struct fs_server *s, const struct fs_export_config *cfg
 	return 0;
 }
 
+size_t fs_server_writable(const struct fs_server *s, int fds[FS_MAX_WRITABLE])
+{
+	size_t n = 0;
+
+	for (unsigned int i = 0; i < FS_MAX_EXPORTS; i++) {
+		const struct fs_export *export = &s->exports[i];
+
+		if (export->name[0] && export->writable)
+			fds[n++] = export->file ? export->file->fd : export->top->fd;
+	}
+	return n;
+}
+
 int fs_server_remove_export(struct fs_server *s, const char *name)
 {
 	struct fs_export *export = name[0] ? find_export(s, name) : NULL;

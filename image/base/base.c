@@ -443,7 +443,8 @@ void base_image_fini(struct base_image *image)
 		return;
 	index_free(image->index);
 	rules_fini(&image->rules);
-	close(image->root);
+	if (image->root >= 0)
+		close(image->root);
 	free(image->path);
 	*image = (struct base_image){.root = -1};
 }

@@ -149,16 +149,20 @@ static int open_anew(int fd)
 
 static int send_request(struct exec *x)
 {
-	int fds[3] = {-1, -1, -1}, r = 0;
+	int fds[4] = {-1, -1, -1, -1}, n = x->detach ? 0 : 3, r = 0;
 
 	for (int i = 0; i < 3 && !x->detach && r == 0; i++) {
 		fds[i] = i == 0 && x->no_stdin ? open("/dev/null", O_RDONLY | O_CLOEXEC)
 					       : open_anew(i);
 		r = fds[i] < 0 ? -errno : 0;
 	}
+	/* So that nothing is read of our terminal while we are in the background there. */
+	if (n == 3 && isatty(STDIN_FILENO) &&
+	    (fds[3] = open("/proc/self/stat", O_RDONLY | O_CLOEXEC)) >= 0)
+		n = 4;
 	if (r == 0)
-		r = client_send(x->client, json_incref(x->request), fds, x->detach ? 0 : 3, &x->id);
-	for (int i = 0; i < 3; i++)
+		r = client_send(x->client, json_incref(x->request), fds, (unsigned int)n, &x->id);
+	for (int i = 0; i < 4; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
 	if (r == -E2BIG)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/mounts.h"
 #include "launcher/commands.h"
 #include "launcher/config/map.h"
 #include "launcher/config/run_options.h"
@@ -23,6 +24,7 @@ static const struct option_row options[] = {
 
 static int add(struct client *c, const struct config_map *map)
 {
+	AUTO_CLOSE int mount = -1;
 	json_t *request;
 	json_t *reply = NULL;
 	int r;
@@ -36,7 +38,10 @@ static int add(struct client *c, const struct config_map *map)
 	request = json_pack("{s:s, s:o, s:o, s:b}", "op", "share", "host",
 			    control_bytes_new(map->host), "guest", control_bytes_new(map->guest),
 			    "write", (int)map->writable);
-	r = control_ask_with(c, request, &map->fd, 1, &reply);
+	/* Where none can be made the sandbox says what that means for it. */
+	if (mount_detach_elsewhere(map->fd, map->writable, &mount) < 0)
+		mount = -1;
+	r = control_ask_with(c, request, mount >= 0 ? &mount : &map->fd, 1, &reply);
 
 	json_decref(reply);
 	return r;

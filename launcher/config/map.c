@@ -63,10 +63,26 @@ static int append_map(struct sandbox_config *cfg, struct config_map *map)
 	return 0;
 }
 
+static int check_host(const struct config_map *map)
+{
+	char why[MAP_WHY_MAX];
+	struct map_owns owns;
+	int r = map_owns_init(&owns);
+
+	if (r < 0) {
+		log_error("out of memory");
+		return r;
+	}
+	r = map_check_host(map, &owns, why, sizeof(why));
+	map_owns_fini(&owns);
+	if (r < 0)
+		log_error("%s", why);
+	return r;
+}
+
 /* Takes the place of `map->host` and checks that its owner lets us have it. */
 static int open_host(struct config_map *map)
 {
-	char why[MAP_WHY_MAX];
 	struct stat st;
 	int need, r;
 
@@ -83,11 +99,9 @@ static int open_host(struct config_map *map)
 		return -ENOTSUP;
 	}
 	map->is_file = S_ISREG(st.st_mode);
-	r = map_check_host(map, why, sizeof(why));
-	if (r < 0) {
-		log_error("%s", why);
+	r = check_host(map);
+	if (r < 0)
 		return r;
-	}
 	need = R_OK | (map->is_file ? 0 : X_OK) | (map->writable ? W_OK : 0);
 	if (access(map->host, need) < 0) {
 		log_error("cannot map %s: you may not %s it; change its permissions%s", map->host,

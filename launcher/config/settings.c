@@ -398,6 +398,19 @@ static int set_window(struct call *call, const char *text)
 	return set_session(call, "app");
 }
 
+static int set_confine(struct call *call, const char *text)
+{
+	struct settings *s = CONTAINER_OF(call, struct settings, call);
+
+	s->cfg->confine_weak = strcmp(text, "weak") == 0;
+	if (s->cfg->confine_weak || strcmp(text, "auto") == 0)
+		return 0;
+	log_error("%s '%s': give auto (as far as this host can, but not by less than files), or "
+		  "weak",
+		  call->what, text);
+	return -EINVAL;
+}
+
 static int set_map(struct call *call, const char *text)
 {
 	struct settings *s = CONTAINER_OF(call, struct settings, call);
@@ -517,6 +530,9 @@ const struct option_row settings_rows[] = {
 	{"no-template", 0, NULL, set_flag, AT(no_template), 0,
 	 "start its kernel, instead of cloning a machine that\n"
 	 "was started before"},
+	{"confine", 0, "auto|weak", set_confine, 0, 0,
+	 "weak: also on a host that can confine its process\n"
+	 "neither by mounts nor by Landlock (default: auto)"},
 	{"tie-to-parent", 0, NULL, set_flag, AT(tie_to_parent), 0,
 	 "end when the process that starts this one does"},
 	{"debug-console", 0, NULL, set_flag, AT(debug_console), 0,

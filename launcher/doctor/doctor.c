@@ -11,9 +11,11 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "common/mounts.h"
 #include "common/units.h"
 #include "image/kernel/kernel.h"
 #include "vmm/config/config.h"
+#include "vmm/confine/landlock.h"
 #include "vmm/kvm/checks.h"
 #include "vmm/net/libvirt.h"
 #include "vmm/net/process.h"
@@ -237,6 +239,30 @@ static void check_bridges(struct doctor_report *report)
 		add(report, "bridges", DOCTOR_OK, "those of /etc/qemu/bridge.conf, by %s", helper);
 }
 
+/* What a sandbox's process gives up before its guest runs (docs/confinement.md). */
+static void check_confinement(struct doctor_report *report)
+{
+	const int mounts = mounts_probe(), abi = landlock_abi();
+
+	if (mounts == 0)
+		add(report, "confinement", DOCTOR_OK, "sandboxes get mounts of their own");
+	else if (abi > 0)
+		set_cure(add(report, "confinement", DOCTOR_WARN,
+			     "users may make no namespaces here (%s): Landlock holds sandboxes to "
+			     "what "
+			     "they are started with, and nothing can be shared with them later",
+			     strerror(-mounts)),
+			 "Ubuntu: install the package, which brings an AppArmor profile; Debian: "
+			 "`sudo "
+			 "sysctl kernel.unprivileged_userns_clone=1`");
+	else
+		set_cure(add(report, "confinement", DOCTOR_FAIL,
+			     "users may make no namespaces here (%s), and the kernel has no "
+			     "Landlock",
+			     strerror(-mounts)),
+			 "let users make namespaces, or start with --confine=weak");
+}
+
 void doctor_collect(struct doctor_report *report, const char *kernel)
 {
 	report->n = 0;
@@ -248,6 +274,7 @@ void doctor_collect(struct doctor_report *report, const char *kernel)
 	check_cpus(report);
 	check_files(report);
 	check_cache(report);
+	check_confinement(report);
 	check_gpu(report);
 	check_network(report);
 	check_ping(report);

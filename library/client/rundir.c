@@ -149,7 +149,7 @@ int rundir_create(const char *top, const char *name, struct rundir *out)
 	return 0;
 }
 
-/* Removes TOP itself if it is empty: a sandbox leaves nothing behind. TOP is locked. */
+/* Removes TOP itself if it is empty; a confined sandbox cannot, as nothing is above it. TOP is locked. */
 static void remove_top(int top_fd, const char *top)
 {
 	AUTO_CLOSE int above = openat(top_fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);

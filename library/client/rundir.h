@@ -16,8 +16,9 @@
  *                 process however that ends
  *   TOP/NAME/control
  *
- * A folder that can be locked is stale and is removed by whoever comes upon it.
- * TOP goes with the last sandbox. Names are host names, so none is "." or holds a '/'.
+ * A folder that can be locked is stale and is removed by whoever comes upon it. A sandbox removes
+ * its own; TOP, which no sandbox that is confined can reach, goes when a command finds it empty.
+ * Names are host names, so none is "." or holds a '/'.
  */
 
 /*

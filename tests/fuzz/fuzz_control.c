@@ -19,6 +19,7 @@
 #include "tests/support/fake_handles.h"
 #include "tests/support/fake_vsock.h"
 #include "vmm/config/config.h"
+#include "vmm/confine/confine.h"
 #include "vmm/control/control.h"
 #include "vmm/session/guest_log.h"
 #include "vmm/session/ports.h"
@@ -283,6 +284,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static char name[] = "box";
 	static struct box b;
+	static const struct confinement unconfined;
 	/* Its tables are large: one for all inputs. */
 	static struct fs_server *server;
 	static pthread_mutex_t server_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -294,6 +296,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.console = &b.console,
 		.keeper = &b.keeper.obs,
 		.kernel = "6.1",
+		.confinement = &unconfined,
 		.ops = &ops,
 		.owner = &b,
 	};

@@ -148,7 +148,7 @@ expect_within()
 # sandcastle, and files in the places for temporary ones, if they are this user's.
 find_traces()
 {
-	local proc name path
+	local proc name path runtime=${XDG_RUNTIME_DIR:-/run/user/$UID}
 
 	traces=()
 	for proc in /proc/[0-9]*; do
@@ -157,8 +157,9 @@ find_traces()
 		fi
 	done
 	shopt -s nullglob dotglob globstar
-	for path in "${XDG_RUNTIME_DIR:-/run/user/$UID}"/** /dev/shm/** /tmp/* /var/tmp/*; do
-		if [ -O "$path" ] && [ "$path" != "$TEST_TOP" ]; then
+	for path in "$runtime"/** /dev/shm/** /tmp/* /var/tmp/*; do
+		# The folder of the sandboxes' folders goes with the next command that looks.
+		if [ -O "$path" ] && [ "$path" != "$TEST_TOP" ] && [ "$path" != "$runtime/sandcastle" ]; then
 			traces+=("$path")
 		fi
 	done

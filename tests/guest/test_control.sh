@@ -151,10 +151,12 @@ box"
 	expect_same 0 $?
 	expect_same stopped "$(cat wait.out)"
 	expect_same bye "$(cat shared/bye)"
-	[ ! -e "$dir" ] || fail "$dir is left"
+	[ ! -e "$dir/$box" ] || fail "$dir/$box is left"
 	expect_within 60 test ! -e "/proc/$pid"
+	# The folder of all of them goes with the next command that looks.
 	run_sandcastle stop "$box"
 	expect_one_line_error "no sandbox named 'quiet-dune'"
+	[ ! -e "$dir" ] || fail "$dir is left"
 }
 
 test_a_terminal_and_commands_of_a_file()
@@ -259,7 +261,7 @@ test_a_sandbox_ends_with_whom_it_is_tied_to_or_is_killed()
 	kill -KILL $!
 	wait $! 2>/dev/null
 	expect_within 60 test ! -e "/proc/$pid"
-	[ ! -e "$dir" ] || fail "$dir is left"
+	[ ! -e "$dir/$box" ] || fail "$dir/$box is left"
 
 	# A sandbox of `run` has the same channel, is asked to stop by it, and says so.
 	sandcastle run --name for-run -- sh -c 'echo up; exec sleep 300' >run.out 2>&1 &

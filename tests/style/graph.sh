@@ -18,7 +18,7 @@ vmm/session common devices/board devices vmm/config
 vmm/net common devices/board devices vmm/config vmm/confine
 vmm/snapshot common devices/board devices vmm/config vmm/kvm
 vmm/confine common vmm/config
-vmm/control common devices/board devices balloon battery gpu vmm/config vmm/session
+vmm/control common devices/board devices balloon battery gpu vmm/config vmm/confine vmm/session
 vmm common devices/board devices balloon battery gpu image vmm/config vmm/kvm vmm/session vmm/net vmm/snapshot vmm/confine vmm/control
 guest-agent common
 include

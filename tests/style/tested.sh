@@ -56,6 +56,7 @@ vmm/confine/seal.c tests/unit/vmm/net/test_process.c
 vmm/net/slirp_lib.c tests/unit/vmm/net/test_process.c
 vmm/kvm/x86/state.c tests/guest/test_clone.sh
 vmm/machine_run.c tests/guest/test_run.sh
+vmm/sandbox_confine.c tests/guest/test_run.sh
 vmm/machine_state.c tests/guest/test_clone.sh
 vmm/park.c tests/guest/test_clone.sh
 launcher/control_call.c tests/guest/test_control.sh

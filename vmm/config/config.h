@@ -102,6 +102,7 @@ struct sandbox_config {
 	char *resolv_conf; /* the guest's /etc/resolv.conf; NULL: an empty one */
 	bool no_template; /* --no-template: neither a clone nor what one is made of */
 	bool make_template; /* `template build`: start cold, and leave a template */
+	bool confine_weak; /* --confine=weak: also where its process cannot be confined */
 	bool no_dax; /* --no-dax: files are read, never mapped */
 	bool no_stdin; /* --no-stdin: the command's standard input is empty */
 };

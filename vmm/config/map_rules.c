@@ -76,17 +76,42 @@ static bool reaches(const char *host, const char *own)
 	return path_is_below(own, host) || path_is_below(host, own);
 }
 
-int map_check_host(const struct config_map *map, char *why, size_t size)
+static const struct {
+	const char *variable, *in_home, *what;
+} our_own[MAP_OWNS] = {
+	{"XDG_CACHE_HOME", "/.cache", "cache"},
+	{"XDG_CONFIG_HOME", "/.config", "configuration"},
+	{"XDG_RUNTIME_DIR", NULL, "runtime directory"},
+};
+
+int map_owns_init(struct map_owns *owns)
 {
-	static const struct {
-		const char *variable, *in_home, *what;
-	} owns[] = {
-		{"XDG_CACHE_HOME", "/.cache", "cache"},
-		{"XDG_CONFIG_HOME", "/.config", "configuration"},
-		{"XDG_RUNTIME_DIR", NULL, "runtime directory"},
-	};
+	char path[PATH_MAX];
+
+	*owns = (struct map_owns){.path = {NULL}};
+	for (size_t i = 0; i < MAP_OWNS; i++) {
+		if (!own_dir(our_own[i].variable, our_own[i].in_home, path))
+			continue;
+		owns->path[i] = strdup(path);
+		if (!owns->path[i]) {
+			map_owns_fini(owns);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+void map_owns_fini(struct map_owns *owns)
+{
+	for (size_t i = 0; i < MAP_OWNS; i++)
+		free(owns->path[i]);
+	*owns = (struct map_owns){.path = {NULL}};
+}
+
+int map_check_host(const struct config_map *map, const struct map_owns *owns, char *why,
+		   size_t size)
+{
 	const char *fs = kernel_fs_name(map->fd);
-	char own[PATH_MAX];
 
 	if (fs) {
 		snprintf(why, size,
@@ -95,14 +120,14 @@ int map_check_host(const struct config_map *map, char *why, size_t size)
 			 map->host, fs);
 		return -EOPNOTSUPP;
 	}
-	for (size_t i = 0; map->writable && i < ARRAY_SIZE(owns); i++) {
-		if (!own_dir(owns[i].variable, owns[i].in_home, own) || !reaches(map->host, own))
+	for (size_t i = 0; map->writable && i < MAP_OWNS; i++) {
+		if (!owns->path[i] || !reaches(map->host, owns->path[i]))
 			continue;
 		snprintf(
 			why, size,
 			"cannot map %s writable: sandcastle's %s is there (%s), which decides what "
 			"later sandboxes see; map a folder beside it, or leave out :rw",
-			map->host, owns[i].what, own);
+			map->host, our_own[i].what, owns->path[i]);
 		return -EPERM;
 	}
 	return 0;

@@ -9,6 +9,7 @@
 #include "common/util.h"
 
 struct balloon_observer;
+struct confinement;
 struct command;
 struct console;
 struct display;
@@ -58,6 +59,8 @@ struct control_setup {
 	struct net_device *card; /* likewise */
 	const struct fs_server *base_files, *map_files; /* for their figures */
 	const char *kernel; /* its release */
+	const struct confinement
+		*confinement; /* what is in force by the time of the first request */
 	bool tied; /* for "info" */
 	bool cloned; /* of a template; for "stats" */
 	const struct control_ops *ops;

@@ -56,6 +56,7 @@ struct control_command {
 	bool detached;
 	bool tty;
 	int stdio[3]; /* its own */
+	int job; /* likewise: its client's /proc/self/stat; 0: none came */
 };
 
 enum control_state { CONTROL_STARTING, CONTROL_RUNNING, CONTROL_STOPPING };

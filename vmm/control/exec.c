@@ -3,7 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "common/control_bytes.h"
 #include "vmm/config/config.h"
@@ -91,6 +91,7 @@ static const char *parse(const struct control_request *req, struct exec_request 
 	const json_t *env = json_object_get(req->body, "env");
 	const json_t *workdir = json_object_get(req->body, "workdir");
 	const json_t *user = json_object_get(req->body, "user");
+	struct stat st;
 
 	if (get_strings(json_object_get(req->body, "argv"), &out->argv) < 0 || !out->argv[0] ||
 	    !out->argv[0][0])
@@ -107,8 +108,11 @@ static const char *parse(const struct control_request *req, struct exec_request 
 	if (!get_size(req->body, "rows", &out->rows) ||
 	    !get_size(req->body, "columns", &out->columns))
 		return "rows and columns: numbers from 0 to 65535";
-	if (req->n_fds != 0 && req->n_fds != 3)
+	if (req->n_fds != 0 && req->n_fds != 3 && req->n_fds != 4)
 		return "three descriptors are needed, or none";
+	/* It is read when a key is pressed: of a pipe that would be a wait. */
+	if (req->n_fds == 4 && (fstat(req->fds[3], &st) < 0 || !S_ISREG(st.st_mode)))
+		return "the fourth descriptor has to be a file: the client's /proc/self/stat";
 	if (req->n_fds == 0 && out->tty)
 		return "tty: descriptors are needed";
 	return NULL;
@@ -129,6 +133,8 @@ static void command_drop(struct control_command *cc)
 	for (unsigned int i = 0; i < 3; i++)
 		if (cc->stdio[i] >= 0)
 			close(cc->stdio[i]);
+	if (cc->job > 0)
+		close(cc->job);
 	json_decref(cc->argv);
 	free(cc);
 }
@@ -196,7 +202,7 @@ static int take_stdio(struct control_command *cc, struct control_request *req)
 	for (unsigned int i = 0; i < 3; i++) {
 		const struct control *ctl = cc->control;
 
-		if (req->n_fds == 3)
+		if (req->n_fds >= 3)
 			cc->stdio[i] = steal_fd(&req->fds[i]);
 		else
 			cc->stdio[i] =
@@ -242,17 +248,6 @@ static char **join_env(char *const *sandbox, char *const *own)
 	return all;
 }
 
-/* 0: none, or one that cannot be seen from here. */
-static pid_t client_process(const struct control_client *client)
-{
-	struct ucred cred = {.pid = 0};
-	socklen_t len = sizeof(cred);
-
-	if (client)
-		(void)getsockopt(client->src.fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
-	return cred.pid;
-}
-
 static int start(struct control_command *cc, struct control_request *req,
 		 const struct exec_request *e)
 {
@@ -267,7 +262,7 @@ static int start(struct control_command *cc, struct control_request *req,
 		.tty = e->tty,
 		.rows = e->rows,
 		.columns = e->columns,
-		.job = client_process(req->client),
+		.job = cc->job,
 	};
 	int r = env ? take_stdio(cc, req) : -ENOMEM;
 
@@ -325,6 +320,7 @@ void control_exec(struct control *ctl, struct control_request *req)
 			.detached = e.detach,
 			.tty = e.tty,
 			.stdio = {-1, -1, -1},
+			.job = req->n_fds == 4 ? steal_fd(&req->fds[3]) : 0,
 		};
 		r = start(cc, req, &e);
 	}

@@ -11,6 +11,7 @@
 #include "devices/console.h"
 #include "devices/fs/fs.h"
 #include "vmm/config/config.h"
+#include "vmm/confine/confine.h"
 #include "vmm/control/control_priv.h"
 #include "vmm/session/guest_log.h"
 #include "vmm/session/session.h"
@@ -135,19 +136,28 @@ static void serve_watch(struct control *ctl, struct control_request *req)
 		json_pack("{s:s, s:s}", "state", state_name(ctl), "pressure", pressure_name(ctl)));
 }
 
+static json_t *confinement_json(const struct control *ctl)
+{
+	const struct confinement *c = ctl->setup.confinement;
+
+	return json_pack("{s:b, s:b, s:i, s:s}", "mounts", (int)c->mounts, "network",
+			 (int)c->network, "landlock", c->landlock, "why", c->why);
+}
+
 static void serve_info(struct control *ctl, struct control_request *req)
 {
 	const struct sandbox_config *cfg = ctl->setup.config;
 	const uint64_t resident = keeper_resident(ctl->setup.keeper);
-	json_t *info =
-		json_pack("{s:s, s:i, s:s, s:I, s:i, s:I, s:I, s:s, s:b, s:o, s:o, s:o, s:o, s:o}",
-			  "name", cfg->name, "pid", (int)getpid(), "state", state_name(ctl),
-			  "started_ms", (json_int_t)ctl->started_ms, "cpus", (int)cfg->cpus,
-			  "memory", (json_int_t)cfg->memory, "resident", (json_int_t)resident,
-			  "kernel", ctl->setup.kernel, "tied", (int)ctl->setup.tied, "main",
-			  ctl->main ? json_integer(command_id(ctl->main)) : json_null(), "shares",
-			  control_list_shares(ctl), "network", control_network(ctl), "published",
-			  control_list_ports(ctl), "commands", control_list(ctl));
+	json_t *info = json_pack(
+		"{s:s, s:i, s:s, s:I, s:i, s:I, s:I, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o}",
+		"name", cfg->name, "pid", (int)getpid(), "state", state_name(ctl), "started_ms",
+		(json_int_t)ctl->started_ms, "cpus", (int)cfg->cpus, "memory",
+		(json_int_t)cfg->memory, "resident", (json_int_t)resident, "kernel",
+		ctl->setup.kernel, "tied", (int)ctl->setup.tied, "main",
+		ctl->main ? json_integer(command_id(ctl->main)) : json_null(), "shares",
+		control_list_shares(ctl), "network", control_network(ctl), "published",
+		control_list_ports(ctl), "confinement", confinement_json(ctl), "commands",
+		control_list(ctl));
 
 	if (info)
 		control_reply(req->client, req->id, info);

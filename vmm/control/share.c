@@ -6,8 +6,10 @@
 #include <sys/stat.h>
 
 #include "common/control_bytes.h"
+#include "common/mounts.h"
 #include "vmm/config/config.h"
 #include "vmm/config/map_rules.h"
+#include "vmm/confine/confine.h"
 #include "vmm/control/control_priv.h"
 #include "vmm/session/shares.h"
 
@@ -84,6 +86,22 @@ static bool is_stopping(const struct control *ctl, const struct control_request 
 	return ctl->state == CONTROL_STOPPING;
 }
 
+/* NULL, or why a folder that came cannot be shown without giving the process more than that. */
+static const char *check_mount(const struct control *ctl, const struct config_map *map)
+{
+	const struct confinement *c = ctl->setup.confinement;
+
+	if (c->mounts && mount_check(map->fd, map->writable) < 0)
+		return "a folder is shared as a mount of its own, which whoever asked could not "
+		       "make: users may make no namespaces there, or it is a client of an older "
+		       "version";
+	if (!c->mounts && c->landlock)
+		return "the sandbox is confined by Landlock, to what it was started with: start it "
+		       "with --map, or on a host that lets users make namespaces "
+		       "(docs/confinement.md)";
+	return NULL;
+}
+
 void control_share(struct control *ctl, struct control_request *req)
 {
 	struct config_map map = {.fd = -1};
@@ -95,6 +113,12 @@ void control_share(struct control *ctl, struct control_request *req)
 		config_map_fini(&map);
 		if (wrong)
 			control_refuse(req->client, req->id, CONTROL_E_BAD_REQUEST, 0, "%s", wrong);
+		return;
+	}
+	wrong = check_mount(ctl, &map);
+	if (wrong) {
+		config_map_fini(&map);
+		control_refuse(req->client, req->id, CONTROL_E_FAILED, 0, "%s", wrong);
 		return;
 	}
 	r = shares_add(ctl->setup.shares, &map, req->client, req->id, why);

@@ -269,7 +269,7 @@ static const struct exchange_ops exchange_ops = {
 	.deliver = deliver,
 };
 
-static int open_stdio(struct command *cmd, const int stdio[3], pid_t job)
+static int open_stdio(struct command *cmd, const int stdio[3], int job)
 {
 	static const char *const names[] = {"stdout", "stderr"};
 	struct loop *loop = session_loop(cmd->exchange.session);

@@ -54,7 +54,8 @@ struct command_spec {
 	bool session; /* shown on the display, in a session made for it */
 	bool tty;
 	uint16_t rows, columns; /* with tty */
-	pid_t job; /* whose terminal stdio[0] may be; 0: this process's */
+	/* /proc/PID/stat of whose terminal stdio[0] may be, borrowed; 0: this process. */
+	int job;
 };
 
 /* On the loop thread without a lock: the command may be freed here, the session may not. */

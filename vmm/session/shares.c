@@ -47,6 +47,7 @@ struct shares {
 	struct share *list; /* oldest first */
 	uint32_t next_number;
 	struct loop_timer timer;
+	struct map_owns owns; /* as they were at the start */
 };
 
 static void share_free(struct share *s)
@@ -356,6 +357,8 @@ int shares_new(const struct shares_setup *setup, struct shares **out)
 	sh->setup = *setup;
 	r = loop_timer_init(&sh->timer, setup->loop, timer_fired, "shares");
 	if (r == 0)
+		r = map_owns_init(&sh->owns);
+	if (r == 0)
 		r = take_first_maps(sh);
 	if (r < 0) {
 		shares_free(sh);
@@ -376,6 +379,7 @@ void shares_free(struct shares *sh)
 		sh->list = next;
 	}
 	loop_timer_fini(&sh->timer);
+	map_owns_fini(&sh->owns);
 	free(sh);
 }
 
@@ -394,7 +398,7 @@ static int check_place(const struct shares *sh, const struct config_map *map, ch
 			 "the system in the sandbox needs %s; choose another place", map->guest);
 		return -EPERM;
 	}
-	r = map_check_host(map, why, MAP_WHY_MAX);
+	r = map_check_host(map, &sh->owns, why, MAP_WHY_MAX);
 	if (r < 0)
 		return r;
 	for (const struct share *s = sh->list; s; s = s->next, n++) {

@@ -15,20 +15,18 @@
 
 #include "common/job.h"
 #include "common/log.h"
+#include "common/own_fd.h"
 
 /* Reads of STDIO_BUFFER bytes before the loop gets a turn. */
 enum { IN_STEPS = 8 };
 
-/* -1 if it cannot be had. */
+/* Negative if it cannot be had. */
 static int open_anew(int fd, const struct stat *st, int access)
 {
-	char path[32];
-
 	/* Opening a pseudo-terminal's master again would make another terminal. */
 	if (!S_ISFIFO(st->st_mode) && (!isatty(fd) || st->st_rdev == makedev(5, 2)))
 		return -1;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return open(path, access | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return own_fd_reopen(fd, access | O_NONBLOCK | O_NOCTTY);
 }
 
 static bool is_nonblocking(int fd)
@@ -182,7 +180,7 @@ int stdio_in_init(struct stdio_in *in, struct loop *loop, struct vsock *vs, int 
 	return end_init(&in->end, loop, fd, false, in_event, "stdin");
 }
 
-int stdio_in_count(struct stdio_in *in, pid_t job)
+int stdio_in_count(struct stdio_in *in, int job)
 {
 	in->counted = true;
 	in->job = job;

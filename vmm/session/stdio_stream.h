@@ -65,7 +65,7 @@ struct stdio_in {
 	struct vsock_conn *conn; /* NULL before and after */
 	bool ended; /* the host's end of file was read */
 	bool counted, terminal;
-	pid_t job; /* whose terminal it is, if it is one; 0: this process's */
+	int job; /* for job_has_terminal(), if it is a terminal; borrowed */
 	size_t start, len; /* of buf: not written yet */
 	struct lookahead ahead; /* counted */
 	size_t untaken; /* counted: bytes written to conn that no command has read */
@@ -93,10 +93,10 @@ int stdio_in_init(struct stdio_in *in, struct loop *loop, struct vsock *vs, int 
 int stdio_out_init(struct stdio_out *out, struct loop *loop, struct vsock *vs, int fd,
 		   const char *name, void (*moved)(struct stdio_out *out)) MUST_CHECK;
 /*
- * Before it is attached: conn's peer will say what was read, by stdio_in_taken(). job: the
- * process whose terminal fd may be, 0 for this one. -errno.
+ * Before it is attached: conn's peer will say what was read, by stdio_in_taken(). job: as
+ * struct command_spec has it. -errno.
  */
-int stdio_in_count(struct stdio_in *in, pid_t job) MUST_CHECK;
+int stdio_in_count(struct stdio_in *in, int job) MUST_CHECK;
 /* `total` bytes have been read since the start, modulo 2^32. A guest's word: any value is fine. */
 void stdio_in_taken(struct stdio_in *in, uint32_t total);
 /* The connection stays the caller's. Zeroed is fine. */

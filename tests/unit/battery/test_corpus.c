@@ -98,7 +98,7 @@ static void check_machine(const char *path)
 		}
 	}
 	fclose(f);
-	cr_assert_eq(supply_read_sysfs(top_fd, &set), 0);
+	cr_assert_eq(supply_read_sysfs(top_fd, -1, &set), 0);
 	supply_summarise(&set, &slots, &state);
 	describe(&state, told, sizeof(told));
 	close(top_fd);

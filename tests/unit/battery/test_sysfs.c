@@ -71,7 +71,7 @@ Test(sysfs, reads_what_is_there_sorted_and_without_newlines)
 	put("AC", "status", "not read\n");
 	put("BAT0", "type", "Battery\n");
 	put("BAT0", "model_name", "two\nlines\n");
-	cr_assert_eq(supply_read_sysfs(top_fd, &set), 0);
+	cr_assert_eq(supply_read_sysfs(top_fd, -1, &set), 0);
 	cr_assert_eq(set.n, 3);
 	cr_assert_str_eq(set.supplies[0].name, "AC");
 	cr_assert_str_eq(set.supplies[1].name, "BAT0");
@@ -88,8 +88,19 @@ Test(sysfs, symlinks_are_followed_as_sysfs_has_them)
 	put("device", "type", "Battery\n");
 	put("device", "capacity", "50\n");
 	cr_assert_eq(symlinkat("device", top_fd, "BAT0"), 0);
-	cr_assert_eq(supply_read_sysfs(top_fd, &set), 0);
+	cr_assert_eq(supply_read_sysfs(top_fd, -1, &set), 0);
 	cr_assert_str_eq(named("BAT0")->attrs[SUPPLY_CAPACITY], "50");
+}
+
+Test(sysfs, links_to_devices_are_followed_below_them)
+{
+	put("device", "type", "Battery\n");
+	put("device", "capacity", "50\n");
+	cr_assert_eq(symlinkat("../../devices/device", top_fd, "BAT0"), 0);
+	cr_assert_eq(symlinkat("../../devices/gone", top_fd, "BAT1"), 0);
+	cr_assert_eq(supply_read_sysfs(top_fd, top_fd, &set), 0);
+	cr_assert_str_eq(named("BAT0")->attrs[SUPPLY_CAPACITY], "50");
+	cr_assert_str_eq(named("BAT1")->name, "");
 }
 
 Test(sysfs, a_mouse_is_not_asked_for_more_than_what_it_is)
@@ -97,7 +108,7 @@ Test(sysfs, a_mouse_is_not_asked_for_more_than_what_it_is)
 	put("hidpp_battery_0", "type", "Battery\n");
 	put("hidpp_battery_0", "scope", "Device\n");
 	put("hidpp_battery_0", "capacity", "50\n");
-	cr_assert_eq(supply_read_sysfs(top_fd, &set), 0);
+	cr_assert_eq(supply_read_sysfs(top_fd, -1, &set), 0);
 	cr_assert_str_eq(set.supplies[0].attrs[SUPPLY_CAPACITY], "");
 }
 
@@ -116,7 +127,7 @@ Test(sysfs, what_cannot_be_read_is_missing)
 	cr_assert_eq(symlinkat("gone", top_fd, "BAT1"), 0);
 	put("BAT2", "energy_now", "1\n");
 	put("..data", "type", "Battery\n");
-	cr_assert_eq(supply_read_sysfs(top_fd, &set), 0);
+	cr_assert_eq(supply_read_sysfs(top_fd, -1, &set), 0);
 	cr_assert_eq(set.n, 2, "not one that is gone, nor a hidden one");
 	cr_assert_eq(strlen(named("BAT0")->attrs[SUPPLY_ENERGY_NOW]), SUPPLY_VALUE_MAX - 1);
 	cr_assert_str_eq(named("BAT0")->attrs[SUPPLY_ENERGY_FULL], "");
@@ -133,22 +144,22 @@ Test(sysfs, more_than_are_kept_are_left_out)
 		snprintf(name, sizeof(name), "BAT%d", i);
 		put(name, "type", "Battery\n");
 	}
-	cr_assert_eq(supply_read_sysfs(top_fd, &set), 0);
+	cr_assert_eq(supply_read_sysfs(top_fd, -1, &set), 0);
 	cr_assert_eq(set.n, SUPPLY_MAX);
 }
 
 Test(sysfs, it_can_be_read_again)
 {
 	put("BAT0", "type", "Battery\n");
-	cr_assert_eq(supply_read_sysfs(top_fd, &set), 0);
+	cr_assert_eq(supply_read_sysfs(top_fd, -1, &set), 0);
 	cr_assert_eq(set.n, 1);
 	put("BAT1", "type", "Battery\n");
-	cr_assert_eq(supply_read_sysfs(top_fd, &set), 0);
+	cr_assert_eq(supply_read_sysfs(top_fd, -1, &set), 0);
 	cr_assert_eq(set.n, 2);
 }
 
 Test(sysfs, no_directory_is_an_error)
 {
 	put("file", "x", "");
-	cr_assert_eq(supply_read_sysfs(-1, &set), -EBADF);
+	cr_assert_eq(supply_read_sysfs(-1, -1, &set), -EBADF);
 }

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <pty.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,6 +14,14 @@
 enum { GOOD = 0, BAD = 1 };
 
 static int terminal;
+
+static int stat_of(pid_t pid)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	return open(path, O_RDONLY);
+}
 
 static void become_shell(void)
 {
@@ -73,14 +82,15 @@ static int waits(void)
 static bool foreground_moves(void)
 {
 	const pid_t job = start_job(waits);
-	bool good = job_has_terminal(terminal, getpid()) && !job_has_terminal(terminal, job);
+	const int shell = stat_of(getpid()), its = stat_of(job);
+	bool good = job_has_terminal(terminal, shell) && !job_has_terminal(terminal, its);
 
-	good &= tcsetpgrp(terminal, job) == 0 && job_has_terminal(terminal, job) &&
-		!job_has_terminal(terminal, 0) && !job_has_terminal(terminal, getpid());
+	good &= tcsetpgrp(terminal, job) == 0 && job_has_terminal(terminal, its) &&
+		!job_has_terminal(terminal, 0) && !job_has_terminal(terminal, shell);
 	kill(job, SIGKILL);
 	waitpid(job, NULL, 0);
 	/* A process that has gone reads nothing. */
-	return good && !job_has_terminal(terminal, job) && tcsetpgrp(terminal, getpgrp()) == 0;
+	return good && !job_has_terminal(terminal, its) && tcsetpgrp(terminal, getpgrp()) == 0;
 }
 
 static int shell_of_jobs(void)
@@ -105,8 +115,8 @@ Test(job, a_terminal_of_somebody_else_is_read)
 
 	cr_assert_eq(openpty(&master, &slave, NULL, NULL, NULL), 0);
 	cr_assert(job_has_terminal(slave, 0));
-	cr_assert(job_has_terminal(slave, getpid()));
-	cr_assert(job_has_terminal(null, getpid()));
+	cr_assert(job_has_terminal(slave, stat_of(getpid())));
+	cr_assert(job_has_terminal(null, stat_of(getpid())));
 }
 
 static volatile sig_atomic_t handled;

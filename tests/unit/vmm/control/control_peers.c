@@ -273,6 +273,8 @@ void open_stream(uint32_t id, uint32_t number)
 	settle();
 }
 
+struct confinement peers_confinement;
+
 void peers_setup(void)
 {
 	struct control_setup s = {
@@ -282,6 +284,7 @@ void peers_setup(void)
 		.keeper = &keeper.obs,
 		.display = peers_display,
 		.kernel = "6.1",
+		.confinement = &peers_confinement,
 		.ops = &ops,
 	};
 	struct shares_setup sh = {

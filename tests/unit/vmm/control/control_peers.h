@@ -11,6 +11,7 @@
 #include "devices/fs/fs.h"
 #include "tests/support/fake_handles.h"
 #include "tests/support/fake_vsock.h"
+#include "vmm/confine/confine.h"
 #include "vmm/control/control.h"
 #include "vmm/session/guest_log.h"
 #include "vmm/session/ports.h"
@@ -38,6 +39,7 @@ extern size_t agent_read; /* of what the agent got */
 extern uint64_t stop_timeout;
 extern unsigned int stops, forced, idles;
 
+extern struct confinement peers_confinement; /* the sandbox's, which tests may change */
 extern struct display *peers_display; /* the sandbox's, NULL: none; as the next */
 extern uint64_t detach_limit_ms; /* of the shares; to be set before peers_setup() */
 extern uint64_t server_limit_ms; /* likewise */

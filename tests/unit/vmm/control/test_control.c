@@ -101,7 +101,7 @@ Test(control, files_that_are_no_request)
 	const int bad[] = {request_file(200000, F_SEAL_WRITE), request_file(200000, F_SEAL_SHRINK),
 			   request_file(CONTROL_FILE_MAX + 1, CONTROL_FILE_SEALS),
 			   memfd_create("empty", MFD_ALLOW_SEALING), open("/dev/null", O_RDONLY)};
-	const int many[] = {request_file(200000, CONTROL_FILE_SEALS), 0, 0, 0, 0};
+	const int many[] = {request_file(200000, CONTROL_FILE_SEALS), 0, 0, 0, 0, 0};
 	int fd;
 
 	cr_assert_eq(fcntl(bad[3], F_ADD_SEALS, CONTROL_FILE_SEALS), 0);
@@ -112,7 +112,7 @@ Test(control, files_that_are_no_request)
 		close(fd);
 	}
 	fd = new_client();
-	send_with(fd, CONTROL_FILE_PACKET, many, 5);
+	send_with(fd, CONTROL_FILE_PACKET, many, 6);
 	expect_hung_up(fd);
 	close(fd);
 	send_with(client, CONTROL_FILE_PACKET, NULL, 0);
@@ -121,16 +121,16 @@ Test(control, files_that_are_no_request)
 
 Test(control, too_many_descriptors)
 {
-	const int fds[5] = {0, 0, 0, 0, 0};
+	const int fds[6] = {0, 0, 0, 0, 0, 0};
 
-	send_with(client, "{\"type\":\"request\",\"id\":1,\"op\":\"watch\"}", fds, 3);
+	send_with(client, "{\"type\":\"request\",\"id\":1,\"op\":\"watch\"}", fds, 4);
 	expect(client, "{\"id\":1,\"ok\":true,\"pressure\":\"calm\",\"state\":\"starting\","
 		       "\"type\":\"reply\"}");
-	send_with(client, "{\"type\":\"request\",\"id\":1,\"op\":\"watch\"}", fds, 4);
+	send_with(client, "{\"type\":\"request\",\"id\":1,\"op\":\"watch\"}", fds, 5);
 	expect_hung_up(client);
 	close(client);
 	client = new_client();
-	send_with(client, "{\"type\":\"request\",\"id\":1,\"op\":\"watch\"}", fds, 5);
+	send_with(client, "{\"type\":\"request\",\"id\":1,\"op\":\"watch\"}", fds, 6);
 	expect_hung_up(client);
 }
 

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <termios.h>
 
+#include "common/own_fd.h"
 #include "tests/unit/vmm/session/fake_agent.h"
 
 TestSuite(stdio, .init = agent_setup, .fini = agent_teardown);
@@ -276,6 +277,7 @@ Test(stdio_kinds, pipes_that_cannot_be_opened_anew_are_polled)
 	open_pipes();
 	fake_vsock_init(&fv, true);
 	/* Room for the session's three, stdin's three, and for no descriptor more. */
+	cr_assert_geq(own_fd_folder(), 0);
 	next = dup(0);
 	close(next);
 	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
