@@ -31,6 +31,10 @@ set(CPACK_DEBIAN_DESKTOP_PACKAGE_DEPENDS "sandcastle (= ${PROJECT_VERSION})")
 set(CPACK_DEBIAN_DESKTOP_PACKAGE_RECOMMENDS "sway, xwayland, dbus-daemon, udev, foot, shared-mime-info")
 # A sandbox boots the host's own kernel; a host that has booted has one, a container has not.
 set(CPACK_DEBIAN_HEADLESS_PACKAGE_RECOMMENDS linux-image-amd64)
+# In force where AppArmor keeps users from namespaces (docs/confinement.md).
+set(CPACK_DEBIAN_HEADLESS_PACKAGE_CONTROL_EXTRA
+  ${CMAKE_SOURCE_DIR}/packaging/debian/postinst ${CMAKE_SOURCE_DIR}/packaging/debian/postrm)
+set(CPACK_DEBIAN_HEADLESS_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 # The library: who links to it depends on this package, and ldconfig learns of it.
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)

@@ -15,7 +15,7 @@ test_the_debian_package()
 	mapfile -t files < <(dpkg -L sandcastle)
 	for file in /usr/bin/sandcastle /usr/share/man/man1/sandcastle.1 /usr/share/man/man5/sandcastle.sandbox.5 \
 		/usr/share/bash-completion/completions/sandcastle /usr/include/sandcastle.h /usr/lib/libsandcastle.so.0 \
-		/usr/lib/pkgconfig/sandcastle.pc /usr/share/man/man3/sandcastle.3; do
+		/usr/share/sandcastle/apparmor /usr/lib/pkgconfig/sandcastle.pc /usr/share/man/man3/sandcastle.3; do
 		[[ " ${files[*]} " == *" $file "* ]] || fail "the package lacks $file"
 	done
 	run runuser -u user -- env -C /tmp PATH=/usr/bin:/bin sandcastle run --cpus 1 -- sh -c 'command -v sandcastle; id -un'
