@@ -132,17 +132,43 @@ expect_same()
 	[ "$1" = "$2" ] || fail "expected '$1', got '$2'"
 }
 
-# expect_within SECONDS COMMAND...: COMMAND succeeds within that time, tried over and over.
+# Nothing is ever written there: to wait for it with a limit starts no process, as sleep would.
+exec {silence}<> <(:)
+
+# pause SECONDS
+pause()
+{
+	read -r -t "$1" -u "$silence" || return 0
+}
+
+# expect_within SECONDS COMMAND...: COMMAND succeeds within that time, tried over and over. What is
+# waited for has the same CPU, so most of it is left to that: a dear COMMAND is tried less often.
 expect_within()
 {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1)) start us rest
 
 	shift
-	until "$@"; do
+	while :; do
+		start=$EPOCHREALTIME
+		! "$@" || return 0
 		[ "$SECONDS" -lt "$end" ] || fail "did not happen in time: $*"
-		sleep 0.1
+		us=$((2 * (${EPOCHREALTIME/[.,]/} - ${start/[.,]/})))
+		[ "$us" -ge 100000 ] || us=100000
+		printf -v rest '%d.%06d' $((us / 1000000)) $((us % 1000000))
+		pause "$rest"
 	done
 }
+
+# says REGEX FILE: some line of FILE matches the extended regular expression. Starts no process.
+says()
+{
+	local line
+
+	while IFS= read -r line || [ -n "$line" ]; do
+		[[ ! $line =~ $1 ]] || return 0
+	done <"$2"
+	return 1
+} 2>/dev/null
 
 # Sets the array traces to everything that a sandbox could leave behind: processes named
 # sandcastle, and files in the places for temporary ones, if they are this user's.
@@ -184,6 +210,6 @@ expect_nothing_left()
 			last_command=
 			fail "left behind: $left"
 		fi
-		sleep 0.2
+		pause 0.2
 	done
 }

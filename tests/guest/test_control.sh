@@ -94,13 +94,13 @@ box"
 	# Signals reach it; a client that is killed hangs up on its command.
 	# shellcheck disable=SC2016
 	sandcastle exec "$box" sh -c 'trap "echo got it; exit 3" TERM; echo up; while :; do sleep 0.1; done' >signal.out &
-	expect_within 60 grep -q up signal.out
+	expect_within 60 says up signal.out
 	kill -TERM $!
 	wait $!
 	expect_same 3 $?
 	expect_same $'up\ngot it' "$(cat signal.out)"
 	sandcastle exec "$box" sh -c 'echo up; exec sleep 300' >killed.out &
-	expect_within 60 grep -q up killed.out
+	expect_within 60 says up killed.out
 	kill -KILL $!
 	wait $! 2>/dev/null
 	expect_within 60 sh -c "sandcastle list --json | grep -q '\"commands\": \[\]'"
@@ -141,7 +141,7 @@ box"
 	pids=($!)
 	sandcastle exec "$box" sh -c 'trap "echo bye >/srv/shared/bye; exit 0" TERM; echo up; while :; do sleep 0.1; done' >stopped.out &
 	pids+=($!)
-	expect_within 60 grep -q up stopped.out
+	expect_within 60 says up stopped.out
 	run_sandcastle stop "$box"
 	expect_code 0
 	expect_out ''
@@ -202,7 +202,7 @@ test_a_terminal_and_commands_of_a_file()
 		stty -g >after
 	END
 	script -qec "sh typing" /dev/null <keys >screen 5>&- &
-	expect_within 30 grep -q '^33 99' screen
+	expect_within 30 says '^33 99' screen
 	grep -q '^/dev/pts/' screen || fail "no terminal"
 	stty -F "$(<terminal)" -a | grep -q -- '-isig' || fail "keys do not go to the command as they are"
 	printf 'echoed\r' >&5
@@ -210,11 +210,11 @@ test_a_terminal_and_commands_of_a_file()
 	# shellcheck disable=SC2016
 	expect_within 20 sh -c '[ "$(grep -c "^echoed" screen)" = 2 ]'
 	printf '\003' >&5
-	expect_within 20 grep -q 'interrupted' screen
+	expect_within 20 says 'interrupted' screen
 	stty -F "$(<terminal)" rows 40 cols 120
-	expect_within 20 grep -q '^resized' screen
+	expect_within 20 says '^resized' screen
 	printf 'it\r' >&5
-	expect_within 20 grep -q '^code 7' screen
+	expect_within 20 says '^code 7' screen
 	grep -q '^got it' screen || fail "what was typed did not arrive"
 	wait $!
 	expect_same "$(<before)" "$(<after)"
@@ -222,18 +222,18 @@ test_a_terminal_and_commands_of_a_file()
 	# The console: a shell of root's, which is there again after a detach.
 	TERM=dumb script -qec 'stty rows 33 cols 99; sandcastle attach quiet-dune; echo "code $?"' \
 		/dev/null <keys >screen 5>&- &
-	expect_within 30 grep -q 'Ctrl-] detaches' screen
+	expect_within 30 says 'Ctrl-] detaches' screen
 	printf 'kept=it; stty size; tty\r' >&5
-	expect_within 60 grep -q '^33 99' screen
-	expect_within 20 grep -q '^/dev/hvc0' screen
+	expect_within 60 says '^33 99' screen
+	expect_within 20 says '^/dev/hvc0' screen
 	# Another one sees what is typed.
 	sandcastle attach quiet-dune </dev/null >second 5>&- &
-	expect_within 30 grep -q hvc0 second
+	expect_within 30 says hvc0 second
 	# shellcheck disable=SC2016
 	printf 'echo $((6 * 7))\r' >&5
-	expect_within 20 grep -q '^42' second
+	expect_within 20 says '^42' second
 	printf '\035' >&5
-	expect_within 20 grep -q '^code 0' screen
+	expect_within 20 says '^code 0' screen
 	# shellcheck disable=SC2016 # for the shell in the guest
 	run_sandcastle attach quiet-dune <<<'echo "still $kept, $(id -un)"; exit'
 	expect_code 0
@@ -265,7 +265,7 @@ test_a_sandbox_ends_with_whom_it_is_tied_to_or_is_killed()
 
 	# A sandbox of `run` has the same channel, is asked to stop by it, and says so.
 	sandcastle run --name for-run -- sh -c 'echo up; exec sleep 300' >run.out 2>&1 &
-	expect_within 60 grep -q up run.out
+	expect_within 60 says up run.out
 	run_sandcastle exec for-run echo beside
 	expect_out beside
 	run_sandcastle stop for-run

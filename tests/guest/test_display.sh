@@ -71,7 +71,7 @@ test_what_send_types_and_clicks()
 	expect_one_line_error 'character 3 of .* has no key on a US keyboard'
 	# A light, which no window shows here; 2 for Shift, 2 a key; 2 for the wheel's fine and coarse turn.
 	sandcastle exec --user root piano -- /srv/events 14 light >heard 2>&1 &
-	expect_within 60 grep -q listens heard
+	expect_within 60 says listens heard
 	run_sandcastle send --text 'Hi' --key ctrl+alt+t --wheel -1 piano
 	expect_code 0
 	wait $!
@@ -104,9 +104,9 @@ test_what_send_types_and_clicks()
 	mkfifo hold
 	sandcastle exec --user root piano -- /tmp/draw <hold >drawn 2>&1 &
 	exec 7>hold
-	expect_within 60 grep -q drawn drawn
+	expect_within 60 says drawn drawn
 	sandcastle exec --user root piano -- /srv/events 4 >heard 2>&1 &
-	expect_within 60 grep -q listens heard
+	expect_within 60 says listens heard
 	run_sandcastle send --click 319,100,right piano
 	expect_code 0
 	wait $!

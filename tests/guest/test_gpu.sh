@@ -34,7 +34,7 @@ test_a_program_draws_by_the_hosts_gl()
 
 	# The renderer is killed while a program draws: the guest goes on, and draws by itself.
 	sandcastle exec --user root cube -- timeout 600 stdbuf -oL kmscube -c 1000000 >drawn 2>&1 &
-	expect_within 120 grep -q 'renderer: "virgl' drawn
+	expect_within 120 says 'renderer: "virgl' drawn
 	pkill -KILL -u "$UID" -x sandcastle-gpu || fail "no renderer runs"
 	expect_within 60 stats_say '"renderer":"software","why":"[^"]*ended'
 	run_sandcastle exec cube echo alive

@@ -10,7 +10,7 @@ begin_silence()
 	mkdir -p dir
 	"$LAB_REPO/build/tests/guest/silent_fuse" dir >server &
 	server=$!
-	expect_within 20 grep -q mounted server
+	expect_within 20 says mounted server
 	trap 'kill "$server"; umount -l dir' EXIT
 	rm -f input
 	mkfifo input
@@ -18,11 +18,11 @@ begin_silence()
 		sh -c 'echo ready; read -r _; echo asking; ls /dir/file; echo answered' <input >log 2>errors &
 	pid=$!
 	exec 3>input
-	expect_within 120 grep -q ready log
+	expect_within 120 says ready log
 	kill -USR1 "$server"
-	expect_within 20 grep -q silent server
+	expect_within 20 says silent server
 	echo go >&3
-	expect_within 20 grep -q asking log
+	expect_within 20 says asking log
 	sleep 2
 }
 

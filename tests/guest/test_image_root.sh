@@ -79,7 +79,7 @@ search_sandbox()
 	# What was found before may end without a line feed.
 	echo 'echo; echo searched; while [ ! -e go ]; do sleep 0.2; done' >>search
 	sandcastle run --user root --map .:rw "$@" -- sh ./search >found 2>errors &
-	expect_within 900 grep -q '^searched$' found
+	expect_within 900 says '^searched$' found
 	search_window $! >>found
 	touch go
 	wait $!

@@ -22,22 +22,10 @@ rss()
 	read -r _ pages _ <"/proc/$pid/statm" && echo $((pages / 256))
 }
 
-# wait_for SECONDS COMMAND...: until the command succeeds.
-wait_for()
-{
-	local end=$((SECONDS + $1))
-
-	shift
-	until "$@"; do
-		[ "$SECONDS" -lt "$end" ] || fail "waited in vain for: $*"
-		sleep 0.2
-	done
-}
-
 # said WORD: the command has printed that line.
 said()
 {
-	grep -qx "$1" "$TEST_DIR/.out"
+	says "^$1\$" "$TEST_DIR/.out"
 }
 
 rss_below()
@@ -48,7 +36,7 @@ rss_below()
 test_the_ceiling_is_not_taken()
 {
 	start_sandbox --memory 4G -- sh -c 'echo up; exec sleep 60'
-	wait_for 90 said up
+	expect_within 90 said up
 	[ "$(rss)" -lt 400 ] || fail "$(rss) MiB are taken at the start"
 	kill "$pid"
 	wait "$pid"
@@ -58,12 +46,12 @@ test_freed_memory_comes_back()
 {
 	start_sandbox --memory 2G -- sh -c 'echo up; sleep 5
 		dd if=/dev/zero of=/dev/null bs=600M count=1 2>/dev/null; echo freed; exec sleep 60'
-	wait_for 90 said up
+	expect_within 90 said up
 	sleep 3
 	before=$(rss)
-	wait_for 60 said freed
+	expect_within 60 said freed
 	[ "$(figure total)" -gt 0 ] || fail "no figures"
-	wait_for 30 rss_below $((before + 32))
+	expect_within 30 rss_below $((before + 32))
 	kill "$pid"
 	wait "$pid"
 }
@@ -79,10 +67,10 @@ test_figures_are_followed_as_lines_of_json()
 	local follower
 
 	start_sandbox --memory 512M -- sh -c 'echo up; exec sleep 60'
-	wait_for 90 said up
+	expect_within 90 said up
 	sandcastle stats --follow --json memory-box >followed &
 	follower=$!
-	wait_for 30 lines_of followed 3
+	expect_within 30 lines_of followed 3
 	kill "$pid"
 	wait "$pid"
 	wait "$follower" || fail "exit code $?"

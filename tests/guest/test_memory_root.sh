@@ -103,7 +103,7 @@ watch()
 		    print(message.decode(), flush=True)
 	END
 	/usr/bin/python3 watch.py "$1" >heard &
-	expect_within 60 grep -q '"reply"' heard
+	expect_within 60 says '"reply"' heard
 }
 
 # A gibibyte of page cache, and a host (a group) that is cut to half of what it holds.
@@ -123,7 +123,7 @@ test_a_squeezed_guest_gives_its_page_cache_and_keeps_its_processes()
 	[ "$before" -ge 1024 ] || fail "only $before MiB are held, so there is no page cache"
 	watch g
 	echo $((before / 2))M >"$GROUPS_TOP/squeezed/memory.high"
-	expect_within 60 grep -qE '"pressure": ?"squeezing"' heard
+	expect_within 60 says '"pressure": ?"squeezing"' heard
 	# 70 % of the cache.
 	expect_within 240 group_below squeezed $((before - 717))
 	ask g 'jobs -r | wc -l'
@@ -133,7 +133,7 @@ test_a_squeezed_guest_gives_its_page_cache_and_keeps_its_processes()
 	ask g 'jobs -r | wc -l; kill %1'
 	expect_same 1 "$answer"
 	echo max >"$GROUPS_TOP/squeezed/memory.high"
-	expect_within 60 grep -qE '"pressure": ?"calm"' heard
+	expect_within 60 says '"pressure": ?"calm"' heard
 	eval "exec ${g[1]}>&-"
 	wait "$g_PID" || fail "exit code $?"
 }

@@ -336,13 +336,13 @@ test_a_link_that_goes_and_comes_back()
 		until [ -e gone ]; do sleep 0.2; done
 		echo two >&3 && head -n 1 <&3' >heard 2>&1 &
 	pids+=($!)
-	expect_within 120 grep -q 'back: one' heard
+	expect_within 120 says 'back: one' heard
 	ip link set sc0 down
 	touch gone
 	sleep 5 # the guest sends meanwhile
 	ip link set sc0 up
 	ip route replace 9.9.9.9 via 172.31.9.2
-	expect_within 240 grep -q 'back: two' heard
+	expect_within 240 says 'back: two' heard
 	run_sandcastle stop "$box"
 	expect_code 0
 }

@@ -150,7 +150,7 @@ in_background()
 {
 	sandcastle "$@" >log 2>errors &
 	pid=$!
-	expect_within 60 grep -q ready log
+	expect_within 60 says ready log
 }
 
 test_signals_reach_the_command()

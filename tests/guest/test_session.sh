@@ -17,7 +17,7 @@ expect_drawn()
 	until [ "$(colour_at "$1" "$2" "$3")" = "$4" ]; do
 		[ "$SECONDS" -lt "$end" ] || fail "not drawn: $*
 $(cat err; sandcastle exec --user root "$1" -- sh -c 'cat /run/sandcastle/session.log; ps axf' 2>&1)"
-		sleep 0.5
+		pause 1
 	done
 }
 

@@ -262,7 +262,7 @@ test_of_a_sandbox_that_runs()
 	expect_code 0
 	expect_out ''
 	expect_err ''
-	expect_within 60 grep -q 'sees original' watcher.out
+	expect_within 60 says 'sees original' watcher.out
 	run_sandcastle share $box rw:/srv/rw:rw
 	expect_code 0
 	run_sandcastle share $box "$PWD/one"
@@ -306,7 +306,7 @@ test_of_a_sandbox_that_runs()
 	run_sandcastle exec -u root $box sh -c 'touch /tmp/removed; ls /keep; cat /keep/map0/f; ls /srv/ro'
 	expect_no_match 'map0|original|^f$'
 	expect_match '^map1$'
-	expect_within 60 grep -q '^done$' watcher.out
+	expect_within 60 says '^done$' watcher.out
 	expect_same 'sees original
 0
 done' "$(grep -v -E 'Stale|No such|cannot|Input/output' watcher.out)"

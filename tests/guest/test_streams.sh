@@ -107,12 +107,12 @@ as_a_job()
 	mkfifo keys
 	exec 5<>keys
 	script -qefc "bash job $*" screen <keys >/dev/null 5>&- &
-	expect_within 120 grep -q '^now' screen
+	expect_within 120 says '^now' screen
 	grep -q Running state || fail "it did not run in the background: $(<state)"
 	grep -q Running again || fail "it did not go on: $(<again)"
 	# What comes before the shell is done is the shell's to lose.
 	expect_within 60 sh -c 'printf "it\r" >&5; sleep 1; grep -q "^got it" screen'
-	expect_within 30 grep -q '^code 5' screen
+	expect_within 30 says '^code 5' screen
 	wait $!
 	exec 5>&-
 	expect_same "$(<before)" "$(<while_stopped)"
@@ -152,8 +152,8 @@ test_attach_is_a_job()
 	mkfifo keys
 	exec 5<>keys
 	script -qefc "bash job" screen <keys >/dev/null 5>&- &
-	expect_within 60 grep -q '^now' screen
-	expect_within 60 grep -q 'Ctrl-] detaches' screen
+	expect_within 60 says '^now' screen
+	expect_within 60 says 'Ctrl-] detaches' screen
 	expect_within 60 sh -c 'printf "\035" >&5; sleep 1; grep -q "^code 0" screen'
 	wait $!
 	exec 5>&-
