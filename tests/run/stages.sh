@@ -45,7 +45,7 @@ stage()
 
 cmd_test()
 {
-	local seconds=6 limit=25m kind='' kinds='' pattern=''
+	local seconds=4 limit=25m kind='' kinds='' pattern=''
 
 	while [ $# -gt 0 ]; do
 		case $1 in
