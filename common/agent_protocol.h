@@ -111,7 +111,8 @@ enum sc_field_tag {
 	SC_FIELD_VERSION = 1, /* [u32] HELLO */
 	SC_FIELD_KERNEL = 2, /* [str] HELLO: uname -r */
 	SC_FIELD_PID = 3, /* [u32] STARTED */
-	SC_FIELD_ERRNO = 4, /* [u32] EXEC_FAILED, MAP_FAILED, CONNECT_FAILED: Linux errno */
+	/* [u32] EXEC_FAILED (ENOENT: there is no such program), MAP_FAILED, CONNECT_FAILED: Linux errno */
+	SC_FIELD_ERRNO = 4,
 	SC_FIELD_TEXT = 5, /* [str] the same, FAILED: what the agent was doing */
 	SC_FIELD_CODE = 6, /* [u32] EXITED: exit status 0 to 255 */
 	SC_FIELD_SIGNAL = 7, /* [u32] EXITED: ended by it; SIGNAL: to send */

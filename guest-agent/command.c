@@ -295,7 +295,7 @@ static int find_account(const struct commands *c, const char *who, struct accoun
 		r = find_user(who, passwd, len, &out->user);
 	}
 	if (r < 0)
-		return text_fail(why, r, "find the user", who);
+		return exec_not_the_program(text_fail(why, r, "find the user", who));
 	len = 0;
 	(void)!file_read(AT_FDCWD, "/etc/group", USERS_FILE_MAX, &group, &len);
 	out->n_groups = group_list(group, len, out->user.name, out->user.gid, out->groups,

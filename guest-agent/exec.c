@@ -210,6 +210,11 @@ static _Noreturn void child(const struct exec_plan *plan, int status_fd)
 	_exit(127);
 }
 
+int exec_not_the_program(int err)
+{
+	return err == -ENOENT ? -EINVAL : err;
+}
+
 static int explain(const struct exec_plan *plan, const struct exec_failure *f, struct text *why)
 {
 	switch (f->step) {
@@ -218,7 +223,8 @@ static int explain(const struct exec_plan *plan, const struct exec_failure *f, s
 	case STEP_USER:
 		return text_fail(why, f->err, "become the user", plan->user->name);
 	case STEP_CWD:
-		return text_fail(why, f->err, "enter the directory", plan->cwd);
+		return exec_not_the_program(
+			text_fail(why, f->err, "enter the directory", plan->cwd));
 	default:
 		return text_fail(why, f->err, "run", plan->argv[0]);
 	}

@@ -41,6 +41,11 @@ int exec_begin(const struct exec_plan *plan, struct exec_child *out, struct text
  * such command, -EACCES, -ENOEXEC: not one) or of a step before it, and *why; it is gone then.
  */
 int exec_await(const struct exec_plan *plan, struct exec_child *child, struct text *why) MUST_CHECK;
+/*
+ * What is said of a failure that is not the program's, as a user or a directory that is not there:
+ * -ENOENT is the program's alone, since who asked for it acts on that.
+ */
+int exec_not_the_program(int err);
 /* Instead: it is not wanted any more. */
 void exec_abandon(struct exec_child *child);
 

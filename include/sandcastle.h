@@ -65,7 +65,7 @@ enum sandcastle_status {
 	SANDCASTLE_E_TIMEOUT = -5, /* it has not happened yet; a wait may be repeated */
 	SANDCASTLE_E_ENDED = -6, /* the sandbox has ended, or the command was lost with it */
 	SANDCASTLE_E_NOT_FOUND = -7, /* there is no such program in the sandbox */
-	SANDCASTLE_E_EXEC = -8, /* the program cannot be executed */
+	SANDCASTLE_E_EXEC = -8, /* it cannot be executed, or there is no such user or workdir */
 	SANDCASTLE_E_REFUSED = -9, /* the sandbox did not do it, see the message */
 	SANDCASTLE_E_NO_KVM = -10, /* this process cannot use /dev/kvm, so no sandbox can start */
 	SANDCASTLE_E_INTERRUPTED = -11 /* sandcastle_wake() */

@@ -112,6 +112,13 @@ test_what_cannot_be_run()
 	run_sandcastle run -- /etc/os-release
 	expect_code 126
 	expect_err_match '^sandcastle: .*/etc/os-release'
+	# Not the program, so nobody is to look for that.
+	run_sandcastle run --workdir /nowhere -- true
+	expect_code 126
+	expect_err_match 'cannot enter the directory /nowhere'
+	run_sandcastle run --user nobody-there -- true
+	expect_code 126
+	expect_err_match 'cannot find the user nobody-there'
 }
 
 test_ended_by_a_signal()

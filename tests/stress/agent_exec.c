@@ -96,8 +96,8 @@ static void test_exec_failures(struct host *h)
 	exec_fails(h, 12, "/etc/passwd", NULL, NULL, EACCES, "run /etc/passwd");
 	exec_fails(h, 13, "/etc", NULL, NULL, EACCES, "run /etc");
 	exec_fails(h, 14, file, NULL, NULL, ENOEXEC, "run");
-	exec_fails(h, 15, "true", "/no/such/dir", NULL, ENOENT, "enter the directory /no/such/dir");
-	exec_fails(h, 16, "true", NULL, "no-such-user", ENOENT, "no-such-user");
+	exec_fails(h, 15, "true", "/no/such/dir", NULL, EINVAL, "enter the directory /no/such/dir");
+	exec_fails(h, 16, "true", NULL, "no-such-user", EINVAL, "no-such-user");
 	CHECK(unlink(file) == 0);
 }
 
