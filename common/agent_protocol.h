@@ -139,6 +139,7 @@ enum sc_field_tag {
 	SC_FIELD_REALTIME = 28, /* struct sc_realtime; RESUME: the host's clock, now */
 	SC_FIELD_SESSION =
 		29, /* [u32] EXEC: 1 to show it on the display, in a session made for it */
+	SC_FIELD_USAGE = 30, /* struct sc_usage; EXITED */
 	SC_FIELD_STEP = 22, /* struct sc_step, then its name; READY, many, the last ends now */
 };
 
@@ -161,6 +162,12 @@ struct sc_map {
 	uint32_t is_file; /* 1: one file, at "map<index>/file" */
 	uint32_t
 		discard; /* 1: a folder, below a layer in the guest's memory that takes its changes */
+} __attribute__((packed));
+
+/* What a command used, with all of its children that it has waited for: getrusage(2). */
+struct sc_usage {
+	uint64_t user_us, system_us; /* CPU time, microseconds */
+	uint64_t memory; /* bytes: the most that one of its processes had at a time */
 } __attribute__((packed));
 
 /* A part of the guest's start, nanoseconds of the guest's clock. */

@@ -18,6 +18,7 @@ struct job {
 	const char *line;
 	struct sandcastle_sandbox *sb;
 	int code; /* -1: not known yet */
+	struct sandcastle_usage used; /* by the command */
 	char *output; /* the first OUTPUT_MAX bytes of it */
 	size_t len;
 };
@@ -39,6 +40,7 @@ static int begin(struct job *job, const char *line, const char *cwd)
 
 	job->line = line;
 	job->code = -1;
+	job->used.size = sizeof(job->used);
 	job->output = malloc(OUTPUT_MAX);
 	if (!job->output || sandcastle_new(&job->sb) != SANDCASTLE_OK)
 		return -1;
@@ -71,8 +73,10 @@ static int step(struct job *job)
 	while (sandcastle_next_event(job->sb, 0, &event) == SANDCASTLE_OK) {
 		if (event.type == SANDCASTLE_EVENT_READY && run(job) != SANDCASTLE_OK)
 			event.type = SANDCASTLE_EVENT_ENDED;
-		if (event.type == SANDCASTLE_EVENT_EXITED)
+		if (event.type == SANDCASTLE_EVENT_EXITED) {
 			job->code = event.code;
+			(void)sandcastle_command_usage(event.command, &job->used);
+		}
 		if (event.type == SANDCASTLE_EVENT_ENDED)
 			job->code = 125;
 		if (job->code >= 0)
@@ -88,8 +92,9 @@ static void report(struct job *job)
 	if (job->code == 0)
 		return;
 	sandcastle_message(job->sb, why, sizeof(why));
-	printf("\n--- %s: exit code %d%s%s\n%.*s", job->line, job->code, *why ? ": " : "", why,
-	       (int)job->len, job->output);
+	printf("\n--- %s: exit code %d, %.2f s of CPU time, %d MiB%s%s\n%.*s", job->line, job->code,
+	       (double)(job->used.user_us + job->used.system_us) / 1e6,
+	       (int)(job->used.memory >> 20), *why ? ": " : "", why, (int)job->len, job->output);
 }
 
 static int finish(struct job *jobs, int n)

@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -24,7 +25,8 @@ struct command {
 	struct commands *owner;
 	uint32_t id;
 	pid_t pid; /* 0 once it was collected */
-	int status; /* of waitpid() */
+	int status; /* of wait4(), as is */
+	struct rusage usage;
 	bool tty;
 	unsigned int n_open;
 	int reads; /* the number of the watch for reads of stdin; 0: none */
@@ -159,6 +161,7 @@ static void finish_if_over(struct command *cmd)
 		wire_put_u32(&m, SC_FIELD_SIGNAL, (uint32_t)WTERMSIG(cmd->status));
 	else
 		wire_put_u32(&m, SC_FIELD_CODE, (uint32_t)WEXITSTATUS(cmd->status));
+	wire_put_usage(&m, &cmd->usage);
 	send_message(c, &m);
 	*slot = NULL;
 	c->running--;
@@ -507,10 +510,11 @@ void commands_winsize(struct commands *c, uint32_t id, const struct winsize_requ
 		set_winsize((*cmd)->streams[0].local.fd, w);
 }
 
-static void command_ended(struct command *cmd, int status)
+static void command_ended(struct command *cmd, int status, const struct rusage *usage)
 {
 	cmd->pid = 0;
 	cmd->status = status;
+	cmd->usage = *usage;
 	/* The last stream to end frees the command: an extra count holds it until here. */
 	cmd->n_open++;
 	for (unsigned int i = 0; i < 3; i++)
@@ -521,13 +525,14 @@ static void command_ended(struct command *cmd, int status)
 
 void commands_reap(struct commands *c)
 {
+	struct rusage usage;
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+	while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0)
 		for (unsigned int i = 0; i < COMMANDS_MAX; i++)
 			if (c->list[i] && c->list[i]->pid == pid) {
-				command_ended(c->list[i], status);
+				command_ended(c->list[i], status, &usage);
 				break;
 			}
 }

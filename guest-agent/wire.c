@@ -34,6 +34,22 @@ void wire_put_u32(struct wire_message *m, enum sc_field_tag tag, uint32_t v)
 	put_field(m, tag, &v, sizeof(v));
 }
 
+static uint64_t microseconds(const struct timeval *t)
+{
+	return (uint64_t)t->tv_sec * 1000000 + (uint64_t)t->tv_usec;
+}
+
+void wire_put_usage(struct wire_message *m, const struct rusage *usage)
+{
+	const struct sc_usage u = {
+		.user_us = htole64(microseconds(&usage->ru_utime)),
+		.system_us = htole64(microseconds(&usage->ru_stime)),
+		.memory = htole64((uint64_t)usage->ru_maxrss * 1024),
+	};
+
+	put_field(m, SC_FIELD_USAGE, &u, sizeof(u));
+}
+
 void wire_put_str(struct wire_message *m, enum sc_field_tag tag, const char *s)
 {
 	size_t room = sizeof(m->buf) - m->len - sizeof(struct sc_field);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 
 #include "common/agent_codec.h"
 
@@ -18,6 +19,7 @@ struct wire_message {
 void wire_begin(struct wire_message *m, enum sc_message type, uint32_t id);
 /* The caller's fields fit into SC_BODY_MAX_GUEST; a string too long for the rest is cut. */
 void wire_put_u32(struct wire_message *m, enum sc_field_tag tag, uint32_t v);
+void wire_put_usage(struct wire_message *m, const struct rusage *usage);
 void wire_put_str(struct wire_message *m, enum sc_field_tag tag, const char *s);
 /* SC_FIELD_STEP; left out if it does not fit. */
 void wire_put_step(struct wire_message *m, uint64_t begin, uint64_t end, bool kernel,

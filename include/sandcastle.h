@@ -322,6 +322,23 @@ int sandcastle_command_wait(struct sandcastle_command *cmd, int timeout_ms, int 
 /* The signal that ended it; 0: none, or it has not ended. */
 int sandcastle_command_end_signal(struct sandcastle_command *cmd);
 
+struct sandcastle_usage {
+	size_t size; /* sizeof(struct sandcastle_usage), set by the caller */
+	uint64_t user_us, system_us; /* CPU time, microseconds */
+	uint64_t memory; /* bytes: the most that one of its processes had at a time */
+};
+
+#define SANDCASTLE_USAGE_INIT                            \
+	{                                                \
+		sizeof(struct sandcastle_usage), 0, 0, 0 \
+	}
+
+/*
+ * What it used, with all children that it has waited for, as the sandbox says: root in there may
+ * lie. SANDCASTLE_E_TIMEOUT: it has not ended.
+ */
+int sandcastle_command_usage(struct sandcastle_command *cmd, struct sandcastle_usage *usage);
+
 /* The .data it was started with. */
 void *sandcastle_command_data(const struct sandcastle_command *cmd);
 

@@ -15,6 +15,13 @@ bool lib_command_is_done(const struct sandcastle_command *cmd)
 	return cmd->exited && cmd->output[1].fd < 0 && cmd->output[2].fd < 0;
 }
 
+static uint64_t figure(const json_t *event, const char *name)
+{
+	const json_int_t v = json_integer_value(json_object_get(event, name));
+
+	return v < 0 ? 0 : (uint64_t)v;
+}
+
 void lib_command_event(struct sandcastle_sandbox *sb, const json_t *event)
 {
 	const json_int_t number = json_integer_value(json_object_get(event, "command"));
@@ -26,6 +33,9 @@ void lib_command_event(struct sandcastle_sandbox *sb, const json_t *event)
 		c->exited = true;
 		c->code = code >= 0 ? code : EXIT_SANDCASTLE_FAILED;
 		c->signal = (int)json_integer_value(json_object_get(event, "signal"));
+		c->user_us = figure(event, "user_us");
+		c->system_us = figure(event, "system_us");
+		c->memory = figure(event, "memory");
 		return;
 	}
 }
@@ -322,6 +332,24 @@ static int signal_command(struct sandcastle_command *cmd, int signal)
 	if (r == SANDCASTLE_E_REFUSED && had_ended(cmd, reply))
 		r = SANDCASTLE_OK;
 	json_decref(reply);
+	return r;
+}
+
+int sandcastle_command_usage(struct sandcastle_command *cmd, struct sandcastle_usage *usage)
+{
+	int r = SANDCASTLE_OK;
+
+	if (!cmd || !usage || usage->size < sizeof(*usage))
+		return SANDCASTLE_E_INVALID;
+	(void)pthread_mutex_lock(&cmd->sb->lock);
+	if (cmd->exited) {
+		usage->user_us = cmd->user_us;
+		usage->system_us = cmd->system_us;
+		usage->memory = cmd->memory;
+	} else {
+		r = SANDCASTLE_E_TIMEOUT;
+	}
+	(void)pthread_mutex_unlock(&cmd->sb->lock);
 	return r;
 }
 

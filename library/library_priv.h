@@ -65,6 +65,7 @@ struct sandcastle_command {
 	bool exited; /* with code */
 	bool fetched; /* the program has fetched the event of its end */
 	int code, signal;
+	uint64_t user_us, system_us, memory; /* what it used, once it has exited */
 };
 
 struct sandcastle_sandbox {

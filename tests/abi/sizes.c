@@ -56,6 +56,9 @@ static void sizes(void)
 	FIELD(sandcastle_event, signal);
 	FIELD(sandcastle_event, command);
 	FIELD(sandcastle_event, data);
+	SIZE(sandcastle_usage);
+	FIELD(sandcastle_usage, system_us);
+	FIELD(sandcastle_usage, memory);
 	SIZE(sandcastle_stats);
 	FIELD(sandcastle_stats, pid);
 	FIELD(sandcastle_stats, guest_total);

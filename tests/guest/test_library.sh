@@ -138,9 +138,10 @@ test_a_runner_and_its_sudden_end()
 	local pid
 
 	echo data >file
-	run "$examples/ci" 'cat file' 'false; exit 3'
+	run "$examples/ci" 'cat file' 'perl -e "my \$b = q(x) x 6e7; 1 for 1 .. 1e6"; exit 3'
 	expect_code 1
-	expect_match '^--- false; exit 3: exit code 3$'
+	# Sixty million bytes, and some time.
+	expect_match '^--- perl .*; exit 3: exit code 3, ([1-9][0-9]*\.[0-9]+|0\.([1-9].|.[1-9])) s of CPU time, ([6-9].|1..) MiB$'
 	expect_err_match '2 of 2 done, 1 failed'
 	# Killed at any time, it takes its sandboxes along; the harness looks whether anything is left.
 	"$examples/ci" 'sleep 600' >/dev/null 2>&1 &

@@ -295,9 +295,11 @@ static void reap(int fd)
 			if (fake.commands[i] != pid)
 				continue;
 			fake.commands[i] = 0;
-			say(json_pack("{s:s, s:s, s:i, s:i}", "type", "event", "event", "exited",
-				      "command", i + 1, WIFEXITED(status) ? "code" : "signal",
-				      WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status)));
+			say(json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:i}", "type", "event",
+				      "event", "exited", "command", i + 1,
+				      WIFEXITED(status) ? "code" : "signal",
+				      WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status),
+				      "user_us", 2000, "system_us", 30, "memory", 4096));
 		}
 }
 

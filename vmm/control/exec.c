@@ -163,6 +163,22 @@ static void refuse_command(const struct control_command *cc, const struct comman
 		control_refuse(cc->client, cc->request_id, CONTROL_E_FAILED, 0, "%s", res->text);
 }
 
+/* Numbers of JSON are signed here; a guest may claim what it likes. */
+static json_t *figure(uint64_t v)
+{
+	return json_integer(v > INT64_MAX ? INT64_MAX : (json_int_t)v);
+}
+
+/* No process is without memory: then the guest has not said. */
+static void tell_usage(json_t *event, const struct agent_usage *u)
+{
+	if (u->memory == 0)
+		return;
+	(void)json_object_update_new(
+		event, json_pack("{s:o, s:o, s:o}", "user_us", figure(u->user_us), "system_us",
+				 figure(u->system_us), "memory", figure(u->memory)));
+}
+
 static void on_ended(struct command *cmd, void *owner)
 {
 	struct control_command *cc = owner;
@@ -175,6 +191,8 @@ static void on_ended(struct command *cmd, void *owner)
 		refuse_command(cc, res);
 		json_decref(event);
 	} else {
+		if (res->kind == COMMAND_EXITED || res->kind == COMMAND_SIGNALED)
+			tell_usage(event, &res->usage);
 		if (res->kind == COMMAND_EXITED)
 			(void)json_object_set_new(event, "code", json_integer(res->code));
 		else if (res->kind == COMMAND_SIGNALED)

@@ -13,9 +13,12 @@
 
 #define BIT(tag) (1u << (tag))
 
-/* What the guest may say: the fields each message must have, and whether it concerns a command. */
+/*
+ * What the guest may say: the fields each message must have, those of which it has exactly one, and
+ * whether it concerns a command.
+ */
 struct rule {
-	uint32_t must, may, many;
+	uint32_t must, one, may, many;
 	bool has_id;
 };
 
@@ -24,7 +27,9 @@ static const struct rule rules[] = {
 	[SC_MSG_READY] = {.many = BIT(SC_FIELD_STEP) | BIT(SC_FIELD_ADDRESS)},
 	[SC_MSG_STARTED] = {.must = BIT(SC_FIELD_PID), .has_id = true},
 	[SC_MSG_EXEC_FAILED] = {.must = BIT(SC_FIELD_ERRNO) | BIT(SC_FIELD_TEXT), .has_id = true},
-	[SC_MSG_EXITED] = {.may = BIT(SC_FIELD_CODE) | BIT(SC_FIELD_SIGNAL), .has_id = true},
+	[SC_MSG_EXITED] = {.one = BIT(SC_FIELD_CODE) | BIT(SC_FIELD_SIGNAL),
+			   .may = BIT(SC_FIELD_USAGE),
+			   .has_id = true},
 	[SC_MSG_FAILED] = {.must = BIT(SC_FIELD_TEXT)},
 	[SC_MSG_MAP_DONE] = {.has_id = true},
 	[SC_MSG_MAP_FAILED] = {.must = BIT(SC_FIELD_ERRNO) | BIT(SC_FIELD_TEXT), .has_id = true},
@@ -96,12 +101,27 @@ static int take_step(const struct wire_field *f, struct agent_message *out, cons
 	return 0;
 }
 
+static int take_usage(const struct wire_field *f, struct agent_message *out, const char **why)
+{
+	struct sc_usage u;
+
+	if (f->length != sizeof(u))
+		return bad(why, "figures of a command of the wrong size");
+	memcpy(&u, f->data, sizeof(u));
+	out->usage.user_us = le64toh(u.user_us);
+	out->usage.system_us = le64toh(u.system_us);
+	out->usage.memory = le64toh(u.memory);
+	return 0;
+}
+
 static int take_field(const struct wire_field *f, struct agent_message *out, const char **why)
 {
 	uint32_t v;
 
 	if (f->tag == SC_FIELD_STEP)
 		return take_step(f, out, why);
+	if (f->tag == SC_FIELD_USAGE)
+		return take_usage(f, out, why);
 	if (f->tag == SC_FIELD_KERNEL || f->tag == SC_FIELD_TEXT) {
 		if (wire_str(f) < 0)
 			return bad(why, "a string with a NUL in it");
@@ -121,7 +141,8 @@ static int take_body(struct wire_reader body, const struct rule *rule, struct ag
 	int r;
 
 	while ((r = wire_next(&body, &f)) > 0) {
-		if (f.tag >= 32 || !((rule->must | rule->may | rule->many) & BIT(f.tag)))
+		if (f.tag >= 32 ||
+		    !((rule->must | rule->one | rule->may | rule->many) & BIT(f.tag)))
 			return bad(why, "a field that does not belong there");
 		if (seen & BIT(f.tag) & ~rule->many)
 			return bad(why, "a field twice");
@@ -134,8 +155,8 @@ static int take_body(struct wire_reader body, const struct rule *rule, struct ag
 		return bad(why, "a field longer than its message");
 	if ((seen & rule->must) != rule->must)
 		return bad(why, "a field missing");
-	/* Exactly one of those that may be there. */
-	if (rule->may && (seen == 0 || (seen & (seen - 1)) != 0))
+	seen &= rule->one;
+	if (rule->one && (seen == 0 || (seen & (seen - 1)) != 0))
 		return bad(why, "neither exit status nor signal, or both");
 	return 0;
 }

@@ -23,6 +23,11 @@ struct agent_step {
 	char name[AGENT_STEP_NAME]; /* cut to fit, printable ASCII */
 };
 
+/* What a command used, by the guest's word: struct sc_usage in the host's byte order. */
+struct agent_usage {
+	uint64_t user_us, system_us, memory;
+};
+
 /* A message from the agent, checked. Fields that its type does not have are 0. */
 struct agent_message {
 	enum sc_message type;
@@ -33,6 +38,7 @@ struct agent_message {
 	int error; /* EXEC_FAILED, MAP_FAILED, CONNECT_FAILED: 1 to 4095 */
 	int code; /* EXITED by itself: 0 to 255 */
 	int signal; /* EXITED by a signal: 1 to 64; else 0 */
+	struct agent_usage usage; /* EXITED, if the agent said it */
 	struct agent_step steps[AGENT_STEPS_MAX]; /* READY */
 	unsigned int n_steps;
 	char text[AGENT_TEXT_MAX]; /* KERNEL or TEXT, cut to fit; printable ASCII whatever came */

@@ -186,7 +186,8 @@ static void end(struct command *cmd, const struct command_result *result)
 static bool hear(struct exchange *x, const struct agent_message *m)
 {
 	struct command *cmd = to_command(x);
-	struct command_result r = {.error = m->error, .code = m->code, .signal = m->signal};
+	struct command_result r = {
+		.error = m->error, .code = m->code, .signal = m->signal, .usage = m->usage};
 
 	if (m->type == SC_MSG_STARTED && cmd->state == COMMAND_ASKED && !cmd->opening.data) {
 		cmd->state = COMMAND_STARTED;

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "common/util.h"
+#include "vmm/session/agent_wire.h"
 
 struct command;
 struct session;
@@ -41,6 +42,7 @@ struct command_result {
 	int code; /* 0 to 255 */
 	int signal; /* 1 to 64 */
 	int error; /* a Linux errno, positive */
+	struct agent_usage usage; /* EXITED, SIGNALED; by the guest's word */
 	/* One line; printable ASCII whatever the guest sent. Empty for EXITED and SIGNALED. */
 	char text[256];
 };

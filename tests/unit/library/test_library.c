@@ -608,6 +608,7 @@ static void ask_from_output(void *data, int stream, const void *bytes, size_t le
 Test(library, output_may_ask)
 {
 	struct sandcastle_exec_options x = SANDCASTLE_EXEC_OPTIONS_INIT;
+	struct sandcastle_usage used = SANDCASTLE_USAGE_INIT;
 	int code = -1;
 
 	start();
@@ -618,6 +619,12 @@ Test(library, output_may_ask)
 	cr_assert_eq(sandcastle_command_wait(loud, -1, &code), SANDCASTLE_OK, "%s", message());
 	cr_assert_eq(code, 128 + SIGKILL);
 	cr_assert_eq(sandcastle_command_end_signal(loud), SIGKILL);
+	cr_assert_eq(sandcastle_command_usage(loud, &used), SANDCASTLE_OK);
+	cr_expect_eq(used.user_us, 2000);
+	cr_expect_eq(used.system_us, 30);
+	cr_expect_eq(used.memory, 4096);
+	used.size--;
+	cr_expect_eq(sandcastle_command_usage(loud, &used), SANDCASTLE_E_INVALID);
 	cr_assert_eq(asked[1], SANDCASTLE_OK);
 	cr_assert_eq(asked[2], SANDCASTLE_E_INVALID, "it would wait for itself");
 }

@@ -100,6 +100,26 @@ Test(agent_wire, exited_has_status_or_signal)
 	cr_assert_eq(msg.signal, 9);
 }
 
+Test(agent_wire, exited_may_say_what_was_used)
+{
+	const uint64_t used[] = {htole64(5), htole64(1ull << 63), htole64(4096)};
+	struct raw m = begin(SC_MSG_EXITED, 7);
+
+	add(&m, SC_FIELD_USAGE, used, sizeof(used));
+	expect_bad(&m);
+	add_u32(&m, SC_FIELD_CODE, 0);
+	expect_good(&m);
+	cr_expect_eq(msg.usage.user_us, 5);
+	cr_expect_eq(msg.usage.system_us, 1ull << 63);
+	cr_expect_eq(msg.usage.memory, 4096);
+	add(&m, SC_FIELD_USAGE, used, sizeof(used));
+	expect_bad(&m);
+	m = begin(SC_MSG_EXITED, 7);
+	add_u32(&m, SC_FIELD_CODE, 0);
+	add(&m, SC_FIELD_USAGE, used, sizeof(used) - 1);
+	expect_bad(&m);
+}
+
 Test(agent_wire, numbers_out_of_range)
 {
 	const struct {
