@@ -9,6 +9,7 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "guest-agent/files.h"
 #include "guest-agent/network.h"
@@ -75,6 +76,23 @@ static int add_group(const struct setup *s, const char *gid)
 	return append_line("/etc/group", text, len, line);
 }
 
+/*
+ * Numbers of the user's own for rootless containers, as adduser(8) gives to a first user: newuidmap(1)
+ * and newgidmap(1) read these files, and where they are not installed nobody does.
+ */
+static int add_subordinates(const struct setup *s)
+{
+	struct text line = {.len = 0};
+	int r;
+
+	if (s->uid == 0 || access("/usr/bin/newuidmap", F_OK) < 0)
+		return 0;
+	text_add(&line, s->user);
+	text_add(&line, ":100000:65536\n");
+	r = file_replace("/etc/subuid", line.buf);
+	return r < 0 ? r : file_replace("/etc/subgid", line.buf);
+}
+
 static int write_host_name(const char *name)
 {
 	struct text t = {.len = 0};
@@ -137,6 +155,8 @@ int etc_finish(struct setup *s, struct text *why)
 	r = add_user(s, uid.buf, gid.buf);
 	if (r == 0)
 		r = add_group(s, gid.buf);
+	if (r == 0)
+		r = add_subordinates(s);
 	if (r < 0)
 		return text_fail(why, r, "add the account of", s->user);
 	/* Without a server a lookup fails at once; a file that is not there means one on this machine. */

@@ -87,6 +87,12 @@ test_users_may_what_a_distribution_lets_them()
 	expect_match '^fuse opens$'
 	expect_match '^ping socket$'
 	expect_match '^a file of another is not linked$'
+	# What rootless containers begin with: numbers of the user's own.
+	command -v newuidmap >/dev/null || skip "newuidmap is not installed (uidmap)"
+	run_sandcastle run -- unshare --user --map-auto --map-root-user sh -c '
+		touch /tmp/f && chown 5:6 /tmp/f && stat -c "%u %g" /tmp/f'
+	expect_code 0
+	expect_out '5 6'
 }
 
 test_in_a_pipeline()
