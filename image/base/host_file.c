@@ -152,21 +152,6 @@ static int add_pristine(struct builder *b, const struct walk *w, const char *nam
 	return add_original(b, w, name, st, package, known ? md5 : NULL);
 }
 
-/* A package's file elsewhere: shared, unless it was changed. */
-static int add_packaged(struct builder *b, const struct walk *w, const char *name,
-			const struct stat *st, const struct package *owner)
-{
-	const struct packages *p = b->in->packages;
-	uint8_t md5[PACKAGES_MD5];
-	enum packages_verdict verdict = packages_judge(p, owner, b->path, st, md5);
-
-	if (verdict == PACKAGES_SAME ||
-	    (verdict == PACKAGES_COMPARE && has_md5(b, w, name, st, md5)))
-		return share(b, w, name, st);
-	return add_original(b, w, name, st, (uint32_t)(owner - p->list),
-			    verdict == PACKAGES_COMPARE ? md5 : NULL);
-}
-
 struct profile_reader {
 	struct package_reader base;
 	struct buffer *out;
@@ -340,6 +325,23 @@ static int add_local(struct builder *b, const struct walk *w, const char *name,
 	return share(b, w, name, st);
 }
 
+/* A package's file elsewhere: shared, unless it was changed by others than the tool whose tree it is in. */
+static int add_packaged(struct builder *b, const struct walk *w, const char *name,
+			const struct stat *st, const struct package *owner, const struct rule *rule)
+{
+	const struct packages *p = b->in->packages;
+	uint8_t md5[PACKAGES_MD5];
+	enum packages_verdict verdict = packages_judge(p, owner, b->path, st, md5);
+
+	if (verdict == PACKAGES_SAME ||
+	    (verdict == PACKAGES_COMPARE && has_md5(b, w, name, st, md5)))
+		return share(b, w, name, st);
+	if (rule && rule->verb == RULE_SHARE && rule->check == RULE_TREE)
+		return add_local(b, w, name, st, RULE_TREE);
+	return add_original(b, w, name, st, (uint32_t)(owner - p->list),
+			    verdict == PACKAGES_COMPARE ? md5 : NULL);
+}
+
 int build_add_file(struct builder *b, const struct walk *w, const char *name, const struct stat *st,
 		   const struct rule *rule)
 {
@@ -358,7 +360,8 @@ int build_add_file(struct builder *b, const struct walk *w, const char *name, co
 		return add_copied(b, w, name, st, rule);
 	if (is_users(b, rule) && rule->check == RULE_ANY_FILE)
 		return share(b, w, name, st);
-	return owner ? add_packaged(b, w, name, st, owner) : add_local(b, w, name, st, rule->check);
+	return owner ? add_packaged(b, w, name, st, owner, rule)
+		     : add_local(b, w, name, st, rule->check);
 }
 
 int build_add_link(struct builder *b, const struct walk *w, const char *name, const struct stat *st,

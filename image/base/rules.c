@@ -17,6 +17,7 @@ static const struct {
 } checks[] = {
 	{RULE_SHARE, RULE_PROGRAM, "@program"},
 	{RULE_SHARE, RULE_PYTHON, "@python"},
+	{RULE_SHARE, RULE_TREE, "@tree"},
 	{RULE_COPY, RULE_APT, "@apt"},
 	{RULE_COPY, RULE_PAM, "@pam"},
 };

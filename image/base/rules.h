@@ -39,6 +39,7 @@ enum rule_check {
 	RULE_ANY_FILE,
 	RULE_PROGRAM, /* share */
 	RULE_PYTHON, /* share */
+	RULE_TREE, /* share: as it is now, also what a package had otherwise */
 	RULE_APT, /* copy */
 	RULE_PAM, /* copy */
 };

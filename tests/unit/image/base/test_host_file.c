@@ -85,6 +85,36 @@ Test(host_file, a_packages_file_that_somebody_edited)
 	cr_expect_eq(find_entry("usr/share/app/edited")->kind, INDEX_SHARED);
 }
 
+/* npm has updated itself, and put another program beside it. */
+Test(host_file, a_tree_that_its_own_tool_changed)
+{
+	char sums[512];
+
+	tree_write_text(tree, "usr/lib/node_modules/npm/cli.js", "of today");
+	tree_write_text(tree, "usr/lib/node_modules/npm/same.js", "packaged");
+	tree_write_text(tree, "usr/lib/node_modules/npm/new/index.js", "of today");
+	tree_write_text(tree, "usr/lib/node_modules/npm/.npmrc", "token=SECRET-MARK");
+	tree_write_text(tree, "usr/lib/node_modules/npm/new/npm.conf", "password = SECRET-MARK\n");
+	tree_write_text(tree, "usr/lib/node_modules/x/cli.js", "of mine");
+	link_to("../lib/node_modules/x/cli.js", "usr/bin/x");
+	sprintf(sums, "%s  usr/lib/node_modules/npm/cli.js\n", md5_of("packaged"));
+	sprintf(sums + strlen(sums), "%s  usr/lib/node_modules/npm/same.js\n", md5_of("packaged"));
+	own_files("/usr/lib/node_modules/npm/cli.js\n/usr/lib/node_modules/npm/same.js\n"
+		  "/usr/lib/node_modules/npm/gone.js\n",
+		  sums);
+	touch_file("usr/lib/node_modules/npm/cli.js", 2000000000);
+	touch_file("usr/lib/node_modules/npm/same.js", 1000);
+	open_image(BASE_CURRENT);
+	expect_no_mark();
+	cr_expect_eq(find_entry("usr/lib/node_modules/npm/cli.js")->kind, INDEX_SHARED);
+	cr_expect_eq(find_entry("usr/lib/node_modules/npm/same.js")->kind, INDEX_SHARED);
+	cr_expect_eq(find_entry("usr/lib/node_modules/npm/new/index.js")->kind, INDEX_SHARED);
+	cr_expect_eq(find_entry("usr/lib/node_modules/x/cli.js")->kind, INDEX_SHARED);
+	cr_expect_eq(find_entry("usr/bin/x")->kind, INDEX_LINK);
+	cr_expect_eq(left_out("usr/lib/node_modules/npm", ".npmrc"), INDEX_LEFT_DENIED);
+	cr_expect_eq(left_out("usr/lib/node_modules/npm/new", "npm.conf"), INDEX_LEFT_SECRET);
+}
+
 /* A file that Python compiled of `source` as it is now, or of what was there `late` seconds before. */
 static void compile_python(const char *source, const char *path, uint32_t flags, uint32_t late,
 			   const char *text)
