@@ -17,6 +17,7 @@
 #include "launcher/config/name.h"
 #include "launcher/config/run_options.h"
 #include "launcher/config/timeline_file.h"
+#include "launcher/left_out.h"
 #include "library/client/rundir.h"
 #include "vmm/config/timeline.h"
 #include "vmm/kvm/checks.h"
@@ -226,6 +227,7 @@ int launch(struct sandbox_config *cfg, int tie_fd, struct timeline *tl, launch_r
 		 * and its own umask already applied to; the cache was written before.
 		 */
 		umask(0);
+		left_out_warn(&base, cfg);
 		/* A quarter of a MiB that only `sandcastle image` asks, for the reason of a path. */
 		rules_fini(&base.rules);
 		code = sandbox_run(&setup);

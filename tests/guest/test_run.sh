@@ -119,6 +119,16 @@ test_what_cannot_be_run()
 	expect_code 126
 	expect_err_match '^sandcastle: .*/etc/os-release'
 	# Not the program, so nobody is to look for that.
+	mkdir bin
+	printf '#!/bin/sh\n' >bin/my-own-tool
+	chmod +x bin/my-own-tool
+	export XDG_CACHE_HOME=$HOME/.cache
+	run env -C / HOME="$PWD" PATH="$PWD/bin:$PATH" sandcastle run -- my-own-tool
+	expect_code 127
+	expect_err_match "warning: .*/my-own-tool is in your home, of which a sandbox shows only what is mapped"
+	run env -C / HOME=/usr PATH="$PWD/bin:$PATH" sandcastle run -- my-own-tool
+	expect_code 127
+	expect_err_match 'warning: .*/my-own-tool of this host is not in the sandbox'
 	run_sandcastle run --workdir /nowhere -- true
 	expect_code 126
 	expect_err_match 'cannot enter the directory /nowhere'

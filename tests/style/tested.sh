@@ -63,6 +63,7 @@ launcher/control_call.c tests/guest/test_control.sh
 launcher/copy tests/unit/launcher/copy/test_tar.c
 launcher/doctor tests/guest/test_errors.sh
 launcher/launch.c tests/guest/test_run.sh
+launcher/left_out.c tests/guest/test_run.sh
 launcher/window.c tests/guest/test_session.sh
 launcher/main.c tests/guest/test_errors.sh
 library tests/unit/library/test_library.c
