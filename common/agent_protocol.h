@@ -34,7 +34,7 @@
  *     stream connections for id       ->
  *     STARTED id {PID}                ->
  *                                     <-   SIGNAL id, WINSIZE id
- *     EXITED id {CODE or SIGNAL}      ->   after the last byte of stdout and stderr was sent
+ *     EXITED id {CODE or SIGNAL, ...} ->   after the last byte of stdout and stderr was sent
  *                                     <-   MAP id {MAP}, UNMAP id {MAP}
  *     MAP_DONE id                     ->
  *                                     <-   CONNECT id {PORT, UDP}
@@ -140,7 +140,19 @@ enum sc_field_tag {
 	SC_FIELD_SESSION =
 		29, /* [u32] EXEC: 1 to show it on the display, in a session made for it */
 	SC_FIELD_USAGE = 30, /* struct sc_usage; EXITED */
+	SC_FIELD_LIMITS =
+		31, /* SC_LIMITS u64, by enum sc_limit, 0: none; EXEC, absent without any */
 	SC_FIELD_STEP = 22, /* struct sc_step, then its name; READY, many, the last ends now */
+};
+
+/* What a command and each of its children is held to: the guest kernel's RLIMIT_... of that name. */
+enum sc_limit {
+	SC_LIMIT_MEMORY, /* AS, bytes */
+	SC_LIMIT_FILE_SIZE, /* FSIZE, bytes */
+	SC_LIMIT_CPU_SECONDS, /* CPU */
+	SC_LIMIT_PROCESSES, /* NPROC, of its user's */
+	SC_LIMIT_FILES, /* NOFILE */
+	SC_LIMITS
 };
 
 struct sc_header {

@@ -399,6 +399,7 @@ static int spawn(struct command *cmd, const struct account *who, const struct ex
 
 	for (unsigned int i = 0; i < 3; i++)
 		plan.stdio[i] = cmd->child_fds[req->tty ? 0 : i];
+	memcpy(plan.limits, req->limits, sizeof(plan.limits));
 	env_defaults(&defaults, &who->user);
 	env = env_join(&defaults, req);
 	if (!env)

@@ -16,7 +16,7 @@
 #include "guest-agent/files.h"
 
 /* Where the child was when it failed. */
-enum exec_step { STEP_STDIO, STEP_USER, STEP_CWD, STEP_RUN };
+enum exec_step { STEP_STDIO, STEP_LIMITS, STEP_USER, STEP_CWD, STEP_RUN };
 
 struct exec_failure {
 	int err;
@@ -61,6 +61,28 @@ static void child_defaults(void)
 		(void)!write_all(fd, "0", 1);
 		close(fd);
 	}
+}
+
+static int child_limits(const struct exec_plan *plan)
+{
+	static const __rlimit_resource_t resources[] = {
+		[SC_LIMIT_MEMORY] = RLIMIT_AS,	     [SC_LIMIT_FILE_SIZE] = RLIMIT_FSIZE,
+		[SC_LIMIT_CPU_SECONDS] = RLIMIT_CPU, [SC_LIMIT_PROCESSES] = RLIMIT_NPROC,
+		[SC_LIMIT_FILES] = RLIMIT_NOFILE,
+	};
+
+	for (unsigned int i = 0; i < SC_LIMITS; i++) {
+		struct rlimit limit = {.rlim_cur = plan->limits[i], .rlim_max = plan->limits[i]};
+
+		if (plan->limits[i] == 0)
+			continue;
+		/* SIGXCPU says why it ends, which SIGKILL of the hard limit would not. */
+		if (i == SC_LIMIT_CPU_SECONDS && limit.rlim_max < RLIM_INFINITY - 1)
+			limit.rlim_max++;
+		if (setrlimit(resources[i], &limit) < 0)
+			return -errno;
+	}
+	return 0;
 }
 
 static int child_user(const struct exec_plan *plan)
@@ -195,6 +217,10 @@ static _Noreturn void child(const struct exec_plan *plan, int status_fd)
 			child_session(plan, &f, status_fd);
 	}
 	if (f.err == 0) {
+		f.step = STEP_LIMITS;
+		f.err = child_limits(plan);
+	}
+	if (f.err == 0) {
 		f.step = STEP_USER;
 		f.err = child_user(plan);
 	}
@@ -220,6 +246,8 @@ static int explain(const struct exec_plan *plan, const struct exec_failure *f, s
 	switch (f->step) {
 	case STEP_STDIO:
 		return text_fail(why, f->err, "set up its input and output", NULL);
+	case STEP_LIMITS:
+		return text_fail(why, f->err, "set its limits", NULL);
 	case STEP_USER:
 		return text_fail(why, f->err, "become the user", plan->user->name);
 	case STEP_CWD:

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "common/agent_protocol.h"
 #include "common/util.h"
 #include "guest-agent/text.h"
 #include "guest-agent/users.h"
@@ -21,6 +22,7 @@ struct exec_plan {
 	bool cwd_may_fail; /* then "/" */
 	bool tty; /* stdio[0] is a terminal, to be the session's own */
 	bool session; /* shown on the display, see desktop.h; then it counts as running at once */
+	uint64_t limits[SC_LIMITS]; /* 0: none */
 	int stdio[3]; /* what become descriptors 0, 1 and 2 */
 };
 

@@ -207,6 +207,16 @@ static int take_u16(const struct wire_field *f, uint16_t *out)
 	return 0;
 }
 
+static int take_limits(const struct wire_field *f, uint64_t limits[SC_LIMITS])
+{
+	if (f->length != SC_LIMITS * sizeof(limits[0]))
+		return -EPROTO;
+	memcpy(limits, f->data, f->length);
+	for (unsigned int i = 0; i < SC_LIMITS; i++)
+		limits[i] = le64toh(limits[i]);
+	return 0;
+}
+
 static int take_exec_field(struct arena *a, const struct wire_field *f, struct exec_request *e,
 			   size_t *n_arg)
 {
@@ -233,6 +243,8 @@ static int take_exec_field(struct arena *a, const struct wire_field *f, struct e
 			return -EPROTO;
 		e->session = flag;
 		return 0;
+	case SC_FIELD_LIMITS:
+		return take_limits(f, e->limits);
 	case SC_FIELD_ROWS:
 		return take_u16(f, &e->winsize.rows);
 	case SC_FIELD_COLUMNS:

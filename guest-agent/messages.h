@@ -65,6 +65,7 @@ struct exec_request {
 	bool tty;
 	bool session; /* on the display, in a session made for it */
 	struct winsize_request winsize;
+	uint64_t limits[SC_LIMITS]; /* 0: none */
 	char *strings;
 };
 

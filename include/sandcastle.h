@@ -289,12 +289,23 @@ struct sandcastle_exec_options {
 	uint16_t rows, columns; /* of the terminal; 0: not known */
 	const void *input; /* of SANDCASTLE_STDIO_BYTES; copied */
 	size_t input_len;
+	/*
+	 * What each process of the command is held to; 0: no limit. Bytes of address space, beyond
+	 * which memory is not given; bytes of a file, beyond which SIGXFSZ ends it.
+	 */
+	uint64_t limit_memory, limit_file_size;
+	/* Seconds of CPU time; SIGXCPU ends it then, and SIGKILL a second later. */
+	uint32_t limit_cpu_s;
+	/* Processes and threads that its user may have in the sandbox, all commands together; not root's. */
+	uint32_t limit_processes;
+	uint32_t limit_files; /* descriptors open at once */
+	uint32_t reserved; /* 0 */
 };
 
 #define SANDCASTLE_EXEC_OPTIONS_INIT                                                             \
 	{                                                                                        \
 		sizeof(struct sandcastle_exec_options), 0, 0, 0, 0, {{0, 0}, {0, 0}, {0, 0}}, 0, \
-			0, 0, 0, 0, 0, 0                                                         \
+			0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                       \
 	}
 
 /*

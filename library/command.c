@@ -137,13 +137,43 @@ static json_t *strings(const char *const *list)
 	return array;
 }
 
+/* The request's limits, those that are not 0; NULL: there was no memory. */
+static json_t *limits(const struct sandcastle_exec_options *o)
+{
+	const struct {
+		const char *name;
+		uint64_t value;
+	} all[] = {
+		{"memory", o->limit_memory}, {"file-size", o->limit_file_size},
+		{"cpu-s", o->limit_cpu_s},   {"processes", o->limit_processes},
+		{"files", o->limit_files},
+	};
+	json_t *object = json_object();
+
+	for (size_t i = 0; object && i < ARRAY_SIZE(all); i++)
+		if (all[i].value > 0 &&
+		    json_object_set_new(object, all[i].name,
+					json_integer((json_int_t)all[i].value)) < 0) {
+			json_decref(object);
+			return NULL;
+		}
+	return object;
+}
+
+static bool has_limits(const struct sandcastle_exec_options *o)
+{
+	return o->limit_memory || o->limit_file_size || o->limit_cpu_s || o->limit_processes ||
+	       o->limit_files;
+}
+
 static json_t *compose(const struct sandcastle_exec_options *o)
 {
 	json_t *request = json_pack("{s:s, s:o, s:o}", "op", "exec", "argv", strings(o->argv),
 				    "env", strings(o->env));
 
 	if (request &&
-	    ((o->workdir &&
+	    ((has_limits(o) && json_object_set_new(request, "limits", limits(o)) < 0) ||
+	     (o->workdir &&
 	      json_object_set_new(request, "workdir", control_bytes_new(o->workdir)) < 0) ||
 	     (o->tty && json_object_update_new(request, json_pack("{s:b, s:i, s:i}", "tty", 1,
 								  "rows", (int)o->rows, "columns",
@@ -210,6 +240,10 @@ static int exec_command(struct sandcastle_sandbox *sb, const struct sandcastle_e
 
 	if (!o->argv || !o->argv[0])
 		return lib_fail(sb, SANDCASTLE_E_INVALID, "there is no command");
+	if (o->reserved)
+		return lib_fail(sb, SANDCASTLE_E_INVALID, "the reserved member has to be 0");
+	if (o->limit_memory > INT64_MAX || o->limit_file_size > INT64_MAX)
+		return lib_fail(sb, SANDCASTLE_E_INVALID, "a limit is too large");
 	for (const char *const *e = o->env; e && *e; e++)
 		if (!strchr(*e, '='))
 			return lib_fail(sb, SANDCASTLE_E_INVALID, "env '%.100s' is not NAME=VALUE",

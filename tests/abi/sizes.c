@@ -48,6 +48,11 @@ static void sizes(void)
 	FIELD(sandcastle_exec_options, columns);
 	FIELD(sandcastle_exec_options, input);
 	FIELD(sandcastle_exec_options, input_len);
+	FIELD(sandcastle_exec_options, limit_memory);
+	FIELD(sandcastle_exec_options, limit_file_size);
+	FIELD(sandcastle_exec_options, limit_cpu_s);
+	FIELD(sandcastle_exec_options, limit_processes);
+	FIELD(sandcastle_exec_options, limit_files);
 	SIZE(sandcastle_stdio);
 	SIZE(sandcastle_event);
 	FIELD(sandcastle_event, type);

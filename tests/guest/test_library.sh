@@ -15,6 +15,19 @@ test_the_examples()
 	expect_out /
 }
 
+test_a_judge()
+{
+	run "$examples/judge" 20 bash -c 'ulimit -v; ulimit -u; ulimit -t; ulimit -f; id -un; head -c 20m /dev/zero | tail -c 20m | wc -c'
+	expect_code 0
+	expect_out $'262144\n64\n20\n1024\nnobody\n20971520'
+	expect_err_match '^exit status 0$'
+	expect_err_match '^[0-9]+ ms, [2-9][0-9]{4} KiB$'
+	run "$examples/judge" 20 sh -c 'exec head -c 2000000 /dev/zero >f'
+	expect_err_match '^output limit$'
+	run "$examples/judge" 1 sleep 60
+	expect_err_match '^time limit$'
+}
+
 test_a_shell_on_a_terminal()
 {
 	command -v script >/dev/null || skip "no script(1)"

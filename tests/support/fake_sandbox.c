@@ -77,6 +77,12 @@ static void run(const json_t *request, json_int_t id, const int *fds)
 		}
 		for (size_t i = 0; i < json_array_size(env); i++)
 			putenv(strdup(json_string_value(json_array_get(env, i))));
+		/* Limits are told, too. */
+		if (json_object_get(request, "limits"))
+			setenv("LIMITS",
+			       json_dumps(json_object_get(request, "limits"),
+					  JSON_COMPACT | JSON_SORT_KEYS),
+			       1);
 		sigemptyset(&none);
 		(void)sigprocmask(SIG_SETMASK, &none, NULL);
 		(void)execvp(argv[0], argv);

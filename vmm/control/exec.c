@@ -17,6 +17,7 @@ struct exec_request {
 	const char *user; /* the request's */
 	bool tty, detach;
 	uint16_t rows, columns;
+	uint64_t limits[SC_LIMITS];
 };
 
 static void free_strings(char **list)
@@ -76,6 +77,32 @@ static bool get_size(const json_t *body, const char *key, uint16_t *out)
 	return true;
 }
 
+/* "limits": an object of numbers from 1, by these names. */
+static bool get_limits(const json_t *body, uint64_t out[SC_LIMITS])
+{
+	static const char *const names[] = {
+		[SC_LIMIT_MEMORY] = "memory",	  [SC_LIMIT_FILE_SIZE] = "file-size",
+		[SC_LIMIT_CPU_SECONDS] = "cpu-s", [SC_LIMIT_PROCESSES] = "processes",
+		[SC_LIMIT_FILES] = "files",
+	};
+	const json_t *limits = json_object_get(body, "limits");
+	size_t n = 0;
+
+	if (!limits)
+		return true;
+	for (unsigned int i = 0; i < SC_LIMITS; i++) {
+		const json_t *value = json_object_get(limits, names[i]);
+
+		if (!value)
+			continue;
+		if (!json_is_integer(value) || json_integer_value(value) < 1)
+			return false;
+		out[i] = (uint64_t)json_integer_value(value);
+		n++;
+	}
+	return json_is_object(limits) && n == json_object_size(limits);
+}
+
 /* Entries are "K=V". */
 static bool is_environment(char *const *env)
 {
@@ -108,6 +135,8 @@ static const char *parse(const struct control_request *req, struct exec_request 
 	if (!get_size(req->body, "rows", &out->rows) ||
 	    !get_size(req->body, "columns", &out->columns))
 		return "rows and columns: numbers from 0 to 65535";
+	if (!get_limits(req->body, out->limits))
+		return "limits: memory, file-size, cpu-s, processes, files, each a number from 1";
 	if (req->n_fds != 0 && req->n_fds != 3 && req->n_fds != 4)
 		return "three descriptors are needed, or none";
 	/* It is read when a key is pressed: of a pipe that would be a wait. */
@@ -272,7 +301,7 @@ static int start(struct control_command *cc, struct control_request *req,
 	const struct control_setup *setup = &cc->control->setup;
 	const struct sandbox_config *cfg = setup->config;
 	AUTO_FREE char **env = join_env(cfg->env, e->env);
-	const struct command_spec spec = {
+	struct command_spec spec = {
 		.argv = e->argv,
 		.env = env,
 		.workdir = e->workdir ? e->workdir : cfg->workdir,
@@ -284,6 +313,7 @@ static int start(struct control_command *cc, struct control_request *req,
 	};
 	int r = env ? take_stdio(cc, req) : -ENOMEM;
 
+	memcpy(spec.limits, e->limits, sizeof(spec.limits));
 	return r < 0 ? r
 		     : command_new(setup->session, &spec, cc->stdio, &command_ops, cc,
 				   &cc->command);

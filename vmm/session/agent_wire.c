@@ -281,6 +281,20 @@ static int end(struct writer *w)
 	return 0;
 }
 
+static void put_limits(struct writer *w, const uint64_t limits[SC_LIMITS])
+{
+	uint64_t all[SC_LIMITS], any = 0;
+
+	for (unsigned int i = 0; i < SC_LIMITS; i++) {
+		all[i] = htole64(limits[i]);
+		any |= limits[i];
+	}
+	if (any == 0)
+		return;
+	put_field(w, SC_FIELD_LIMITS, sizeof(all));
+	put(w, all, sizeof(all));
+}
+
 static void put_map(struct writer *w, const struct config_map *m, uint32_t index)
 {
 	struct sc_map map = {
@@ -365,6 +379,7 @@ int agent_wire_exec(struct agent_buffer *buf, const struct command_spec *spec, u
 		put_str(&w, SC_FIELD_ENV, *env);
 	put_str(&w, SC_FIELD_CWD, spec->workdir);
 	put_str(&w, SC_FIELD_USER, spec->run_as);
+	put_limits(&w, spec->limits);
 	if (spec->session)
 		put_u32(&w, SC_FIELD_SESSION, 1);
 	if (spec->tty) {

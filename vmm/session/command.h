@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "common/agent_protocol.h"
 #include "common/util.h"
 #include "vmm/session/agent_wire.h"
 
@@ -56,6 +57,7 @@ struct command_spec {
 	bool session; /* shown on the display, in a session made for it */
 	bool tty;
 	uint16_t rows, columns; /* with tty */
+	uint64_t limits[SC_LIMITS]; /* 0: none */
 	/* /proc/PID/stat of whose terminal stdio[0] may be, borrowed; 0: this process. */
 	int job;
 };

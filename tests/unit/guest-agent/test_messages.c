@@ -166,6 +166,7 @@ Test(messages, a_line_of_passwd_stays_one)
 Test(messages, exec)
 {
 	struct body b = {.len = 0};
+	const uint64_t limits[SC_LIMITS] = {[SC_LIMIT_FILES] = htole64(1ull << 40)};
 	struct exec_request e;
 
 	add_str(&b, SC_FIELD_ARG, "ls");
@@ -191,6 +192,12 @@ Test(messages, exec)
 	cr_assert_eq(e.winsize.rows, 24);
 	cr_assert_eq(e.winsize.columns, 65535);
 	cr_assert_not(e.session);
+	cr_assert_eq(e.limits[SC_LIMIT_FILES], 0);
+	exec_fini(&e);
+	add(&b, SC_FIELD_LIMITS, limits, sizeof(limits));
+	cr_assert_eq(exec_parse(b.buf, b.len, &e), 0);
+	cr_assert_eq(e.limits[SC_LIMIT_FILES], 1ull << 40);
+	cr_assert_eq(e.limits[SC_LIMIT_MEMORY], 0);
 	exec_fini(&e);
 	add_u32(&b, SC_FIELD_SESSION, 1);
 	cr_assert_eq(exec_parse(b.buf, b.len, &e), 0);
@@ -211,6 +218,10 @@ Test(messages, exec_refuses)
 	b.len = 0;
 	add_str(&b, SC_FIELD_ARG, "ls");
 	add_str(&b, SC_FIELD_ENV, "NOVALUE");
+	cr_assert_eq(exec_parse(b.buf, b.len, &e), -EPROTO);
+	b.len = 0;
+	add_str(&b, SC_FIELD_ARG, "ls");
+	add(&b, SC_FIELD_LIMITS, "1234567", 7);
 	cr_assert_eq(exec_parse(b.buf, b.len, &e), -EPROTO);
 	b.len = 0;
 	add(&b, SC_FIELD_ARG, "l\0s", 3);

@@ -791,6 +791,31 @@ Test(library, bytes_for_stdin)
 	cr_assert_eq(sandcastle_exec(sb, &x, &cmd), SANDCASTLE_E_INVALID);
 }
 
+Test(library, limits)
+{
+	struct sandcastle_exec_options x = SANDCASTLE_EXEC_OPTIONS_INIT;
+	struct sandcastle_command *cmd = NULL;
+
+	start();
+	x.argv = (const char *const[]){"sh", "-c", "echo $LIMITS", NULL};
+	x.stdio[1].kind = SANDCASTLE_STDIO_CALLBACK;
+	x.output = collect;
+	x.limit_memory = 1ull << 40;
+	x.limit_file_size = 3;
+	x.limit_cpu_s = 4;
+	x.limit_processes = 5;
+	x.limit_files = UINT32_MAX;
+	cr_assert_eq(sandcastle_exec(sb, &x, &cmd), SANDCASTLE_OK, "%s", message());
+	cr_assert_eq(sandcastle_command_wait(cmd, -1, NULL), SANDCASTLE_OK);
+	cr_assert_str_eq(text, "{\"cpu-s\":4,\"file-size\":3,\"files\":4294967295,"
+			       "\"memory\":1099511627776,\"processes\":5}\n");
+	x.limit_memory = UINT64_MAX;
+	cr_assert_eq(sandcastle_exec(sb, &x, &cmd), SANDCASTLE_E_INVALID);
+	x.limit_memory = 0;
+	x.reserved = 1;
+	cr_assert_eq(sandcastle_exec(sb, &x, &cmd), SANDCASTLE_E_INVALID);
+}
+
 Test(library, variables_are_nobodys_to_read)
 {
 	struct sandcastle_stats stats = {.size = sizeof(stats)};

@@ -205,6 +205,9 @@ Test(control, requests_that_are_wrong_are_refused_by_name)
 		{"\"op\":\"exec\",\"argv\":[\"ls\"],\"tty\":1", "bad-request"},
 		{"\"op\":\"exec\",\"argv\":[\"ls\"],\"tty\":true", "bad-request"},
 		{"\"op\":\"exec\",\"argv\":[\"ls\"],\"rows\":65536", "bad-request"},
+		{"\"op\":\"exec\",\"argv\":[\"ls\"],\"limits\":1", "bad-request"},
+		{"\"op\":\"exec\",\"argv\":[\"ls\"],\"limits\":{\"files\":0}", "bad-request"},
+		{"\"op\":\"exec\",\"argv\":[\"ls\"],\"limits\":{\"beer\":1}", "bad-request"},
 	};
 
 	start_agent();
