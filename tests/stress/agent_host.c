@@ -170,6 +170,7 @@ struct in in_receive(struct host *h)
 	struct wire_reader r;
 	struct sc_header head;
 	struct wire_field f;
+	struct sc_usage used;
 
 	receive_all(h->control, raw, sizeof(raw));
 	CHECK(wire_header(raw, sizeof(body), &head) == 0);
@@ -178,6 +179,12 @@ struct in in_receive(struct host *h)
 	in.id = head.id;
 	r = (struct wire_reader){.next = body, .left = head.length};
 	while (wire_next(&r, &f) == 1) {
+		if (f.tag == SC_FIELD_USAGE) {
+			CHECK(f.length == sizeof(used));
+			memcpy(&used, f.data, sizeof(used));
+			in.memory = le64toh(used.memory);
+			continue;
+		}
 		CHECK(f.tag <= SC_FIELD_COLUMNS);
 		in.has[f.tag] = true;
 		if (f.tag == SC_FIELD_TEXT) {
@@ -207,6 +214,7 @@ void expect_code(struct host *h, uint32_t id, uint32_t code)
 
 	CHECK(in.has[SC_FIELD_CODE] && !in.has[SC_FIELD_SIGNAL]);
 	CHECK(in.value[SC_FIELD_CODE] == code);
+	CHECK(in.memory >= 64 * 1024);
 }
 
 void expect_signal(struct host *h, uint32_t id, uint32_t sig)

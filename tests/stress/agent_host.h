@@ -69,6 +69,7 @@ struct in {
 	uint32_t id;
 	uint32_t value[SC_FIELD_COLUMNS + 1];
 	bool has[SC_FIELD_COLUMNS + 1];
+	uint64_t memory; /* of the command that has exited */
 	char text[512];
 };
 
