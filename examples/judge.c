@@ -27,7 +27,7 @@ static int run(struct sandcastle_sandbox *sb, const char *const *argv, int secon
 {
 	struct sandcastle_options options = SANDCASTLE_OPTIONS_INIT;
 	struct sandcastle_exec_options command = SANDCASTLE_EXEC_OPTIONS_INIT;
-	struct sandcastle_command *cmd;
+	struct sandcastle_command *cmd = NULL;
 	int r;
 
 	options.cpus = 1;

@@ -15,10 +15,8 @@ static const struct {
 	enum rule_check check;
 	const char *name;
 } checks[] = {
-	{RULE_SHARE, RULE_PROGRAM, "@program"},
-	{RULE_SHARE, RULE_PYTHON, "@python"},
-	{RULE_SHARE, RULE_TREE, "@tree"},
-	{RULE_COPY, RULE_APT, "@apt"},
+	{RULE_SHARE, RULE_PROGRAM, "@program"}, {RULE_SHARE, RULE_PYTHON, "@python"},
+	{RULE_SHARE, RULE_TREE, "@tree"},	{RULE_COPY, RULE_APT, "@apt"},
 	{RULE_COPY, RULE_PAM, "@pam"},
 };
 

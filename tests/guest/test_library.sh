@@ -151,6 +151,7 @@ test_a_runner_and_its_sudden_end()
 	local pid
 
 	echo data >file
+	# shellcheck disable=SC2016 # perl's variable
 	run "$examples/ci" 'cat file' 'perl -e "my \$b = q(x) x 6e7; 1 for 1 .. 1e6"; exit 3'
 	expect_code 1
 	# Sixty million bytes, and some time.
