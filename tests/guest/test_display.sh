@@ -105,8 +105,8 @@ test_what_send_types_and_clicks()
 	sandcastle exec --user root piano -- /tmp/draw <hold >drawn 2>&1 &
 	exec 7>hold
 	expect_within 60 says drawn drawn
-	sandcastle exec --user root piano -- /srv/events 4 >heard 2>&1 &
-	expect_within 60 says listens heard
+	sandcastle exec --user root piano -- /srv/events 4 >clicked 2>&1 &
+	expect_within 60 says listens clicked
 	run_sandcastle send --click 319,100,right piano
 	expect_code 0
 	wait $!
@@ -115,7 +115,7 @@ test_what_send_types_and_clicks()
 	exec 7>&-
 	# 319 of 320 and 100 of 200, in the middle of the pixel and of 32768.
 	x=$(((2 * 319 + 1) * 32768 / 640))
-	run cat heard
+	run cat clicked
 	expect_out "listens to 3
 tablet 3:0=$x
 tablet 3:1=$((201 * 32768 / 400))

@@ -131,6 +131,8 @@ begin_fight()
 		shift
 	done
 	truncate -s 3G big
+	# Else what the fight before has said may be taken for this one's: its process empties the file late.
+	: >log
 	sandcastle run --name evil --cpus 2 --user root --map .:/a --map "$LAB_REPO/build/tests/guest:/hostile" \
 		"${options[@]}" -- sh -c 'cp /hostile/hostile /tmp/h && exec /tmp/h "$1"' sh "$2" >log 2>errors &
 	evil=$!

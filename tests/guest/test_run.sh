@@ -171,6 +171,8 @@ test_on_a_terminal()
 # in_background ARG...: starts `sandcastle ARG...`, waits until it says "ready", sets pid.
 in_background()
 {
+	# Else the one before may be what says so.
+	: >log
 	sandcastle "$@" >log 2>errors &
 	pid=$!
 	expect_within 60 says ready log
