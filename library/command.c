@@ -137,8 +137,8 @@ static json_t *strings(const char *const *list)
 	return array;
 }
 
-/* The request's limits, those that are not 0; NULL: there was no memory. */
-static json_t *limits(const struct sandcastle_exec_options *o)
+/* Puts those limits into the request that are not 0. -1: there was no memory. */
+static int add_limits(json_t *request, const struct sandcastle_exec_options *o)
 {
 	const struct {
 		const char *name;
@@ -148,22 +148,21 @@ static json_t *limits(const struct sandcastle_exec_options *o)
 		{"cpu-s", o->limit_cpu_s},   {"processes", o->limit_processes},
 		{"files", o->limit_files},
 	};
-	json_t *object = json_object();
+	json_t *object = NULL;
 
-	for (size_t i = 0; object && i < ARRAY_SIZE(all); i++)
-		if (all[i].value > 0 &&
-		    json_object_set_new(object, all[i].name,
-					json_integer((json_int_t)all[i].value)) < 0) {
-			json_decref(object);
-			return NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		if (all[i].value == 0)
+			continue;
+		if (!object) {
+			object = json_object();
+			if (json_object_set_new(request, "limits", object) < 0)
+				return -1;
 		}
-	return object;
-}
-
-static bool has_limits(const struct sandcastle_exec_options *o)
-{
-	return o->limit_memory || o->limit_file_size || o->limit_cpu_s || o->limit_processes ||
-	       o->limit_files;
+		if (json_object_set_new(object, all[i].name,
+					json_integer((json_int_t)all[i].value)) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 static json_t *compose(const struct sandcastle_exec_options *o)
@@ -172,7 +171,7 @@ static json_t *compose(const struct sandcastle_exec_options *o)
 				    "env", strings(o->env));
 
 	if (request &&
-	    ((has_limits(o) && json_object_set_new(request, "limits", limits(o)) < 0) ||
+	    (add_limits(request, o) < 0 ||
 	     (o->workdir &&
 	      json_object_set_new(request, "workdir", control_bytes_new(o->workdir)) < 0) ||
 	     (o->tty && json_object_update_new(request, json_pack("{s:b, s:i, s:i}", "tty", 1,

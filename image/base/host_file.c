@@ -336,7 +336,7 @@ static int add_packaged(struct builder *b, const struct walk *w, const char *nam
 	if (verdict == PACKAGES_SAME ||
 	    (verdict == PACKAGES_COMPARE && has_md5(b, w, name, st, md5)))
 		return share(b, w, name, st);
-	if (rule && rule->verb == RULE_SHARE && rule->check == RULE_TREE)
+	if (rule && rule->check == RULE_TREE)
 		return add_local(b, w, name, st, RULE_TREE);
 	return add_original(b, w, name, st, (uint32_t)(owner - p->list),
 			    verdict == PACKAGES_COMPARE ? md5 : NULL);

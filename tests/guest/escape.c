@@ -44,12 +44,12 @@ struct thread {
 	char name[16]; /* as the policy calls it: loop, files, power, net, display, vcpu */
 	struct user_regs_struct own;
 	uint64_t insn; /* where it has a SYSCALL instruction */
-	uint64_t memory; /* 2 KiB below its stack that are nobody's */
+	uint64_t memory; /* 8 KiB below what it has on its stack, so nobody's */
 };
 
 static bool by_landlock; /* else by mounts */
-static const char
-	*secret; /* its path; files for everybody, as /etc/passwd, are in the base image */
+/* Its path. Not /etc/passwd: such files are in the base image, which Landlock lets the process read. */
+static const char *secret;
 static int failures;
 
 /* ---- a thread's calls ---- */
@@ -259,7 +259,7 @@ static void act_upwards(struct thread *t)
 		if (!by_landlock && !is_above_itself(t, fd))
 			judge(t, "finds something above a folder", fd, EXDEV, EXDEV);
 		up = CALL(t, SYS_openat, fd, text(t, 0, above), O_RDONLY, 0);
-		/* A list of processes is no place of files. */
+		/* /proc/self/fd is among them: beside its entries there is no path to anywhere. */
 		judge(t, "climbs out of a folder", up == -ENOTDIR ? -ENOENT : up, ENOENT,
 		      of_mode(ENOENT, EACCES));
 		up = CALL(t, SYS_openat, fd, text(t, 0, "../mem"), O_RDWR, 0);
@@ -273,7 +273,6 @@ static void act_upwards(struct thread *t)
 static void act_on_read_only(struct thread *t, long ro, long rw)
 {
 	const int wanted = of_mode(EROFS, EACCES);
-	const int across = EXDEV;
 
 	judge(t, "opens what is read-only for writing",
 	      CALL(t, SYS_openat, ro, text(t, 0, "file"), O_RDWR, 0), wanted, wanted);
@@ -286,10 +285,10 @@ static void act_on_read_only(struct thread *t, long ro, long rw)
 	judge(t, "removes a file there", CALL(t, SYS_unlinkat, ro, text(t, 0, "file"), 0), wanted,
 	      wanted);
 	judge(t, "moves it to where it may write",
-	      CALL(t, SYS_renameat2, ro, text(t, 0, "file"), rw, text(t, 64, "file"), 0), across,
+	      CALL(t, SYS_renameat2, ro, text(t, 0, "file"), rw, text(t, 64, "file"), 0), EXDEV,
 	      of_mode(EXDEV, EACCES));
 	judge(t, "links it there",
-	      CALL(t, SYS_linkat, ro, text(t, 0, "file"), rw, text(t, 64, "link"), 0), across,
+	      CALL(t, SYS_linkat, ro, text(t, 0, "file"), rw, text(t, 64, "link"), 0), EXDEV,
 	      of_mode(EXDEV, EACCES));
 	if (by_landlock) /* which does not govern these: docs/confinement.md */
 		return;
